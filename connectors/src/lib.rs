@@ -1,0 +1,3 @@
+//! The outside world: logs, sources, formats.
+pub mod log;
+pub mod source;

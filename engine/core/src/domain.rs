@@ -1,0 +1,4 @@
+//! What things are.
+pub mod event;
+pub mod severity;
+pub mod time;

@@ -1,0 +1,2 @@
+//! The decisions of Quell: a pure fold from inputs to outputs. No clock, no I/O, no threads, no randomness.
+pub mod domain;

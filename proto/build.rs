@@ -1,0 +1,23 @@
+//! Compiles the `.proto` files in pure Rust (no `protoc`), and keeps the descriptor set for gRPC reflection.
+use prost::Message as _;
+use std::{env, error::Error, fs, path::PathBuf};
+
+const PROTOS: [&str; 5] = [
+    "quell/v1/event.proto",
+    "quell/v1/alert.proto",
+    "quell/v1/incident.proto",
+    "quell/v1/service.proto",
+    "quell/v1/journal.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=quell");
+    let descriptors = protox::compile(PROTOS, ["."])?;
+    let path = PathBuf::from(env::var("OUT_DIR")?).join("quell_descriptor.bin");
+    fs::write(path, descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .btree_map(".quell.v1")
+        .bytes(".quell.v1.Output")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

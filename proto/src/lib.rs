@@ -1,0 +1,10 @@
+//! The messages of Quell: the API's (package `quell.v1`) and the journal's. Generated from `proto/quell/v1`.
+
+/// Package `quell.v1`.
+#[allow(clippy::all, unused_qualifications)]
+pub mod v1 {
+    tonic::include_proto!("quell.v1");
+}
+
+/// The encoded `FileDescriptorSet` of package `quell.v1`, for reflection and for protobuf's JSON form.
+pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("quell_descriptor");
