@@ -1,1 +1,1 @@
-
+//! Numbers in, a score out.

@@ -1,2 +1,9 @@
 //! The decisions of Quell: a pure fold from inputs to outputs. No clock, no I/O, no threads, no randomness.
 pub mod domain;
+pub mod engine;
+pub mod ledger;
+pub mod output;
+pub mod scope;
+mod snapshot;
+pub mod stages;
+mod timers;

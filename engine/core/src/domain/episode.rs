@@ -1,0 +1,149 @@
+//! Alerts that the engine believes share a cause.
+use super::{
+    alert::{Alert, AlertId, Fingerprint},
+    incident::IncidentId,
+    severity::Severity,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::{fmt, sync::Arc};
+
+/// `hash(scope, founding fingerprint, opened_at, ordinal)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EpisodeId(pub u64);
+
+impl fmt::Display for EpisodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Why an alert is in its episode.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Reason {
+    /// It founded the episode.
+    First,
+    /// Another alert of the same entity.
+    SameEntity,
+    /// The entity runs on this one, which has an alert.
+    RunsOn(Arc<str>),
+    /// Something with an alert runs on the entity.
+    Carries,
+    /// The entity is linked to this one, which has an alert.
+    LinkedTo(Arc<str>),
+    /// Both belong to this service.
+    SameService(Arc<str>),
+    /// Its service depends on this one.
+    DependsOn(Arc<str>),
+    /// This service depends on its service.
+    Serves(Arc<str>),
+    /// It has come back.
+    Returned,
+}
+
+impl Reason {
+    /// How far apart in the topology, in steps.
+    pub const fn distance(&self) -> u8 {
+        match self {
+            Self::First | Self::SameEntity | Self::Returned => 0,
+            Self::RunsOn(_) | Self::Carries | Self::LinkedTo(_) | Self::SameService(_) => 1,
+            Self::DependsOn(_) | Self::Serves(_) => 2,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::First => f.write_str("the first"),
+            Self::SameEntity => f.write_str("same entity"),
+            Self::RunsOn(entity) => write!(f, "runs on {entity}"),
+            Self::Carries => f.write_str("carries what has an alert"),
+            Self::LinkedTo(entity) => write!(f, "linked to {entity}"),
+            Self::SameService(service) => write!(f, "same service, {service}"),
+            Self::DependsOn(service) => write!(f, "depends on {service}"),
+            Self::Serves(service) => write!(f, "{service} depends on it"),
+            Self::Returned => f.write_str("it came back"),
+        }
+    }
+}
+
+/// An alert in an episode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    pub alert: AlertId,
+    pub fingerprint: Fingerprint,
+    pub entity: Arc<str>,
+    pub check: Arc<str>,
+    pub summary: Arc<str>,
+    pub services: Vec<Arc<str>>,
+    pub severity: Severity,
+    pub open: bool,
+    /// When it first occurred in this episode.
+    pub opened_at: Timestamp,
+    pub reason: Reason,
+    /// Seconds after the alert it joined, for people.
+    pub after: i64,
+}
+
+impl Member {
+    /// The member that `alert` becomes.
+    pub fn of(alert: &Alert, reason: Reason, after: i64) -> Self {
+        Self {
+            alert: alert.id,
+            fingerprint: alert.fingerprint,
+            entity: alert.entity.clone(),
+            check: alert.check.clone(),
+            summary: alert.summary.clone(),
+            services: alert.services.clone(),
+            severity: alert.severity,
+            open: alert.open,
+            opened_at: alert.occurred_at,
+            reason,
+            after,
+        }
+    }
+}
+
+/// An episode as it is now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Episode {
+    pub id: EpisodeId,
+    /// When its first alert occurred.
+    pub founded_at: Timestamp,
+    /// When its latest alert occurred.
+    pub last_joined_at: Timestamp,
+    /// In the order they joined.
+    pub members: Vec<Member>,
+    /// How many are open.
+    pub open: usize,
+    /// The latest clear of a member.
+    pub last_cleared_at: Timestamp,
+    pub incident: Option<IncidentId>,
+    /// When its many alerts will raise an incident, if they do.
+    pub many_due: Option<Timestamp>,
+    /// The hashes under which it is found while it takes alerts; sorted.
+    pub keys: Vec<u64>,
+}
+
+impl Episode {
+    /// How many entities have open alerts, up to `enough`.
+    pub fn open_entities(&self, enough: usize) -> usize {
+        let mut seen: Vec<&str> = Vec::new();
+        for member in self.members.iter().filter(|m| m.open) {
+            if !seen.contains(&&*member.entity) {
+                seen.push(&member.entity);
+            }
+            if seen.len() >= enough {
+                break;
+            }
+        }
+        seen.len()
+    }
+
+    /// The worst of its open alerts; of all where none is open.
+    pub fn severity(&self) -> Severity {
+        let worst = |open: bool| self.members.iter().filter(|m| m.open || !open).map(|m| m.severity).max();
+        worst(true).or_else(|| worst(false)).unwrap_or(Severity::Info)
+    }
+}

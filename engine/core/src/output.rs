@@ -1,0 +1,171 @@
+//! What the fold says.
+use crate::{
+    domain::{
+        alert::{Alert, AlertId},
+        episode::EpisodeId,
+        health::Level,
+        incident::{Incident, IncidentId, ShortAlert},
+        time::Timestamp,
+    },
+    ledger::Outcome,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Where an output goes. Each topic has its own dense numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum OutputTopic {
+    Incidents,
+    Alerts,
+    Health,
+    DeadLetter,
+}
+
+impl OutputTopic {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Incidents, Self::Alerts, Self::Health, Self::DeadLetter];
+}
+
+/// A number for each topic.
+pub type ByTopic<T> = [T; OutputTopic::ALL.len()];
+
+/// One thing said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// Dense within its topic, from 1.
+    pub number: u64,
+    /// The journal position that made it.
+    pub position: u64,
+    pub body: Body,
+}
+
+/// What is said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    Incident(Box<IncidentUpdate>),
+    Alert(Box<AlertUpdate>),
+    Service(Box<ServiceUpdate>),
+    DeadLetter(Box<DeadLetter>),
+    /// An incident that is no longer kept.
+    IncidentGone { scope: Arc<str>, id: IncidentId },
+    /// An alert that is no longer kept.
+    AlertGone { scope: Arc<str>, id: AlertId },
+}
+
+impl Body {
+    /// Where it goes.
+    pub const fn topic(&self) -> OutputTopic {
+        match self {
+            Self::Incident(_) | Self::IncidentGone { .. } => OutputTopic::Incidents,
+            Self::Alert(_) | Self::AlertGone { .. } => OutputTopic::Alerts,
+            Self::Service(_) => OutputTopic::Health,
+            Self::DeadLetter(_) => OutputTopic::DeadLetter,
+        }
+    }
+}
+
+/// A revision of an incident.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IncidentUpdate {
+    pub scope: Arc<str>,
+    pub incident: Incident,
+    /// All that ever belonged to it, up to 800 KB.
+    pub alerts: Vec<ShortAlert>,
+    pub alerts_truncated: bool,
+    pub alert_count: usize,
+    pub open_alert_count: usize,
+    /// Those that joined with this revision.
+    pub added: Vec<AlertId>,
+    /// For people.
+    pub change: &'static str,
+}
+
+/// An alert as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertUpdate {
+    pub scope: Arc<str>,
+    pub alert: Alert,
+}
+
+/// A service as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceUpdate {
+    pub scope: Arc<str>,
+    pub id: Arc<str>,
+    pub name: Arc<str>,
+    pub tier: Arc<str>,
+    /// In hundredths, 0 to 10,000.
+    pub score: i32,
+    pub level: Level,
+    /// Worst first, at most 10.
+    pub contributions: Vec<Contribution>,
+    pub open_alerts: usize,
+    pub at: Timestamp,
+}
+
+/// What pulls a service down.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contribution {
+    /// An alert's name, or a service's.
+    pub name: String,
+    pub reason: String,
+    /// In hundredths of a point.
+    pub points: i32,
+}
+
+/// A record that could not be decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// `{topic}/{partition}`
+    pub source: Arc<str>,
+    pub offset: i64,
+    pub reason: String,
+    /// As it was received, cut to 64 KiB.
+    pub payload: Vec<u8>,
+}
+
+/// What one step said.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    pub items: Vec<Output>,
+    /// Kept where someone asks what became of each event: offline, in tests.
+    pub trace: Option<Trace>,
+}
+
+impl Outputs {
+    /// With a trace.
+    pub fn traced() -> Self {
+        Self { items: Vec::new(), trace: Some(Trace::default()) }
+    }
+
+    pub(crate) fn say(&mut self, body: Body) {
+        self.items.push(Output { number: 0, position: 0, body });
+    }
+}
+
+/// What became of each event, in the order it was decided.
+#[derive(Debug, Default)]
+pub struct Trace {
+    pub verdicts: Vec<Verdict>,
+    pub joined: Vec<Joined>,
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// [`event_key`](crate::stages::deduplicate::event_key) of its origin and id.
+    pub event: u64,
+    pub outcome: Outcome,
+    pub alert: Option<AlertId>,
+    pub episode: Option<EpisodeId>,
+}
+
+/// An alert took its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    pub scope: Arc<str>,
+    pub episode: EpisodeId,
+    pub alert: AlertId,
+    pub at: Timestamp,
+    pub reason: String,
+}
