@@ -1,3 +1,4 @@
 //! The outside world: logs, sources, formats.
+pub mod decode;
 pub mod log;
 pub mod source;
