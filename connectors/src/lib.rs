@@ -1,4 +1,5 @@
 //! The outside world: logs, sources, formats.
+pub mod decode;
 pub mod log;
 pub mod source;
 pub mod wire;

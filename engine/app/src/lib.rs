@@ -1,1 +1,3 @@
-
+//! The service: configuration, ingest, engine, doors.
+pub mod human;
+pub mod toml_file;
