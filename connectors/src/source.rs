@@ -83,6 +83,9 @@ pub trait Source: Send {
     /// What happens next, within `wait`. At most about `records_max` records. Cancelling it loses nothing.
     fn next(&mut self, records_max: usize, wait: Duration) -> BoxFuture<'_, Result<SourceEvent, SourceError>>;
 
+    /// All partitions of its topics, ours or not, asked of the cluster now.
+    fn partitions(&self) -> BoxFuture<'_, Result<Vec<SourcePartition>, SourceError>>;
+
     /// An id that changes when the topic of this name is deleted and made anew, asked of the cluster now; `None` where
     /// it does not tell.
     fn topic_id<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Option<String>, SourceError>>;

@@ -28,10 +28,7 @@ impl From<prost::DecodeError> for Invalid {
 
 /// A moment of the API.
 pub const fn time(at: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: at.0.div_euclid(1_000),
-        nanos: (at.0.rem_euclid(1_000) * 1_000_000) as i32,
-    }
+    prost_types::Timestamp { seconds: at.0.div_euclid(1_000), nanos: (at.0.rem_euclid(1_000) * 1_000_000) as i32 }
 }
 
 /// A moment of the API, read back.
@@ -91,7 +88,9 @@ pub fn event_back(event: v1::Event) -> Result<Event, Invalid> {
         status: match event.status() {
             v1::event::Status::Firing => Status::Firing,
             v1::event::Status::Resolved => Status::Resolved,
-            v1::event::Status::Unspecified => return Err(Invalid(format!("event {}: status {}", event.id, event.status))),
+            v1::event::Status::Unspecified => {
+                return Err(Invalid(format!("event {}: status {}", event.id, event.status)));
+            }
         },
         severity: match event.severity() {
             v1::Severity::Info => Severity::Info,
@@ -154,12 +153,8 @@ pub fn range_back(range: v1::Range) -> Range {
 
 /// A record of the journal.
 pub fn pack(pack: Pack) -> v1::JournalRecord {
-    let rejected = |r: Rejected| v1::Rejected {
-        offset: r.offset,
-        reason: r.reason,
-        payload: r.payload,
-        arrival_ms: r.arrival.0,
-    };
+    let rejected =
+        |r: Rejected| v1::Rejected { offset: r.offset, reason: r.reason, payload: r.payload, arrival_ms: r.arrival.0 };
     journal_record(v1::journal_record::Record::Pack(v1::Pack {
         range: pack.range.as_ref().map(range),
         events: pack.events.into_iter().map(event).collect(),

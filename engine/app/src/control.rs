@@ -6,7 +6,7 @@ use crate::clock::Outside;
 use anyhow::{Context as _, bail};
 use prost::Message as _;
 use quell_connectors::{
-    decode::Mapping,
+    decode::{Format, Mapping},
     log::{Log, Reader, Topic},
     wire,
 };
@@ -34,7 +34,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// How a source partition's records are mapped, from an offset on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MappingVersion {
-    pub format: String,
+    pub format: Format,
     pub mapping: Mapping,
     pub incarnation: u32,
     /// The offset at which it takes effect.
@@ -273,7 +273,8 @@ impl Following {
                     return Ok(false);
                 }
                 let uuid = genesis.uuid.try_into();
-                self.contents.uuid = uuid.map_err(|_| anyhow::anyhow!("control: the journal's uuid is not 16 bytes"))?;
+                self.contents.uuid =
+                    uuid.map_err(|_| anyhow::anyhow!("control: the journal's uuid is not 16 bytes"))?;
                 self.contents.partitions = genesis.partitions.max(1);
                 return Ok(true);
             }

@@ -1,11 +1,6 @@
 //! The fold of one journal partition: every input, every stage, in order.
 use crate::{
-    domain::{
-        event::Event,
-        policy::Policy,
-        time::Timestamp,
-        topology::Topology,
-    },
+    domain::{event::Event, policy::Policy, time::Timestamp, topology::Topology},
     ledger::{Ledger, Outcome},
     output::{Body, ByTopic, DeadLetter, OutputTopic, Outputs},
     scope::{Scope, View, World},
@@ -57,16 +52,25 @@ pub struct Pack {
 #[derive(Clone, Debug)]
 pub enum Input {
     /// The journal begins.
-    Genesis { uuid: [u8; 16], partitions: u32 },
+    Genesis {
+        uuid: [u8; 16],
+        partitions: u32,
+    },
     Pack(Pack),
     /// How far source partitions are read.
     Reaches(Vec<Range>),
     /// The wall clock.
     Tick(Timestamp),
     /// A version of the policy takes effect.
-    Policy { version: u64, policy: Arc<Policy> },
+    Policy {
+        version: u64,
+        policy: Arc<Policy>,
+    },
     /// A version of the topology takes effect.
-    Topology { version: u64, topology: Arc<Topology> },
+    Topology {
+        version: u64,
+        topology: Arc<Topology>,
+    },
     /// Code with another `FOLD` goes on from here.
     Era(u32),
     /// Time passes until nothing more can happen.
@@ -138,7 +142,9 @@ pub enum EngineError {
     AnotherJournal { expected: [u8; 16], found: [u8; 16] },
     #[error("the journal has been folded by newer code (FOLD {era}, this is {FOLD}): run the newer version")]
     NewerEra { era: u32 },
-    #[error("the snapshot was made by other code (FOLD {found}, this is {FOLD}): let the version that made it finish with `quell run --drain`, then start this one")]
+    #[error(
+        "the snapshot was made by other code (FOLD {found}, this is {FOLD}): let the version that made it finish with `quell run --drain`, then start this one"
+    )]
     OtherFold { found: u32 },
     #[error("the snapshot is damaged: {0}")]
     Snapshot(String),

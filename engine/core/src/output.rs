@@ -47,9 +47,15 @@ pub enum Body {
     Service(Box<ServiceUpdate>),
     DeadLetter(Box<DeadLetter>),
     /// An incident that is no longer kept.
-    IncidentGone { scope: Arc<str>, id: IncidentId },
+    IncidentGone {
+        scope: Arc<str>,
+        id: IncidentId,
+    },
     /// An alert that is no longer kept.
-    AlertGone { scope: Arc<str>, id: AlertId },
+    AlertGone {
+        scope: Arc<str>,
+        id: AlertId,
+    },
 }
 
 impl Body {

@@ -1,5 +1,10 @@
 //! One condition on one entity: its events folded.
-use super::{episode::EpisodeId, event::Event, severity::Severity, time::{Span, Timestamp}};
+use super::{
+    episode::EpisodeId,
+    event::Event,
+    severity::Severity,
+    time::{Span, Timestamp},
+};
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
@@ -67,13 +72,7 @@ pub struct Alert {
 
 impl Alert {
     /// A new alert of its first firing, at `at`.
-    pub fn open(
-        id: AlertId,
-        fingerprint: Fingerprint,
-        event: &Event,
-        at: Timestamp,
-        services: Vec<Arc<str>>,
-    ) -> Self {
+    pub fn open(id: AlertId, fingerprint: Fingerprint, event: &Event, at: Timestamp, services: Vec<Arc<str>>) -> Self {
         let text = |s: &str| Arc::<str>::from(s);
         Self {
             id,

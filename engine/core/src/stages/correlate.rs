@@ -73,9 +73,8 @@ impl Correlator {
     /// Finds a place for an alert that has just opened, or opened again `after` a clear.
     pub fn place(&mut self, alert: &mut Alert, raiser: &Raiser, cx: &mut Cx<'_>) -> EpisodeId {
         let back = self.former(alert, raiser, cx);
-        let (id, reason) = back
-            .or_else(|| self.nearest(alert, raiser, cx))
-            .unwrap_or_else(|| (self.found(alert, cx), Reason::First));
+        let (id, reason) =
+            back.or_else(|| self.nearest(alert, raiser, cx)).unwrap_or_else(|| (self.found(alert, cx), Reason::First));
         self.join(id, alert, reason, cx);
         id
     }
@@ -222,7 +221,8 @@ impl Correlator {
         let gap = cx.policy.correlate.gap;
         let Some(episode) = self.episodes.get(&id) else { return };
         // One of its own may come back as long after its clear.
-        let last = if episode.open > 0 { episode.last_joined_at } else { episode.last_joined_at.max(episode.last_cleared_at) };
+        let last =
+            if episode.open > 0 { episode.last_joined_at } else { episode.last_joined_at.max(episode.last_cleared_at) };
         if last + gap > due {
             cx.set(TimerKind::EndEpisode, u128::from(id.0), last + gap);
             return;

@@ -155,8 +155,7 @@ impl Deduplicator {
         let status = [event.status as u8, event.kind as u8];
         let said = self.framed.clear().field(status).field(event.time.0.to_le_bytes()).hash64();
         let policy = cx.policy;
-        let seen =
-            self.ids.see(key, said, cx.core.clock, policy.deduplicate.id_horizon, policy.limits.ids);
+        let seen = self.ids.see(key, said, cx.core.clock, policy.deduplicate.id_horizon, policy.limits.ids);
         if matches!(seen, Seen::Reused) {
             cx.core.ledger.id_reused += 1;
         }

@@ -272,7 +272,11 @@ fn update(incident: &Incident, episode: &Episode, scope: &Arc<str>, change: &'st
 }
 
 fn reason(member: &Member) -> String {
-    if member.after == 0 { member.reason.to_string() } else { format!("{}, {} s after the alert before", member.reason, member.after) }
+    if member.after == 0 {
+        member.reason.to_string()
+    } else {
+        format!("{}, {} s after the alert before", member.reason, member.after)
+    }
 }
 
 fn services(episode: &Episode) -> Vec<Arc<str>> {

@@ -1,0 +1,613 @@
+//! Sources to journal: decode, map, find the scope, pack, append; commit what is durable (design rules 2, 3, 5, 6).
+use crate::{
+    clock::Outside,
+    control::{Control, MappingVersion},
+    progress::Progress,
+    rules::Rules,
+};
+use bytes::Bytes;
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use prost::Message as _;
+use quell_connectors::{
+    decode::{self, Format, Mapping},
+    log::{Append, Log, LogError, RECORD_BYTES_MAX, Topic},
+    source::{Source, SourceError, SourceEvent, SourcePartition, SourceRecord},
+    wire,
+};
+use quell_core::{
+    domain::{event::Event, hash::partition_of, policy::Clock, time::Timestamp},
+    engine::{Pack, Range, Rejected},
+};
+use quell_proto::v1::{self, journal_record::Record};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, MissedTickBehavior},
+};
+
+/// Rejected records travel with so much of what was received.
+const PAYLOAD_KEPT: usize = 64 * 1024;
+/// What a pack may hold beside its events, and what their frames take: room below the log's largest record.
+const PACK_BYTES_MAX: usize = RECORD_BYTES_MAX - 64 * 1024;
+/// Scope of what belongs to none.
+const NO_SCOPE: &str = decode::DEFAULT_SCOPE;
+
+/// Limits of ingest.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Records read at once.
+    pub batch_records: usize,
+    /// Packs appended and not yet durable.
+    pub in_flight: usize,
+    /// How often offsets are committed.
+    pub commit_interval: Duration,
+    /// Reading pauses while the journal's unfolded tail is older.
+    pub tail_max: Duration,
+}
+
+/// How the records of a topic are read.
+#[derive(Clone, Debug)]
+pub struct TopicMapping {
+    pub format: Format,
+    pub mapping: Mapping,
+}
+
+/// Counts for metrics.
+#[derive(Debug, Default)]
+pub struct IngestCounts {
+    pub records: AtomicU64,
+    pub tombstones: AtomicU64,
+    pub sessions: AtomicU64,
+    pub sessions_failed: AtomicU64,
+    pub pauses: AtomicU64,
+    /// Records that retention deleted before they were read.
+    pub lost: AtomicU64,
+}
+
+/// What every part of ingest shares.
+#[derive(Clone)]
+pub struct Shared {
+    pub log: Arc<dyn Log>,
+    pub control: Arc<Control>,
+    pub outside: Arc<dyn Outside>,
+    pub progress: Arc<Progress>,
+    pub counts: Arc<IngestCounts>,
+    pub clock: Clock,
+    pub partitions: u32,
+    pub rules: Rules,
+}
+
+/// Asks ingest to tell when all that stands in its sources now is durable in the journal.
+pub type CaughtUp = oneshot::Sender<()>;
+
+/// What ends ingest, for a while.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("control: {0:#}")]
+    Control(anyhow::Error),
+}
+
+/// A batch on its way to the journal.
+struct Batch {
+    /// The offset to commit when it is durable.
+    to: i64,
+    waiting: usize,
+}
+
+/// One reading of a source partition, from a committed offset on.
+struct Session {
+    id: u64,
+    incarnation: u32,
+    topic_id: Option<String>,
+    start: i64,
+    /// The next offset to read.
+    position: i64,
+    /// By journal partition: the end of the last range appended.
+    last: Vec<i64>,
+    batches: VecDeque<Batch>,
+    /// How many batches have left `batches`.
+    done: u64,
+    /// Durable, and what was committed of it.
+    durable: i64,
+    committed: i64,
+    arrival: Option<Timestamp>,
+}
+
+type Done = (SourcePartition, u64, u64, Result<u64, LogError>);
+
+/// Reads one source until it is stopped.
+pub struct Ingest {
+    shared: Shared,
+    limits: Limits,
+    topics: BTreeMap<String, TopicMapping>,
+    sessions: BTreeMap<SourcePartition, Session>,
+    in_flight: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// Those to open again, and when.
+    reopen: BTreeMap<SourcePartition, Instant>,
+    waiters: Vec<(BTreeMap<SourcePartition, i64>, CaughtUp)>,
+    next_session: u64,
+}
+
+impl Ingest {
+    /// For sources of these topics.
+    pub fn new(shared: Shared, limits: Limits, topics: BTreeMap<String, TopicMapping>) -> Self {
+        Self {
+            shared,
+            limits,
+            topics,
+            sessions: BTreeMap::new(),
+            in_flight: FuturesUnordered::new(),
+            reopen: BTreeMap::new(),
+            waiters: Vec::new(),
+            next_session: 0,
+        }
+    }
+
+    /// Until `stop` says so; what is in flight is then awaited and committed.
+    ///
+    /// # Errors
+    /// Where the source can't go on; what was durable is committed with the next session.
+    pub async fn run(
+        mut self,
+        source: &mut dyn Source,
+        requests: &mut mpsc::Receiver<CaughtUp>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), IngestError> {
+        let every = |period| {
+            let mut interval = tokio::time::interval(period);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            interval
+        };
+        let mut commits = every(self.limits.commit_interval);
+        let mut reaches = every(Duration::from_secs(1));
+        let wall = self.shared.clock == Clock::Wall;
+        loop {
+            let paused =
+                self.in_flight.len() >= self.limits.in_flight || self.shared.progress.tail_age() > self.limits.tail_max;
+            if paused {
+                self.shared.counts.pauses.fetch_add(1, Ordering::Relaxed);
+            }
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                Some(done) = self.in_flight.next() => self.on_done(done),
+                _ = commits.tick() => {
+                    self.commit(source).await;
+                    self.reopen(source).await?;
+                }
+                _ = reaches.tick(), if wall => self.say_reaches(source).await?,
+                Some(request) = requests.recv() => self.on_request(source, request).await?,
+                () = tokio::time::sleep(Duration::from_millis(20)), if paused => {}
+                event = source.next(self.limits.batch_records, Duration::from_millis(500)), if !paused => {
+                    self.on_source(source, event?).await?;
+                }
+            }
+        }
+        while let Some(done) = self.in_flight.next().await {
+            self.on_done(done);
+        }
+        self.commit(source).await;
+        Ok(())
+    }
+
+    async fn on_source(&mut self, source: &mut dyn Source, event: SourceEvent) -> Result<(), IngestError> {
+        match event {
+            SourceEvent::Assigned(partitions) => {
+                for partition in partitions {
+                    self.open(source, &partition).await?;
+                }
+            }
+            SourceEvent::Revoked(partitions) => {
+                for partition in partitions {
+                    self.sessions.remove(&partition);
+                    self.reopen.remove(&partition);
+                }
+            }
+            SourceEvent::Records { partition, records, next } => {
+                self.on_records(source, partition, records, next).await?;
+            }
+            SourceEvent::Idle => {}
+        }
+        Ok(())
+    }
+
+    /// Begins a session at the committed offset of the topic's present incarnation.
+    async fn open(&mut self, source: &mut dyn Source, partition: &SourcePartition) -> Result<(), IngestError> {
+        self.sessions.remove(partition);
+        self.reopen.remove(partition);
+        let control = self.shared.control.clone();
+        let topic_id = source.topic_id(&partition.topic).await?;
+        let extent = source.extent(partition).await?;
+        let committed = source.committed(partition).await?;
+        let known = control.latest().incarnation(&partition.topic).map(|(n, id)| (n, id.to_owned()));
+        // Where the client does not show the topic's id, an end below what was committed shows a topic made anew.
+        let shrunk = topic_id.is_none() && committed.as_ref().is_some_and(|c| c.offset > extent.end);
+        let id = match (&topic_id, &known) {
+            (Some(id), _) => id.clone(),
+            (None, Some((n, _))) if shrunk => format!("unnamed-{}", n + 1),
+            (None, Some((_, id))) => id.clone(),
+            (None, None) => "unnamed-0".to_owned(),
+        };
+        if known.as_ref().is_none_or(|(_, known)| *known != id) {
+            if known.is_some() {
+                tracing::warn!(topic = %partition.topic, "the source topic was made anew; it is read from its start");
+            }
+            control.record_incarnation(&partition.topic, &id).await.map_err(IngestError::Control)?;
+        }
+        let incarnation = control.latest().incarnation(&partition.topic).map_or(0, |(n, _)| n);
+        let metadata = commit_metadata(incarnation);
+        let start = committed.filter(|c| c.metadata == metadata).map_or(0, |c| c.offset);
+        if start < extent.oldest {
+            let lost = (extent.oldest - start).unsigned_abs();
+            if start > 0 {
+                tracing::error!(%partition, lost, "retention deleted records before they were read");
+                self.shared.counts.lost.fetch_add(lost, Ordering::Relaxed);
+            }
+        }
+        let start = start.max(extent.oldest);
+        self.adopt_mapping(partition, incarnation, if start == 0 { 0 } else { extent.end }).await?;
+        source.seek(partition, start).await?;
+        self.next_session += 1;
+        self.shared.counts.sessions.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(%partition, incarnation, start, end = extent.end, "reading");
+        let session = Session {
+            id: self.next_session,
+            incarnation,
+            topic_id,
+            start,
+            position: start,
+            last: vec![start; self.shared.partitions as usize],
+            batches: VecDeque::new(),
+            done: 0,
+            durable: start,
+            committed: start,
+            arrival: None,
+        };
+        self.sessions.insert(partition.clone(), session);
+        Ok(())
+    }
+
+    /// A mapping of the configuration that is new is recorded first, and takes effect where nobody has read yet.
+    async fn adopt_mapping(&self, partition: &SourcePartition, incarnation: u32, end: i64) -> Result<(), IngestError> {
+        let Some(TopicMapping { format, mapping }) = self.topics.get(&*partition.topic) else { return Ok(()) };
+        let name = partition.to_string();
+        let control = &self.shared.control;
+        let latest = control.latest();
+        let known = latest.latest_mapping(&name);
+        if known.is_some_and(|known| known.format == *format && known.mapping == *mapping) {
+            return Ok(());
+        }
+        let from = if known.is_some() { end } else { 0 };
+        let incarnation = if known.is_some() { incarnation } else { 0 };
+        let version = MappingVersion { format: *format, mapping: mapping.clone(), incarnation, from };
+        control.record_mapping(&name, &version).await.map_err(IngestError::Control)
+    }
+
+    async fn reopen(&mut self, source: &mut dyn Source) -> Result<(), IngestError> {
+        let now = Instant::now();
+        let due: Vec<_> = self.reopen.iter().filter(|(_, at)| **at <= now).map(|(p, _)| p.clone()).collect();
+        for partition in due {
+            self.open(source, &partition).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_records(
+        &mut self,
+        source: &mut dyn Source,
+        partition: SourcePartition,
+        records: Vec<SourceRecord>,
+        next: i64,
+    ) -> Result<(), IngestError> {
+        if !self.sessions.contains_key(&partition) {
+            return Ok(());
+        }
+        // Asked after reading: whatever was read, was read of this topic.
+        let topic_id = source.topic_id(&partition.topic).await?;
+        let Some(session) = self.sessions.get_mut(&partition) else { return Ok(()) };
+        if topic_id != session.topic_id {
+            return self.open(source, &partition).await;
+        }
+        self.shared.counts.records.fetch_add(records.len() as u64, Ordering::Relaxed);
+        let now = self.shared.outside.now();
+        let packs = Packer::new(&self.shared, &partition, session).pack(records, next, now);
+        session.position = session.position.max(next);
+        if let Some(arrival) = packs.arrival {
+            session.arrival = session.arrival.max(Some(arrival));
+        }
+        let mut appends = Vec::new();
+        for (journal, pack) in packs.packs {
+            let bytes = wire::bytes(&wire::pack(pack));
+            appends.push((journal, self.shared.log.append(Topic::Journal, journal, bytes)));
+        }
+        self.track(&partition, appends);
+        Ok(())
+    }
+
+    /// Follows a batch until it is durable.
+    fn track(&mut self, partition: &SourcePartition, appends: Vec<(u32, Append)>) {
+        let Some(session) = self.sessions.get_mut(partition) else { return };
+        let batch = session.done + session.batches.len() as u64;
+        session.batches.push_back(Batch { to: session.position, waiting: appends.len() });
+        for (journal, append) in appends {
+            let (partition, session, progress) = (partition.clone(), session.id, self.shared.progress.clone());
+            let done = append.map(move |result| {
+                if let Ok(position) = result {
+                    progress.appended(journal, position);
+                }
+                (partition, session, batch, result)
+            });
+            self.in_flight.push(done.boxed());
+        }
+        self.settle_batches(partition);
+    }
+
+    fn on_done(&mut self, (partition, id, batch, result): Done) {
+        let Some(session) = self.sessions.get_mut(&partition).filter(|s| s.id == id) else { return };
+        if let Err(error) = result {
+            // What was appended behind it may have landed: everything from the committed offset on goes again.
+            tracing::warn!(%partition, %error, "an append to the journal failed; reading again from the last commit");
+            self.shared.counts.sessions_failed.fetch_add(1, Ordering::Relaxed);
+            if !self.shared.rules.commit_after_durable {
+                return;
+            }
+            self.sessions.remove(&partition);
+            self.reopen.insert(partition, Instant::now() + Duration::from_millis(200));
+            return;
+        }
+        let index = batch.checked_sub(session.done).and_then(|n| usize::try_from(n).ok());
+        if let Some(batch) = index.and_then(|n| session.batches.get_mut(n)) {
+            batch.waiting -= 1;
+        }
+        self.settle_batches(&partition);
+    }
+
+    /// The batches at the front that are durable may be committed.
+    fn settle_batches(&mut self, partition: &SourcePartition) {
+        let Some(session) = self.sessions.get_mut(partition) else { return };
+        let after_durable = self.shared.rules.commit_after_durable;
+        while session.batches.front().is_some_and(|batch| batch.waiting == 0 || !after_durable) {
+            if let Some(batch) = session.batches.pop_front() {
+                session.durable = session.durable.max(batch.to);
+                session.done += 1;
+            }
+        }
+        self.answer();
+    }
+
+    /// Tells those who waited for what is durable now.
+    fn answer(&mut self) {
+        let sessions = &self.sessions;
+        self.waiters.retain_mut(|(ends, tell)| {
+            ends.retain(|partition, end| sessions.get(partition).is_none_or(|s| s.durable < *end));
+            if ends.is_empty() {
+                let (gone, _) = oneshot::channel();
+                // Who asked may have left.
+                let _ = std::mem::replace(tell, gone).send(());
+            }
+            !ends.is_empty()
+        });
+    }
+
+    async fn commit(&mut self, source: &dyn Source) {
+        for (partition, session) in &mut self.sessions {
+            if session.durable > session.committed {
+                match source.commit(partition, session.durable, commit_metadata(session.incarnation)).await {
+                    Ok(()) => session.committed = session.durable,
+                    Err(error) => tracing::warn!(%partition, %error, "commit failed; trying again"),
+                }
+            }
+        }
+    }
+
+    /// Tells every journal partition how far each source partition is read (design rule 6).
+    async fn say_reaches(&mut self, source: &mut dyn Source) -> Result<(), IngestError> {
+        let mut ranges: Vec<Vec<v1::Range>> = vec![Vec::new(); self.shared.partitions as usize];
+        let mut said = Vec::new();
+        for (partition, session) in &mut self.sessions {
+            let asked_at = self.shared.outside.now();
+            let end = source.extent(partition).await?.end;
+            if source.topic_id(&partition.topic).await? != session.topic_id {
+                continue; // The next records end the session.
+            }
+            let reach = if session.position >= end { Some(asked_at) } else { session.arrival };
+            let Some(reach) = reach else { continue };
+            for (journal, ranges) in ranges.iter_mut().enumerate() {
+                let after = std::mem::replace(&mut session.last[journal], session.position);
+                let (incarnation, session_start, to) = (session.incarnation, session.start, session.position);
+                let source = partition.to_string().into();
+                let range = Range { source, incarnation, session: session_start, after, to, reach: Some(reach) };
+                ranges.push(wire::range(&range));
+            }
+            said.push(partition.clone());
+        }
+        if said.is_empty() {
+            return Ok(());
+        }
+        let append = |(journal, ranges)| {
+            let record = wire::journal_record(Record::Reaches(v1::Reaches { ranges }));
+            let journal = journal as u32;
+            (journal, self.shared.log.append(Topic::Journal, journal, wire::bytes(&record)).shared())
+        };
+        let appends: Vec<_> = ranges.into_iter().enumerate().map(append).collect();
+        for partition in said {
+            let appends = appends.iter().map(|(journal, append)| (*journal, append.clone().boxed())).collect();
+            self.track(&partition, appends);
+        }
+        Ok(())
+    }
+
+    /// Somebody waits for all that stands in the sources now.
+    async fn on_request(&mut self, source: &mut dyn Source, tell: CaughtUp) -> Result<(), IngestError> {
+        let mut ends = BTreeMap::new();
+        for partition in source.partitions().await? {
+            let end = source.extent(&partition).await?.end;
+            if end > 0 {
+                ends.insert(partition, end);
+            }
+        }
+        self.waiters.push((ends, tell));
+        self.answer();
+        Ok(())
+    }
+}
+
+/// What is committed beside an offset: a commit of another incarnation counts as none.
+fn commit_metadata(incarnation: u32) -> String {
+    format!("incarnation={incarnation}")
+}
+
+/// Records to packs.
+struct Packer<'a> {
+    shared: &'a Shared,
+    partition: &'a SourcePartition,
+    name: Arc<str>,
+    session: &'a mut Session,
+    open: BTreeMap<u32, (Pack, usize)>,
+    packed: Packed,
+}
+
+#[derive(Default)]
+struct Packed {
+    packs: Vec<(u32, Pack)>,
+    arrival: Option<Timestamp>,
+}
+
+impl<'a> Packer<'a> {
+    fn new(shared: &'a Shared, partition: &'a SourcePartition, session: &'a mut Session) -> Self {
+        let name = partition.to_string().into();
+        Self { shared, partition, name, session, open: BTreeMap::new(), packed: Packed::default() }
+    }
+
+    fn pack(mut self, records: Vec<SourceRecord>, next: i64, now: Timestamp) -> Packed {
+        let contents = self.shared.control.latest();
+        let wall = self.shared.clock == Clock::Wall;
+        for record in records {
+            let told = record.timestamp_ms.map_or(now, Timestamp);
+            let arrival = if wall { told.min(now) } else { told };
+            self.packed.arrival = self.packed.arrival.max(Some(arrival));
+            let Some(payload) = record.payload else {
+                self.shared.counts.tombstones.fetch_add(1, Ordering::Relaxed);
+                continue;
+            };
+            let version = contents.mapping(&self.name, self.session.incarnation, record.offset);
+            let fallback = Mapping::default();
+            let (format, mapping) = version.map_or((Format::Canonical, &fallback), |v| (v.format, &v.mapping));
+            let context = decode::Context {
+                arrival,
+                offset: record.offset,
+                check_wall: wall,
+                mapping,
+                default_origin: &self.partition.topic,
+            };
+            match decode::decode(format, &payload, &context) {
+                Ok(event) => self.add(event),
+                Err(rejection) => self.reject(record.offset, rejection.reason, &payload, arrival),
+            }
+        }
+        let open = std::mem::take(&mut self.open);
+        for (journal, (pack, _)) in open {
+            self.close(journal, pack, next);
+        }
+        self.packed
+    }
+
+    fn add(&mut self, event: Event) {
+        let size = event_bytes(&event);
+        let journal = partition_of(&event.scope, self.shared.partitions);
+        self.room(journal, size, event.offset).events.push(event);
+    }
+
+    fn reject(&mut self, offset: i64, reason: String, payload: &Bytes, arrival: Timestamp) {
+        let payload = payload[..payload.len().min(PAYLOAD_KEPT)].to_vec();
+        let journal = partition_of(NO_SCOPE, self.shared.partitions);
+        let size = payload.len() + reason.len() + 32;
+        self.room(journal, size, offset).rejected.push(Rejected { offset, reason, payload, arrival });
+    }
+
+    /// The open pack of a journal partition, with room for `size` more bytes; the one before ends below `offset`.
+    fn room(&mut self, journal: u32, size: usize, offset: i64) -> &mut Pack {
+        if self.open.get(&journal).is_some_and(|(_, bytes)| bytes + size > PACK_BYTES_MAX)
+            && let Some((pack, _)) = self.open.remove(&journal)
+        {
+            self.close(journal, pack, offset);
+        }
+        let (pack, bytes) = self
+            .open
+            .entry(journal)
+            .or_insert_with(|| (Pack { range: None, events: Vec::new(), rejected: Vec::new() }, 0));
+        *bytes += size;
+        pack
+    }
+
+    fn close(&mut self, journal: u32, mut pack: Pack, to: i64) {
+        let after = std::mem::replace(&mut self.session.last[journal as usize], to);
+        pack.range = Some(Range {
+            source: self.name.clone(),
+            incarnation: self.session.incarnation,
+            session: self.session.start,
+            after,
+            to,
+            reach: None,
+        });
+        self.packed.packs.push((journal, pack));
+    }
+}
+
+/// An upper bound of what an event takes in a pack.
+fn event_bytes(event: &Event) -> usize {
+    let labels: usize = event.labels.iter().map(|(k, v)| k.len() + v.len() + 12).sum();
+    let texts = [
+        &event.id,
+        &event.origin,
+        &event.entity,
+        &event.check,
+        &event.summary,
+        &event.service,
+        &event.scope,
+        &event.fingerprint,
+    ];
+    texts.iter().map(|text| text.len() + 6).sum::<usize>() + labels + 96
+}
+
+/// Events that came by HTTP: appended, and answered when they are durable.
+///
+/// # Errors
+/// Where an append failed; it may have happened all the same, and a retry is caught by the events' ids.
+pub async fn append_events(shared: &Shared, events: Vec<Event>) -> Result<BTreeMap<u32, u64>, LogError> {
+    let mut open: BTreeMap<u32, (v1::Pack, usize)> = BTreeMap::new();
+    let mut appends = Vec::new();
+    let append = |journal: u32, pack: v1::Pack| {
+        let record = wire::journal_record(Record::Pack(pack));
+        debug_assert!(record.encoded_len() <= RECORD_BYTES_MAX, "a pack is larger than was counted");
+        (journal, shared.log.append(Topic::Journal, journal, wire::bytes(&record)))
+    };
+    for event in events {
+        let (journal, size) = (partition_of(&event.scope, shared.partitions), event_bytes(&event));
+        if open.get(&journal).is_some_and(|(_, bytes)| bytes + size > PACK_BYTES_MAX)
+            && let Some((pack, _)) = open.remove(&journal)
+        {
+            appends.push(append(journal, pack));
+        }
+        let (pack, bytes) = open.entry(journal).or_default();
+        *bytes += size;
+        pack.events.push(wire::event(event));
+    }
+    appends.extend(open.into_iter().map(|(journal, (pack, _))| append(journal, pack)));
+    let mut positions = BTreeMap::new();
+    for (journal, done) in appends {
+        let position = done.await?;
+        shared.progress.appended(journal, position);
+        positions.insert(journal, position);
+    }
+    Ok(positions)
+}

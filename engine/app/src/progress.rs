@@ -1,0 +1,168 @@
+//! How far each journal partition has been appended, folded and said; shared by those who wait for it.
+use quell_core::{
+    ledger::Outcome,
+    output::{ByTopic, OutputTopic},
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::watch, time::Instant};
+
+/// How far a partition is folded, with everything said durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// The next journal position.
+    pub position: u64,
+    /// The last number of each output topic.
+    pub numbers: ByTopic<u64>,
+    /// Recovered, and mute no more.
+    pub ready: bool,
+}
+
+/// Counts of a partition's engine, for metrics.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// By origin and outcome.
+    pub ledger: BTreeMap<(Arc<str>, Outcome), u64>,
+    pub packs_ignored: u64,
+    pub records_skipped: u64,
+    pub id_reused: u64,
+    pub evicted: u64,
+    pub held: u64,
+}
+
+/// A partition's state.
+#[derive(Debug)]
+struct Partition {
+    folded: watch::Sender<Folded>,
+    /// Packs that this process appended and that are not folded: position and when.
+    tail: Mutex<VecDeque<(u64, Instant)>>,
+    counts: Mutex<Counts>,
+    /// Why it stopped.
+    stopped: Mutex<Option<String>>,
+}
+
+/// All partitions.
+#[derive(Debug)]
+pub struct Progress {
+    partitions: Vec<Partition>,
+    pub recoveries: AtomicU64,
+    pub snapshots: AtomicU64,
+    pub snapshots_refused: AtomicU64,
+    pub divergences: AtomicU64,
+    /// Wall time of the last snapshot, in milliseconds; 0 before the first.
+    pub snapshot_at: AtomicU64,
+}
+
+impl Progress {
+    /// Of so many partitions.
+    pub fn new(partitions: u32) -> Arc<Self> {
+        let partition = |_| Partition {
+            folded: watch::channel(Folded::default()).0,
+            tail: Mutex::default(),
+            counts: Mutex::default(),
+            stopped: Mutex::default(),
+        };
+        Arc::new(Self {
+            partitions: (0..partitions).map(partition).collect(),
+            recoveries: AtomicU64::new(0),
+            snapshots: AtomicU64::new(0),
+            snapshots_refused: AtomicU64::new(0),
+            divergences: AtomicU64::new(0),
+            snapshot_at: AtomicU64::new(0),
+        })
+    }
+
+    /// How many.
+    pub fn partitions(&self) -> u32 {
+        self.partitions.len() as u32
+    }
+
+    fn get(&self, partition: u32) -> &Partition {
+        &self.partitions[partition as usize]
+    }
+
+    /// How far a partition is.
+    pub fn folded(&self, partition: u32) -> Folded {
+        *self.get(partition).folded.borrow()
+    }
+
+    /// A partition is this far.
+    pub fn set_folded(&self, partition: u32, folded: Folded) {
+        let it = self.get(partition);
+        it.folded.send_replace(folded);
+        let mut tail = it.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        while tail.front().is_some_and(|(position, _)| *position < folded.position) {
+            tail.pop_front();
+        }
+    }
+
+    /// Waits until a partition is folded to `position`.
+    pub async fn wait_folded(&self, partition: u32, position: u64) -> Folded {
+        let mut watch = self.get(partition).folded.subscribe();
+        let done = watch.wait_for(|folded| folded.ready && folded.position >= position).await;
+        done.map_or_else(|_| self.folded(partition), |folded| *folded)
+    }
+
+    /// This process appended a pack.
+    pub fn appended(&self, partition: u32, position: u64) {
+        let it = self.get(partition);
+        if it.folded.borrow().position <= position {
+            let mut tail = it.tail.lock().unwrap_or_else(PoisonError::into_inner);
+            tail.push_back((position, Instant::now()));
+        }
+    }
+
+    /// The age of the oldest pack that this process appended and that is not folded.
+    pub fn tail_age(&self) -> Duration {
+        let oldest = |p: &Partition| {
+            let tail = p.tail.lock().unwrap_or_else(PoisonError::into_inner);
+            tail.front().map(|(_, at)| at.elapsed())
+        };
+        self.partitions.iter().filter_map(oldest).max().unwrap_or_default()
+    }
+
+    /// All are recovered.
+    pub fn is_ready(&self) -> bool {
+        self.partitions.iter().all(|p| p.folded.borrow().ready)
+    }
+
+    /// The counts of a partition.
+    pub fn set_counts(&self, partition: u32, counts: Counts) {
+        *self.get(partition).counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+    }
+
+    /// The counts of every partition.
+    pub fn counts(&self) -> Vec<Counts> {
+        let one = |p: &Partition| p.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.partitions.iter().map(one).collect()
+    }
+
+    /// A partition stopped for good.
+    pub fn set_stopped(&self, partition: u32, why: String) {
+        let it = self.get(partition);
+        it.folded.send_modify(|folded| folded.ready = false);
+        *it.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+
+    /// Why partitions stopped, if some did.
+    pub fn stopped(&self) -> Option<String> {
+        let why = |p: &Partition| p.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.partitions.iter().find_map(why)
+    }
+
+    /// Adds one.
+    pub fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The index of an output topic in [`ByTopic`].
+pub const fn index(topic: OutputTopic) -> usize {
+    topic as usize
+}

@@ -1,0 +1,537 @@
+//! One journal partition: recover, fold, append outputs, snapshot (design rules 4, 10, 11, 15).
+use crate::{
+    clock::Outside,
+    control::Control,
+    outputs::{OutputError, OutputReader},
+    progress::{Counts, Folded, Progress},
+    rules::Rules,
+    snapshots::{self, Draft, Mark, Snapshot},
+};
+use anyhow::{Context as _, anyhow};
+use bytes::Bytes;
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
+use prost::Message as _;
+use quell_connectors::{
+    log::{Log, LogError, Reader, Record, Topic},
+    wire,
+};
+use quell_core::{
+    domain::{
+        policy::Clock,
+        time::{Span, Timestamp},
+    },
+    engine::{Engine, EngineError, FOLD, Input},
+    output::{ByTopic, OutputTopic, Outputs},
+};
+use quell_proto::v1::{self, ControlKind, journal_record::Record as Journaled};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Limits of a task.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of the journal read at once.
+    pub read_bytes: usize,
+    /// Outputs appended and not yet durable.
+    pub outputs_in_flight: usize,
+    /// How often a snapshot is taken,
+    pub snapshot_interval: Duration,
+    /// at the latest after so many records.
+    pub snapshot_records: u64,
+    /// How long the journal is kept for backtests.
+    pub history: Span,
+}
+
+/// What every task shares.
+#[derive(Clone)]
+pub struct Shared {
+    pub log: Arc<dyn Log>,
+    pub control: Arc<Control>,
+    pub outside: Arc<dyn Outside>,
+    pub progress: Arc<Progress>,
+    pub clock: Clock,
+    pub rules: Rules,
+    pub limits: Limits,
+}
+
+/// Why an owner lets go of its partition.
+#[derive(Debug, thiserror::Error)]
+enum Left {
+    /// Recovering is the cure.
+    #[error("{0:#}")]
+    Again(anyhow::Error),
+    /// Only a person can help.
+    #[error("{0:#}")]
+    ForGood(anyhow::Error),
+    /// A step panicked, at this position.
+    #[error("the engine panicked at journal position {0}")]
+    Panicked(u64),
+}
+
+impl From<LogError> for Left {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Trimmed { .. } => {
+                Self::ForGood(anyhow!(error).context("the journal or an output topic lost records that are needed"))
+            }
+            other => Self::Again(other.into()),
+        }
+    }
+}
+
+impl From<OutputError> for Left {
+    fn from(error: OutputError) -> Self {
+        match error {
+            OutputError::Log(error) => error.into(),
+            damaged @ OutputError::Damaged { .. } => Self::ForGood(damaged.into()),
+        }
+    }
+}
+
+impl From<EngineError> for Left {
+    fn from(error: EngineError) -> Self {
+        Self::ForGood(error.into())
+    }
+}
+
+/// Owns a partition until it is stopped.
+///
+/// # Errors
+/// Where the partition must not be folded on, with a word for a person.
+pub async fn run(shared: Shared, partition: u32, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let mut panicked_at = None;
+    loop {
+        let left = match own(&shared, partition, stop.clone()).await {
+            Ok(()) => return Ok(()),
+            Err(left) => left,
+        };
+        let fatal = match left {
+            Left::Again(error) => {
+                tracing::warn!(partition, error = format!("{error:#}"), "recovering");
+                None
+            }
+            Left::Panicked(position) if panicked_at == Some(position) => Some(anyhow!(
+                "the engine panicked twice at journal position {position}; the partition stops here: please report it with this part of the journal"
+            )),
+            Left::Panicked(position) => {
+                tracing::error!(partition, position, "the engine panicked; recovering from the snapshot");
+                panicked_at = Some(position);
+                None
+            }
+            Left::ForGood(error) => Some(error),
+        };
+        if let Some(error) = fatal {
+            let error = error.context(format!("journal partition {partition} stopped"));
+            tracing::error!(partition, error = format!("{error:#}"), "stopped");
+            shared.progress.set_stopped(partition, format!("{error:#}"));
+            return Err(error);
+        }
+        let pause = Duration::from_millis(100 + shared.outside.random() % 200);
+        if tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok() {
+            return Ok(());
+        }
+    }
+}
+
+/// What happens in the order of the outputs.
+enum Said {
+    /// An output is durable: its topic, number, and the log position behind it.
+    Output { topic: OutputTopic, number: u64, next: u64 },
+    /// Everything before it is durable.
+    Mark(Folded),
+    /// A snapshot may be written: everything before it is durable.
+    Snapshot { position: u64, bytes: Vec<u8>, numbers: ByTopic<u64> },
+    /// Another record of ours in the journal is durable.
+    Journaled,
+}
+
+struct Owner<'a> {
+    shared: &'a Shared,
+    partition: u32,
+    engine: Engine,
+    reader: Box<dyn Reader>,
+    /// Outputs up to these numbers stand in their topics.
+    mute: ByTopic<u64>,
+    /// Hashes of the outputs that stand there, to compare what is folded again.
+    stands: ByTopic<BTreeMap<u64, u64>>,
+    /// How far the topics are durable, for the next snapshot.
+    marks: ByTopic<Mark>,
+    said: FuturesOrdered<BoxFuture<'static, Result<Said, LogError>>>,
+    outputs: Outputs,
+    kept: Vec<Snapshot>,
+    snapshot_at: Instant,
+    records_since: u64,
+    adopted: quell_core::engine::Versions,
+    ready_at: u64,
+    ready: bool,
+}
+
+async fn own(shared: &Shared, partition: u32, mut stop: watch::Receiver<bool>) -> Result<(), Left> {
+    Progress::count(&shared.progress.recoveries);
+    let mut owner = Owner::recover(shared, partition).await?;
+    let wall = shared.clock == Clock::Wall;
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut control = shared.control.watch();
+    loop {
+        let room = owner.said.len() < shared.limits.outputs_in_flight;
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(said) = owner.said.next() => owner.on_said(said?).await?,
+            _ = ticks.tick() => {
+                owner.adopt();
+                if wall {
+                    owner.journal(Journaled::Tick(v1::Tick { wall_ms: shared.outside.now().0 }));
+                }
+            }
+            Ok(()) = control.changed() => owner.adopt(),
+            records = owner.reader.next(shared.limits.read_bytes, Duration::from_millis(200)), if room => {
+                owner.on_records(records?)?;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    owner.finish().await
+}
+
+impl<'a> Owner<'a> {
+    /// Loads the newest snapshot and finds out what has been said since.
+    async fn recover(shared: &'a Shared, partition: u32) -> Result<Self, Left> {
+        let (log, rules) = (&shared.log, shared.rules);
+        let contents = shared.control.latest();
+        let extent = log.extent(Topic::Journal, partition).await?;
+        if extent.end == 0 {
+            let partitions = contents.partitions;
+            let genesis = Journaled::Genesis(v1::Genesis { uuid: contents.uuid.to_vec(), partitions });
+            for record in [genesis, Journaled::Era(v1::Era { fold: FOLD })] {
+                log.append(Topic::Journal, partition, wire::bytes(&wire::journal_record(record))).await?;
+            }
+        }
+        let mut kept = Vec::new();
+        for snapshot in snapshots::read(log, partition, contents.uuid).await? {
+            if stands_on_outputs(log, partition, &snapshot).await? || !rules.snapshot_after_outputs {
+                kept.push(snapshot);
+            } else {
+                tracing::warn!(partition, position = snapshot.position, "a snapshot is beyond the outputs; not used");
+                Progress::count(&shared.progress.snapshots_refused);
+            }
+        }
+        let first = (contents.policy(1), contents.topology(1));
+        let (Some(policy), Some(topology)) = first else {
+            return Err(Left::Again(anyhow!("control has no policy or no topology yet")));
+        };
+        let engine = match kept.last() {
+            None => Engine::new(contents.uuid, policy, topology),
+            Some(snapshot) => {
+                let versions = Engine::snapshot_versions(&snapshot.bytes)?;
+                let (policy, topology) = (contents.policy(versions.policy), contents.topology(versions.topology));
+                let (Some(policy), Some(topology)) = (policy, topology) else {
+                    return Err(Left::Again(anyhow!("control does not have the snapshot's policy or topology yet")));
+                };
+                Engine::restore(&snapshot.bytes, policy, topology)?
+            }
+        }
+        .with_rules(rules.into());
+        let marks = kept.last().map_or_else(Default::default, |snapshot| snapshot.outputs);
+        let mut owner = Self {
+            shared,
+            partition,
+            reader: log.read_from(Topic::Journal, partition, engine.position()).await?,
+            mute: [0; OutputTopic::ALL.len()],
+            stands: Default::default(),
+            marks,
+            said: FuturesOrdered::new(),
+            outputs: Outputs::default(),
+            snapshot_at: Instant::now(),
+            records_since: 0,
+            adopted: engine.versions(),
+            ready_at: 0,
+            ready: false,
+            kept,
+            engine,
+        };
+        let named = owner.hear().await?;
+        let end = log.extent(Topic::Journal, partition).await?.end;
+        owner.ready_at = end;
+        if owner.engine.position().max(named) > end {
+            return Err(Left::ForGood(anyhow!(
+                "the journal ends at {end}, below its snapshot or outputs ({}): it was cut, or another one stands in its place; restore it from a backup, or move Quell's topics or data directory away to begin anew",
+                owner.engine.position().max(named)
+            )));
+        }
+        tracing::info!(partition, from = owner.engine.position(), to = end, "recovering");
+        Ok(owner)
+    }
+
+    /// Reads what the output topics hold beyond the snapshot; the journal position behind the last that was named.
+    async fn hear(&mut self) -> Result<u64, Left> {
+        let mut named = 0;
+        let log = &self.shared.log;
+        for topic in OutputTopic::ALL {
+            let (place, mark) = ((wire::topic(topic), self.partition), self.marks[topic as usize]);
+            let end = log.extent(place.0, place.1).await?.end;
+            let journal = self.engine.journal();
+            let mut reader = OutputReader::open(log, place, journal, (mark.number, mark.next), true).await?;
+            while !reader.is_past(end) {
+                let Some(next) = reader.next(Duration::from_secs(10)).await? else { continue };
+                if next.output.fold != FOLD {
+                    return Err(Left::ForGood(anyhow!(
+                        "the journal was being concluded by another version (FOLD {}, this is {FOLD}), which did not stop gracefully: start that version once with `quell run --drain`, then this one",
+                        next.output.fold
+                    )));
+                }
+                self.stands[topic as usize].insert(next.output.number, xxh3_64(&hashed(&next.output)));
+                named = named.max(next.output.position + 1);
+            }
+            self.mute[topic as usize] = reader.number;
+        }
+        Ok(named)
+    }
+
+    fn on_records(&mut self, records: Vec<Record>) -> Result<(), Left> {
+        let fold = records.len();
+        for record in records {
+            let Some(input) = self.input(record.bytes)? else { continue };
+            self.records_since += 1;
+            let (engine, outputs) = (&mut self.engine, &mut self.outputs);
+            // A panic leaves the engine in no state to go on from: it is dropped, and recovery begins anew.
+            let step = catch_unwind(AssertUnwindSafe(|| engine.step(record.position, &input, outputs)));
+            step.map_err(|_| Left::Panicked(record.position))??;
+            self.say()?;
+        }
+        let position = self.engine.position().max(self.reader.position());
+        if !self.ready && position >= self.ready_at {
+            self.ready = true;
+            self.stands = Default::default();
+        }
+        if fold > 0 || self.ready != self.shared.progress.folded(self.partition).ready {
+            let folded = Folded { position, numbers: self.engine.numbers(), ready: self.ready };
+            self.said.push_back(async move { Ok(Said::Mark(folded)) }.boxed());
+        }
+        let due = self.records_since >= self.shared.limits.snapshot_records
+            || (self.records_since > 0 && self.snapshot_at.elapsed() >= self.shared.limits.snapshot_interval);
+        if due && self.ready {
+            self.draft()?;
+        }
+        Ok(())
+    }
+
+    fn input(&self, bytes: Bytes) -> Result<Option<Input>, Left> {
+        let unreadable = |error| Left::ForGood(anyhow!("a journal record can't be read: {error}"));
+        let record = v1::JournalRecord::decode(bytes).map_err(|e| unreadable(e.to_string()))?;
+        Ok(Some(match record.record {
+            None => return Err(unreadable("its kind is not known: run the newer version".to_owned())),
+            Some(Journaled::Genesis(genesis)) => {
+                let uuid = genesis.uuid.try_into().map_err(|_| unreadable("its uuid is not 16 bytes".to_owned()))?;
+                Input::Genesis { uuid, partitions: genesis.partitions }
+            }
+            Some(Journaled::Pack(pack)) => Input::Pack(wire::pack_back(pack).map_err(|e| unreadable(e.to_string()))?),
+            Some(Journaled::Reaches(reaches)) => {
+                Input::Reaches(reaches.ranges.into_iter().map(wire::range_back).collect())
+            }
+            Some(Journaled::Tick(tick)) => Input::Tick(Timestamp(tick.wall_ms)),
+            Some(Journaled::Adopt(adopt)) => return self.adoption(&adopt).map(Some),
+            Some(Journaled::Era(era)) => Input::Era(era.fold),
+            Some(Journaled::Settle(_)) => Input::Settle,
+            Some(Journaled::SourceRemoved(removed)) => Input::SourceRemoved(removed.source),
+        }))
+    }
+
+    fn adoption(&self, adopt: &v1::Adopt) -> Result<Input, Left> {
+        let (contents, version) = (self.shared.control.latest(), adopt.version);
+        let missing = || Left::Again(anyhow!("control does not have version {version} of {:?} yet", adopt.kind()));
+        Ok(match adopt.kind() {
+            ControlKind::Policy => Input::Policy { version, policy: contents.policy(version).ok_or_else(missing)? },
+            ControlKind::Topology => {
+                Input::Topology { version, topology: contents.topology(version).ok_or_else(missing)? }
+            }
+            other => return Err(Left::ForGood(anyhow!("the journal adopts {other:?}: run the newer version"))),
+        })
+    }
+
+    /// Appends what was said and does not stand in its topic yet.
+    fn say(&mut self) -> Result<(), Left> {
+        for output in self.outputs.items.drain(..) {
+            let topic = output.body.topic();
+            let muted = output.number <= self.mute[topic as usize];
+            if muted && self.ready {
+                continue;
+            }
+            let message = wire::output(&output, self.engine.journal());
+            if muted {
+                let stands = self.stands[topic as usize].remove(&output.number);
+                if stands.is_some_and(|hash| hash != xxh3_64(&hashed(&message))) {
+                    Progress::count(&self.shared.progress.divergences);
+                    return Err(Left::ForGood(anyhow!(
+                        "output {} of {topic:?} comes out otherwise than it was said: the journal or the output topic was altered, or the same FOLD concludes differently",
+                        output.number
+                    )));
+                }
+                continue;
+            }
+            let number = output.number;
+            let append = self.shared.log.append(wire::topic(topic), self.partition, wire::bytes(&message));
+            self.said.push_back(append.map(move |done| Ok(Said::Output { topic, number, next: done? + 1 })).boxed());
+        }
+        Ok(())
+    }
+
+    /// A record of ours, whose failure harms nothing.
+    fn journal(&mut self, record: Journaled) {
+        let append = self.shared.log.append(Topic::Journal, self.partition, wire::bytes(&wire::journal_record(record)));
+        let partition = self.partition;
+        self.said.push_back(
+            append
+                .map(move |done| {
+                    if let Err(error) = done {
+                        tracing::debug!(partition, %error, "a tick or adoption was not appended; the next one will be");
+                    }
+                    Ok(Said::Journaled)
+                })
+                .boxed(),
+        );
+    }
+
+    /// Copies into the journal what control has and this partition does not; repeats do no harm.
+    fn adopt(&mut self) {
+        let latest = self.shared.control.latest().latest();
+        let engine = self.engine.versions();
+        if latest.policy > engine.policy && self.ready {
+            self.journal(Journaled::Adopt(v1::Adopt { kind: ControlKind::Policy as i32, version: latest.policy }));
+        }
+        if latest.topology > engine.topology && self.ready {
+            self.journal(Journaled::Adopt(v1::Adopt { kind: ControlKind::Topology as i32, version: latest.topology }));
+        }
+        self.adopted = latest;
+    }
+
+    /// Takes a snapshot now, to be written when everything before it is durable.
+    fn draft(&mut self) -> Result<(), Left> {
+        (self.records_since, self.snapshot_at) = (0, Instant::now());
+        let draft = Said::Snapshot {
+            position: self.engine.position(),
+            bytes: self.engine.snapshot()?,
+            numbers: self.engine.numbers(),
+        };
+        if self.shared.rules.snapshot_after_outputs {
+            self.said.push_back(async move { Ok(draft) }.boxed());
+        } else {
+            self.said.push_front(async move { Ok(draft) }.boxed());
+        }
+        Ok(())
+    }
+
+    async fn on_said(&mut self, said: Said) -> Result<(), Left> {
+        match said {
+            Said::Output { topic, number, next } => self.marks[topic as usize] = Mark { number, next },
+            Said::Mark(folded) => {
+                self.shared.progress.set_folded(self.partition, folded);
+                self.count();
+            }
+            Said::Snapshot { position, bytes, numbers } => self.write_snapshot(position, bytes, numbers).await?,
+            Said::Journaled => {}
+        }
+        Ok(())
+    }
+
+    async fn write_snapshot(&mut self, position: u64, bytes: Vec<u8>, numbers: ByTopic<u64>) -> Result<(), Left> {
+        let Shared { log, outside, progress, limits, .. } = self.shared;
+        let mut outputs = self.marks;
+        for (mark, number) in outputs.iter_mut().zip(numbers) {
+            // Where the last outputs were said by an owner before, reading begins a little early.
+            mark.number = number;
+        }
+        let trail = self.kept.last().map(|s| s.trail.clone()).unwrap_or_default();
+        let draft = Draft { position, bytes, outputs, trail };
+        let written = snapshots::write(log, &**outside, self.partition, self.engine.journal(), draft).await;
+        let snapshot = match written {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => {
+                tracing::warn!(partition = self.partition, position, "a snapshot did not read back right; not counted");
+                return Ok(());
+            }
+            Err(error) => {
+                tracing::warn!(partition = self.partition, %error, "a snapshot was not written");
+                return Ok(());
+            }
+        };
+        Progress::count(&progress.snapshots);
+        progress.snapshot_at.store(outside.now().0.unsigned_abs(), Ordering::Relaxed);
+        self.kept.push(snapshot);
+        let surplus = self.kept.len().saturating_sub(2);
+        self.kept.drain(..surplus);
+        if let [older, newest] = &self.kept[..] {
+            let horizon = outside.now() - limits.history;
+            let past = newest.trail.iter().rev().find(|mark| mark.at_ms <= horizon.0).map(|mark| mark.position);
+            let below = if limits.history.0 == 0 { Some(older.position) } else { past.map(|p| p.min(older.position)) };
+            let trimmed = async {
+                log.trim(Topic::Snapshots, self.partition, older.begins).await?;
+                if let Some(below) = below {
+                    log.trim(Topic::Journal, self.partition, below).await?;
+                }
+                Ok::<_, LogError>(())
+            };
+            if let Err(error) = trimmed.await {
+                tracing::warn!(partition = self.partition, %error, "trim failed; the next snapshot tries again");
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self) {
+        let mut counts = Counts {
+            packs_ignored: self.engine.packs_ignored(),
+            records_skipped: self.engine.records_skipped(),
+            ..Counts::default()
+        };
+        for (origin, outcome, n) in self.engine.ledger_counts() {
+            *counts.ledger.entry((origin.clone(), outcome)).or_default() += n;
+        }
+        for scope in self.engine.scopes() {
+            counts.id_reused += scope.ledger().id_reused;
+            counts.held += scope.ledger().held;
+            counts.evicted += scope.evicted();
+        }
+        self.shared.progress.set_counts(self.partition, counts);
+    }
+
+    /// A graceful stop ends with a snapshot at the last output, from which newer code may start.
+    async fn finish(mut self) -> Result<(), Left> {
+        if self.ready {
+            self.draft()?;
+        }
+        while let Some(said) = self.said.next().await {
+            let said = said.context("stopping").map_err(Left::Again)?;
+            self.on_said(said).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What two owners must say alike: all but the journal position's packing.
+fn hashed(output: &v1::Output) -> Vec<u8> {
+    let mut bytes = output.body.to_vec();
+    bytes.extend_from_slice(output.gone.as_bytes());
+    bytes
+}
+
+/// A snapshot whose numbers are beyond the topics' would make a recovery mute over outputs that were never said.
+async fn stands_on_outputs(log: &Arc<dyn Log>, partition: u32, snapshot: &Snapshot) -> Result<bool, LogError> {
+    for topic in OutputTopic::ALL {
+        let mark = snapshot.outputs[topic as usize];
+        if mark.number > 0 && log.extent(wire::topic(topic), partition).await?.end < mark.next.max(1) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
