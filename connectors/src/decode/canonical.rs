@@ -6,7 +6,7 @@ use super::{
     Context, EVENT_BYTES_MAX, LABEL_KEY_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LABELS_BYTES_MAX, LABELS_MAX, Rejection,
     SUMMARY_BYTES_MAX, TEXT_BYTES_MAX,
     frame::Frame,
-    text::{clean, cut, line},
+    text::{Cleaner, cut, line},
     words,
 };
 use quell_core::domain::{
@@ -39,17 +39,18 @@ pub fn decode(bytes: &[u8], context: &Context<'_>) -> Result<Event, Rejection> {
     // Once for all of it: the parser then need not look at each text again.
     let text = std::str::from_utf8(bytes)
         .map_err(|error| Rejection::new(format_args!("not UTF-8 from byte {} on", error.valid_up_to())))?;
-    build(read(text)?, context)
+    let cleaner = Cleaner::of(text);
+    build(read(text, cleaner)?, cleaner, context)
 }
 
-fn read(text: &str) -> Result<Fields<'_>, Rejection> {
+fn read(text: &str, cleaner: Cleaner) -> Result<Fields<'_>, Rejection> {
     if text.trim_ascii().is_empty() {
         return Err(Rejection::new("empty"));
     }
-    let mut at = None;
+    let (mut fields, mut at) = (Fields::default(), None);
     let mut json = serde_json::Deserializer::from_str(text);
-    let fields = json.deserialize_map(Read { at: &mut at }).and_then(|fields| json.end().map(|()| fields));
-    fields.map_err(|error| {
+    let read = json.deserialize_map(Read { fields: &mut fields, at: &mut at, cleaner }).and_then(|()| json.end());
+    read.map_err(|error| {
         let words = error.to_string();
         let field = at.map_or(String::new(), |field: &str| format!("{field}: "));
         Rejection::new(match error.classify() {
@@ -59,10 +60,11 @@ fn read(text: &str) -> Result<Fields<'_>, Rejection> {
             }
             _ => format!("not readable as JSON: {field}{words}"),
         })
-    })
+    })?;
+    Ok(fields)
 }
 
-fn build(fields: Fields<'_>, context: &Context<'_>) -> Result<Event, Rejection> {
+fn build(fields: Fields<'_>, cleaner: Cleaner, context: &Context<'_>) -> Result<Event, Rejection> {
     let time = fields.time.ok_or_else(|| missing("time"))?;
     if context.check_wall {
         check_wall(time, context.arrival)?;
@@ -70,22 +72,22 @@ fn build(fields: Fields<'_>, context: &Context<'_>) -> Result<Event, Rejection> 
     let mut labels = fields.labels;
     let severity = severity(fields.severity, &mut labels);
     let mut event = Event {
-        id: identity("id", fields.id)?,
+        id: identity("id", cleaner, fields.id)?,
         time,
         // A start after its end is none; it must not refuse the recovery that carries it.
         started_at: fields.started_at.filter(|start| fields.ended_at.is_none_or(|end| *start <= end)),
         ended_at: fields.ended_at,
-        origin: identity("origin", fields.origin)?,
-        entity: required("entity", fields.entity)?,
-        check: required("check", fields.check)?,
+        origin: identity("origin", cleaner, fields.origin)?,
+        entity: required("entity", cleaner, fields.entity)?,
+        check: required("check", cleaner, fields.check)?,
         status: word("status", &fields.status, Status::Firing, words::status, "firing or resolved")?,
         severity,
         summary: line(fields.summary, SUMMARY_BYTES_MAX),
         value: fields.value,
         labels,
-        service: identity("service", fields.service)?,
-        scope: identity("scope", fields.scope)?,
-        fingerprint: identity("fingerprint", fields.fingerprint)?,
+        service: identity("service", cleaner, fields.service)?,
+        scope: identity("scope", cleaner, fields.scope)?,
+        fingerprint: identity("fingerprint", cleaner, fields.fingerprint)?,
         kind: word("kind", &fields.kind, Kind::Alert, words::kind, "alert, sample, log or change")?,
         arrival: context.arrival,
         offset: context.offset,
@@ -106,19 +108,19 @@ fn missing(field: &str) -> Rejection {
 }
 
 /// A text that identifies: never cut, since two could become one. Blanks alone are nothing.
-fn identity(field: &str, text: Cow<'_, str>) -> Result<String, Rejection> {
+fn identity(field: &str, cleaner: Cleaner, text: Cow<'_, str>) -> Result<String, Rejection> {
     if text.trim_ascii().is_empty() {
         return Ok(String::new());
     }
-    let text = clean(text);
+    let text = cleaner.clean(text);
     if text.len() > TEXT_BYTES_MAX {
         return Err(Rejection::new(format_args!("{field}: {} bytes; at most {TEXT_BYTES_MAX}", text.len())));
     }
     Ok(text)
 }
 
-fn required(field: &str, text: Cow<'_, str>) -> Result<String, Rejection> {
-    let text = identity(field, text)?;
+fn required(field: &str, cleaner: Cleaner, text: Cow<'_, str>) -> Result<String, Rejection> {
+    let text = identity(field, cleaner, text)?;
     if text.is_empty() { Err(missing(field)) } else { Ok(text) }
 }
 
@@ -142,7 +144,7 @@ fn severity(word: Cow<'_, str>, labels: &mut Vec<(String, String)>) -> Severity 
         if !word.trim_ascii().is_empty()
             && let Err(index) = labels.binary_search_by(|(key, _)| key.as_str().cmp(SEVERITY_LABEL))
         {
-            labels.insert(index, (SEVERITY_LABEL.to_owned(), cut(clean(word), LABEL_VALUE_BYTES_MAX)));
+            labels.insert(index, (SEVERITY_LABEL.to_owned(), line(word, LABEL_VALUE_BYTES_MAX)));
         }
         Severity::Warning
     })
@@ -205,11 +207,11 @@ fn settle(labels: &mut Vec<(String, String)>) -> Result<(), String> {
 
 /// # Errors
 /// Where it is empty or too long: keys are never cut, since two could become one.
-fn label_key(key: Cow<'_, str>) -> Result<String, String> {
+fn label_key(key: Cow<'_, str>, cleaner: Cleaner) -> Result<String, String> {
     if key.trim_ascii().is_empty() {
         return Err("a label without a name".to_owned());
     }
-    let key = clean(key);
+    let key = cleaner.clean(key);
     if key.len() > LABEL_KEY_BYTES_MAX {
         return Err(format!("a name of {} bytes; at most {LABEL_KEY_BYTES_MAX}", key.len()));
     }

@@ -69,7 +69,8 @@ fn what_is_absent_null_or_blank_has_its_default() {
     let blanks: String = fields.iter().filter(|f| **f != "summary").map(|field| format!(r#","{field}":" ""#)).collect();
     assert_eq!(good(&format!(r#"{nulls},"value":null,"labels":null,"started_at":null,"ended_at":"""#)), bare);
     assert_eq!(good(&blanks), bare);
-    assert_eq!(good(r#","unknown":{"deep":[[[{}]]]},"unknown":1"#), bare);
+    assert_eq!(good(r#","unknown":{"deep":[[[{}]]]},"unknown":1e400"#), bare);
+    assert_eq!(good(&format!(r#","unknown":{}{}"#, "[".repeat(10_000), "]".repeat(10_000))), bare);
 }
 
 #[test]

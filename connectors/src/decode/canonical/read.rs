@@ -1,7 +1,7 @@
 //! The fields of a canonical event as they stand in its JSON.
 use super::{
     super::time::{TimeFault, epoch, epoch_float, rfc3339},
-    LABEL_VALUE_BYTES_MAX, clean, cut, label_key, settle,
+    Cleaner, LABEL_VALUE_BYTES_MAX, cut, label_key, settle,
 };
 use quell_core::domain::time::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -48,39 +48,48 @@ enum Field {
     Kind,
 }
 
-const NAMES: [(&str, Field); 16] = [
-    ("id", Field::Id),
-    ("time", Field::Time),
-    ("origin", Field::Origin),
-    ("entity", Field::Entity),
-    ("check", Field::Check),
-    ("status", Field::Status),
-    ("severity", Field::Severity),
-    ("summary", Field::Summary),
-    ("labels", Field::Labels),
-    ("value", Field::Value),
-    ("service", Field::Service),
-    ("scope", Field::Scope),
-    ("fingerprint", Field::Fingerprint),
-    ("kind", Field::Kind),
-    ("started_at", Field::StartedAt),
-    ("ended_at", Field::EndedAt),
-];
-
-/// Reads [`Fields`], and says in `at` which field it was at when it failed.
-pub struct Read<'r> {
-    pub at: &'r mut Option<&'static str>,
+impl Field {
+    /// The field of this name, and the name. A match, since the compiler makes it one comparison for most names.
+    fn named(name: &str) -> Option<(&'static str, Self)> {
+        Some(match name {
+            "id" => ("id", Field::Id),
+            "time" => ("time", Field::Time),
+            "origin" => ("origin", Field::Origin),
+            "entity" => ("entity", Field::Entity),
+            "check" => ("check", Field::Check),
+            "status" => ("status", Field::Status),
+            "severity" => ("severity", Field::Severity),
+            "summary" => ("summary", Field::Summary),
+            "labels" => ("labels", Field::Labels),
+            "value" => ("value", Field::Value),
+            "service" => ("service", Field::Service),
+            "scope" => ("scope", Field::Scope),
+            "fingerprint" => ("fingerprint", Field::Fingerprint),
+            "kind" => ("kind", Field::Kind),
+            "started_at" => ("started_at", Field::StartedAt),
+            "ended_at" => ("ended_at", Field::EndedAt),
+            _ => return None,
+        })
+    }
 }
 
-impl<'de> Visitor<'de> for Read<'_> {
-    type Value = Fields<'de>;
+/// Reads [`Fields`], and says in `at` which field it was at when it failed.
+pub struct Read<'r, 'de> {
+    /// Filled in place: it is large, and each hand that it goes through would copy it.
+    pub fields: &'r mut Fields<'de>,
+    pub at: &'r mut Option<&'static str>,
+    pub cleaner: Cleaner,
+}
+
+impl<'de> Visitor<'de> for Read<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an event, a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Fields::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let fields = self.fields;
         let mut seen = 0_u32;
         while let Some(key) = map.next_key_seed(Name)? {
             let Some((name, field)) = key else {
@@ -105,7 +114,7 @@ impl<'de> Visitor<'de> for Read<'_> {
                 Field::Severity => fields.severity = map.next_value_seed(Scalar { label: None })?.unwrap_or_default(),
                 Field::Summary => fields.summary = map.next_value_seed(Text)?,
                 Field::Value => fields.value = map.next_value()?,
-                Field::Labels => fields.labels = map.next_value_seed(Labels)?,
+                Field::Labels => fields.labels = map.next_value_seed(Labels { cleaner: self.cleaner })?,
                 Field::Service => fields.service = map.next_value_seed(Text)?,
                 Field::Scope => fields.scope = map.next_value_seed(Text)?,
                 Field::Fingerprint => fields.fingerprint = map.next_value_seed(Text)?,
@@ -113,7 +122,7 @@ impl<'de> Visitor<'de> for Read<'_> {
             }
             *self.at = None;
         }
-        Ok(fields)
+        Ok(())
     }
 }
 
@@ -133,7 +142,7 @@ impl Visitor<'_> for Name {
         f.write_str("the name of a field")
     }
     fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(NAMES.into_iter().find(|(name, _)| *name == key))
+        Ok(Field::named(key))
     }
 }
 
@@ -270,7 +279,9 @@ impl<'de> Visitor<'de> for Scalar<'_> {
 }
 
 /// The labels, settled. Owned at once: a second list of borrowed ones would cost as much as the texts.
-struct Labels;
+struct Labels {
+    cleaner: Cleaner,
+}
 
 impl<'de> DeserializeSeed<'de> for Labels {
     type Value = Vec<(String, String)>;
@@ -290,9 +301,9 @@ impl<'de> Visitor<'de> for Labels {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut labels = Vec::with_capacity(8);
         while let Some(key) = map.next_key_seed(Text)? {
-            let key = label_key(key).map_err(A::Error::custom)?;
+            let key = label_key(key, self.cleaner).map_err(A::Error::custom)?;
             match map.next_value_seed(Scalar { label: Some(&key) })? {
-                Some(value) => labels.push((key, cut(clean(value), LABEL_VALUE_BYTES_MAX))),
+                Some(value) => labels.push((key, cut(self.cleaner.clean(value), LABEL_VALUE_BYTES_MAX))),
                 // The last one said counts, and it says that there is none.
                 None => labels.retain(|(earlier, _)| *earlier != key),
             }

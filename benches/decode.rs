@@ -1,0 +1,80 @@
+//! What it costs to make a canonical event of its JSON, beside what serde alone takes for a plain struct of it.
+use divan::{Bencher, black_box, counter::ItemsCount};
+use quell_connectors::decode::{Context, Format, Mapping, body, decode};
+use quell_core::domain::time::Timestamp;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// As monitoring tools send them; about 380 bytes each.
+const EVENTS: [&str; 5] = [
+    r#"{"id":"5f00000001","time":"2025-10-09T08:53:34.556Z","origin":"prometheus","entity":"edge-checkout-17.dc2.example.net","check":"DbReplLag","status":"firing","severity":"warning","summary":"replica edge-checkout-17 of edge-checkout lags 40 s behind its primary","labels":{"dc":"dc2","rack":"r42","service":"edge-checkout","role":"edge","env":"prod","ip":"10.2.42.44","team":"shop"}}"#,
+    r#"{"id":"5f00000002","time":"2025-10-09T10:53:41.586+02:00","origin":"nagios","entity":"edge-login-18.dc2.example.net","check":"HttpDown","status":"problem","severity":"CRITICAL","summary":"HTTP CRITICAL - Socket timeout after 10 seconds on edge-login-18 port 8080","labels":{"dc":"dc2","rack":"r46","service":"edge-login","role":"edge","env":"prod","ip":"10.2.46.38","team":"identity"}}"#,
+    r#"{"id":"5f00000003","time":1760000033618,"origin":"telegraf","entity":"db-search-08.dc1.example.net","check":"consumer_lag","kind":"sample","value":47781.5,"summary":"consumer group search on db-search-08 lags in partition 49","labels":{"dc":"dc1","rack":"r22","service":"db-search","role":"db","env":"prod","ip":"10.1.22.23","partition":49,"leader":true,"unit":"records"}}"#,
+    r#"{"id":"5f00000004","time":"2025-10-09T08:54:02Z","started_at":"2025-10-09T08:50:00Z","ended_at":"2025-10-09T08:54:00Z","origin":"zabbix/eu-1","entity":"fs-media-03.dc1.example.net","check":"DiskFull","status":"resolved","severity":"Average","summary":"\"\/var\" is 71 % full again","labels":{"dc":"dc1","rack":"r07","service":"media","device":"nvme0n1p3","mount":"\/var","env":"prod"}}"#,
+    r#"{"time":"2025-10-09T08:54:07.120394Z","origin":"deploy","entity":"edge-checkout","check":"rollout","kind":"change","severity":"info","summary":"edge-checkout 4.12.0 größer gemacht: 40 instead of 32 replicas, canary for 10 min","service":"edge-checkout","scope":"shop","labels":{"version":"4.12.0","commit":"9fceb02d0ae598e95dc970b74767f19372d61af8","author":"release-bot","env":"prod"}}"#,
+];
+
+fn main() {
+    divan::main();
+}
+
+/// What is kept of an event, without any check.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+#[allow(dead_code, reason = "filled, never read")]
+struct Plain {
+    id: String,
+    time: serde_json::Value,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    origin: String,
+    entity: String,
+    check: String,
+    status: String,
+    severity: String,
+    summary: String,
+    value: Option<f64>,
+    labels: BTreeMap<String, serde_json::Value>,
+    service: String,
+    scope: String,
+    fingerprint: String,
+    kind: String,
+}
+
+#[divan::bench]
+fn canonical(bencher: Bencher<'_, '_>) {
+    decoding(bencher, &Mapping::default());
+}
+
+#[divan::bench]
+fn canonical_with_scope_and_fingerprint(bencher: Bencher<'_, '_>) {
+    let path = |text: &str| text.parse().expect("a field");
+    decoding(bencher, &Mapping { scope: Some(path("labels.dc")), fingerprint: vec![path("entity"), path("check")] });
+}
+
+fn decoding(bencher: Bencher<'_, '_>, mapping: &Mapping) {
+    let arrival = Timestamp(1_760_000_050_000);
+    let context = Context { arrival, offset: 1, check_wall: true, mapping, default_origin: "bench" };
+    bencher.counter(ItemsCount::new(EVENTS.len())).bench(|| {
+        for event in EVENTS {
+            black_box(decode(Format::Canonical, black_box(event.as_bytes()), &context).expect("a valid event"));
+        }
+    });
+}
+
+#[divan::bench]
+fn plain_serde(bencher: Bencher<'_, '_>) {
+    bencher.counter(ItemsCount::new(EVENTS.len())).bench(|| {
+        for event in EVENTS {
+            black_box(serde_json::from_slice::<Plain>(black_box(event.as_bytes())).expect("valid JSON"));
+        }
+    });
+}
+
+#[divan::bench]
+fn split_an_array(bencher: Bencher<'_, '_>) {
+    let array = format!("[{}]", EVENTS.join(","));
+    bencher
+        .counter(ItemsCount::new(EVENTS.len()))
+        .bench(|| body::split(black_box(array.as_bytes()), None).expect("an array").len());
+}
