@@ -165,7 +165,7 @@ impl Reader for LocalReader {
         async move {
             let position = self.position;
             let more = self.extent.wait_for(|extent| extent.end > position);
-            // It closes never: this reader holds the store, which has the other side.
+            // It never closes: this reader holds the store, which has the other side.
             let more = matches!(time::timeout(wait, more).await, Ok(Ok(_)));
             if more { self.read(bytes_max) } else { Ok(Vec::new()) }
         }
@@ -270,6 +270,24 @@ mod tests {
         log.trim(Topic::Health, 0, 3).await.unwrap();
         let refused = reader.next(1, WAIT).await.unwrap_err();
         assert!(matches!(refused, LogError::Trimmed { position: 2, oldest: 3, .. }));
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_write_it_writes_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = LocalLog::open(dir.path()).unwrap();
+        let append = |log: &LocalLog| log.append(Topic::Journal, 0, Bytes::from_static(b"x"));
+        assert_eq!(append(&log).await.unwrap(), 0);
+        log.store.broken.store(true, std::sync::atomic::Ordering::Relaxed);
+        let pending: Vec<_> = (0..10).map(|_| append(&log)).collect();
+        for result in futures::future::join_all(pending).await {
+            assert!(matches!(result, Err(LogError::Append { .. })));
+        }
+        log.store.broken.store(false, std::sync::atomic::Ordering::Relaxed);
+        assert!(append(&log).await.is_err());
+        assert_eq!(all(&log, Topic::Journal, 0).await.len(), 1);
+        drop(log);
+        assert_eq!(append(&LocalLog::open(dir.path()).unwrap()).await.unwrap(), 1);
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use fjall::{
 use std::{
     collections::BTreeMap,
     fs::{File, TryLockError},
+    io,
     ops::Range,
     path::Path,
     sync::{
@@ -41,6 +42,9 @@ pub struct Store {
     /// have ended before the process did.
     swept: Mutex<BTreeMap<(Topic, u32), u64>>,
     syncs: AtomicU64,
+    /// A disk that fails.
+    #[cfg(test)]
+    pub broken: std::sync::atomic::AtomicBool,
     database: Database,
     /// The last to be dropped.
     _lock: File,
@@ -55,7 +59,12 @@ impl Store {
             TryLockError::WouldBlock => OpenError::InUse { dir: dir.to_owned() },
             TryLockError::Error(source) => unusable(source),
         })?;
-        Self::recover(dir, lock).map_err(|source| OpenError::Store { dir: dir.to_owned(), source })
+        let store = Self::recover(dir, lock).map_err(|source| OpenError::Store { dir: dir.to_owned(), source })?;
+        // So that a log that is new does not vanish as a whole. What is within, the store takes care of.
+        for dir in [Some(dir), dir.parent()].into_iter().flatten().filter(|dir| !dir.as_os_str().is_empty()) {
+            sync_directory(dir).map_err(unusable)?;
+        }
+        Ok(store)
     }
 
     fn recover(dir: &Path, lock: File) -> fjall::Result<Self> {
@@ -65,6 +74,8 @@ impl Store {
             .max_journaling_size(RECOVERY_BYTES)
             .worker_threads(1)
             .open()?;
+        // What a killed process wrote and did not sync is there, and readers will see it: now it has to stay.
+        database.persist(PersistMode::SyncAll)?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
         // Records apart from their keys: sorting the keys does not write the records again and again.
         let records =
@@ -86,6 +97,8 @@ impl Store {
             partitions: Mutex::default(),
             swept: Mutex::default(),
             syncs: AtomicU64::new(0),
+            #[cfg(test)]
+            broken: false.into(),
             database,
             _lock: lock,
         };
@@ -158,6 +171,10 @@ impl Store {
     /// Writes a batch so that it outlasts a loss of power.
     pub fn commit(&self, batch: WriteBatch) -> fjall::Result<()> {
         self.make_room()?;
+        #[cfg(test)]
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(fjall::Error::Poisoned);
+        }
         batch.durability(Some(PersistMode::SyncData)).commit()?;
         self.syncs.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -238,6 +255,17 @@ impl Store {
         batch.commit()?;
         Ok(swept)
     }
+}
+
+#[cfg(unix)]
+fn sync_directory(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Elsewhere a directory is no file.
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn new_partition() -> watch::Sender<Extent> {
