@@ -22,9 +22,10 @@ use tokio::sync::watch;
 
 /// Of what was read: the index, and records read lately.
 const CACHE_BYTES: u64 = 32 << 20;
-/// What is written goes to a file at this size. Up to four of them are in memory for a topic that is written faster
-/// than the disk takes it.
-const MEMTABLE_BYTES: u64 = 16 << 20;
+/// A topic's records go from memory to a file at this size, or later where the disk is slow.
+const MEMTABLE_BYTES: u64 = 8 << 20;
+/// In memory of all topics; more than each of them may keep for good.
+const UNWRITTEN_BYTES: u64 = 96 << 20;
 /// What a start after a crash has to read at most, about.
 const RECOVERY_BYTES: u64 = 128 << 20;
 /// A file of records of which more than this is trimmed is written anew without it. Trims go from the oldest on, so
@@ -181,11 +182,15 @@ impl Store {
     }
 
     /// Waits while the store writes more slowly than it is written to. It would wait by itself, but for good when its
-    /// worker has ended for an error (a full disk); here, that is an error.
+    /// worker has ended for an error (a full disk), which is an error here; and it does not bound its memory.
     fn make_room(&self) -> fjall::Result<()> {
-        while self.topics.iter().any(|topic| topic.sealed_memtable_count() >= 3 || topic.l0_table_count() >= 25) {
+        let behind = |topic: &Keyspace| topic.sealed_memtable_count() >= 3 || topic.l0_table_count() >= 25;
+        // Not for ever, since only a write starts what writes memory to a file.
+        let mut patience = 200_u32;
+        while self.topics.iter().any(behind) || (patience > 0 && self.database.write_buffer_size() > UNWRITTEN_BYTES) {
             self.database.persist(PersistMode::Buffer)?;
             thread::sleep(Duration::from_millis(5));
+            patience = patience.saturating_sub(1);
         }
         Ok(())
     }
