@@ -38,6 +38,8 @@ const PAYLOAD_KEPT: usize = 64 * 1024;
 const PACK_BYTES_MAX: usize = RECORD_BYTES_MAX - 64 * 1024;
 /// Scope of what belongs to none.
 const NO_SCOPE: &str = decode::DEFAULT_SCOPE;
+/// How long a session that failed waits before the next.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// Limits of ingest.
 #[derive(Clone, Copy, Debug)]
@@ -87,9 +89,9 @@ pub struct Shared {
 /// Asks ingest to tell when all that stands in its sources now is durable in the journal.
 pub type CaughtUp = oneshot::Sender<()>;
 
-/// What ends ingest, for a while.
+/// What ends a session.
 #[derive(Debug, thiserror::Error)]
-pub enum IngestError {
+enum IngestError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error("control: {0:#}")]
@@ -152,16 +154,13 @@ impl Ingest {
         }
     }
 
-    /// Until `stop` says so; what is in flight is then awaited and committed.
-    ///
-    /// # Errors
-    /// Where the source can't go on; what was durable is committed with the next session.
+    /// Until `stop` says so; what is in flight is then awaited and committed. What fails on the way is tried again.
     pub async fn run(
         mut self,
         source: &mut dyn Source,
-        requests: &mut mpsc::Receiver<CaughtUp>,
+        mut requests: mpsc::Receiver<CaughtUp>,
         mut stop: watch::Receiver<bool>,
-    ) -> Result<(), IngestError> {
+    ) {
         let every = |period| {
             let mut interval = tokio::time::interval(period);
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -182,13 +181,19 @@ impl Ingest {
                 Some(done) = self.in_flight.next() => self.on_done(done),
                 _ = commits.tick() => {
                     self.commit(source).await;
-                    self.reopen(source).await?;
+                    self.reopen(source).await;
                 }
-                _ = reaches.tick(), if wall => self.say_reaches(source).await?,
-                Some(request) = requests.recv() => self.on_request(source, request).await?,
+                _ = reaches.tick(), if wall => self.say_reaches(source).await,
+                Some(request) = requests.recv() => self.on_request(source, request).await,
                 () = tokio::time::sleep(Duration::from_millis(20)), if paused => {}
                 event = source.next(self.limits.batch_records, Duration::from_millis(500)), if !paused => {
-                    self.on_source(source, event?).await?;
+                    match event {
+                        Ok(event) => self.on_source(source, event).await,
+                        Err(error) => {
+                            tracing::warn!(%error, "reading failed; trying again");
+                            tokio::time::sleep(RETRY).await;
+                        }
+                    }
                 }
             }
         }
@@ -196,15 +201,14 @@ impl Ingest {
             self.on_done(done);
         }
         self.commit(source).await;
-        Ok(())
     }
 
-    async fn on_source(&mut self, source: &mut dyn Source, event: SourceEvent) -> Result<(), IngestError> {
+    async fn on_source(&mut self, source: &mut dyn Source, event: SourceEvent) {
         match event {
             SourceEvent::Assigned(partitions) => {
-                for partition in partitions {
-                    self.open(source, &partition).await?;
-                }
+                let now = Instant::now();
+                self.reopen.extend(partitions.into_iter().map(|partition| (partition, now)));
+                self.reopen(source).await;
             }
             SourceEvent::Revoked(partitions) => {
                 for partition in partitions {
@@ -213,11 +217,20 @@ impl Ingest {
                 }
             }
             SourceEvent::Records { partition, records, next } => {
-                self.on_records(source, partition, records, next).await?;
+                if let Err(error) = self.on_records(source, &partition, records, next).await {
+                    self.end(partition, &error);
+                }
             }
             SourceEvent::Idle => {}
         }
-        Ok(())
+    }
+
+    /// Ends a session; another one begins soon, at what is committed.
+    fn end(&mut self, partition: SourcePartition, error: &dyn std::error::Error) {
+        tracing::warn!(%partition, %error, "reading again from the last commit");
+        self.shared.counts.sessions_failed.fetch_add(1, Ordering::Relaxed);
+        self.sessions.remove(&partition);
+        self.reopen.insert(partition, Instant::now() + RETRY);
     }
 
     /// Begins a session at the committed offset of the topic's present incarnation.
@@ -292,34 +305,35 @@ impl Ingest {
         control.record_mapping(&name, &version).await.map_err(IngestError::Control)
     }
 
-    async fn reopen(&mut self, source: &mut dyn Source) -> Result<(), IngestError> {
+    async fn reopen(&mut self, source: &mut dyn Source) {
         let now = Instant::now();
         let due: Vec<_> = self.reopen.iter().filter(|(_, at)| **at <= now).map(|(p, _)| p.clone()).collect();
         for partition in due {
-            self.open(source, &partition).await?;
+            if let Err(error) = self.open(source, &partition).await {
+                self.end(partition, &error);
+            }
         }
-        Ok(())
     }
 
     async fn on_records(
         &mut self,
         source: &mut dyn Source,
-        partition: SourcePartition,
+        partition: &SourcePartition,
         records: Vec<SourceRecord>,
         next: i64,
     ) -> Result<(), IngestError> {
-        if !self.sessions.contains_key(&partition) {
+        if !self.sessions.contains_key(partition) {
             return Ok(());
         }
         // Asked after reading: whatever was read, was read of this topic.
         let topic_id = source.topic_id(&partition.topic).await?;
-        let Some(session) = self.sessions.get_mut(&partition) else { return Ok(()) };
+        let Some(session) = self.sessions.get_mut(partition) else { return Ok(()) };
         if topic_id != session.topic_id {
-            return self.open(source, &partition).await;
+            return self.open(source, partition).await;
         }
         self.shared.counts.records.fetch_add(records.len() as u64, Ordering::Relaxed);
         let now = self.shared.outside.now();
-        let packs = Packer::new(&self.shared, &partition, session).pack(records, next, now);
+        let packs = Packer::new(&self.shared, partition, session).pack(records, next, now);
         session.position = session.position.max(next);
         if let Some(arrival) = packs.arrival {
             session.arrival = session.arrival.max(Some(arrival));
@@ -329,7 +343,7 @@ impl Ingest {
             let bytes = wire::bytes(&wire::pack(pack));
             appends.push((journal, self.shared.log.append(Topic::Journal, journal, bytes)));
         }
-        self.track(&partition, appends);
+        self.track(partition, appends);
         Ok(())
     }
 
@@ -355,13 +369,9 @@ impl Ingest {
         let Some(session) = self.sessions.get_mut(&partition).filter(|s| s.id == id) else { return };
         if let Err(error) = result {
             // What was appended behind it may have landed: everything from the committed offset on goes again.
-            tracing::warn!(%partition, %error, "an append to the journal failed; reading again from the last commit");
-            self.shared.counts.sessions_failed.fetch_add(1, Ordering::Relaxed);
-            if !self.shared.rules.commit_after_durable {
-                return;
+            if self.shared.rules.commit_after_durable {
+                self.end(partition, &error);
             }
-            self.sessions.remove(&partition);
-            self.reopen.insert(partition, Instant::now() + Duration::from_millis(200));
             return;
         }
         let index = batch.checked_sub(session.done).and_then(|n| usize::try_from(n).ok());
@@ -410,55 +420,69 @@ impl Ingest {
     }
 
     /// Tells every journal partition how far each source partition is read (design rule 6).
-    async fn say_reaches(&mut self, source: &mut dyn Source) -> Result<(), IngestError> {
+    async fn say_reaches(&mut self, source: &mut dyn Source) {
         let mut ranges: Vec<Vec<v1::Range>> = vec![Vec::new(); self.shared.partitions as usize];
         let mut said = Vec::new();
         for (partition, session) in &mut self.sessions {
             let asked_at = self.shared.outside.now();
-            let end = source.extent(partition).await?.end;
-            if source.topic_id(&partition.topic).await? != session.topic_id {
-                continue; // The next records end the session.
-            }
+            let end = match source.extent(partition).await {
+                Ok(extent) => extent.end,
+                Err(error) => {
+                    tracing::debug!(%partition, %error, "its end is not known; the next second asks again");
+                    continue;
+                }
+            };
+            // Another topic of the same name ends the session with its next records.
+            let same = source.topic_id(&partition.topic).await.is_ok_and(|id| id == session.topic_id);
             let reach = if session.position >= end { Some(asked_at) } else { session.arrival };
-            let Some(reach) = reach else { continue };
-            for (journal, ranges) in ranges.iter_mut().enumerate() {
-                let after = std::mem::replace(&mut session.last[journal], session.position);
-                let (incarnation, session_start, to) = (session.incarnation, session.start, session.position);
-                let source = partition.to_string().into();
-                let range = Range { source, incarnation, session: session_start, after, to, reach: Some(reach) };
-                ranges.push(wire::range(&range));
+            let Some(reach) = reach.filter(|_| same) else { continue };
+            let name: Arc<str> = partition.to_string().into();
+            for (ranges, last) in ranges.iter_mut().zip(&mut session.last) {
+                let after = std::mem::replace(last, session.position);
+                ranges.push(wire::range(&Range {
+                    source: name.clone(),
+                    incarnation: session.incarnation,
+                    session: session.start,
+                    after,
+                    to: session.position,
+                    reach: Some(reach),
+                }));
             }
             said.push(partition.clone());
         }
         if said.is_empty() {
-            return Ok(());
+            return;
         }
-        let append = |(journal, ranges)| {
+        let mut appends = Vec::new();
+        for (journal, ranges) in (0..).zip(ranges) {
             let record = wire::journal_record(Record::Reaches(v1::Reaches { ranges }));
-            let journal = journal as u32;
-            (journal, self.shared.log.append(Topic::Journal, journal, wire::bytes(&record)).shared())
-        };
-        let appends: Vec<_> = ranges.into_iter().enumerate().map(append).collect();
+            appends.push((journal, self.shared.log.append(Topic::Journal, journal, wire::bytes(&record)).shared()));
+        }
         for partition in said {
             let appends = appends.iter().map(|(journal, append)| (*journal, append.clone().boxed())).collect();
             self.track(&partition, appends);
         }
-        Ok(())
     }
 
     /// Somebody waits for all that stands in the sources now.
-    async fn on_request(&mut self, source: &mut dyn Source, tell: CaughtUp) -> Result<(), IngestError> {
-        let mut ends = BTreeMap::new();
-        for partition in source.partitions().await? {
-            let end = source.extent(&partition).await?.end;
-            if end > 0 {
-                ends.insert(partition, end);
-            }
+    async fn on_request(&mut self, source: &mut dyn Source, tell: CaughtUp) {
+        // Where an end can't be asked, who waits is told by the channel that closes.
+        if let Ok(ends) = ends(source).await {
+            self.waiters.push((ends, tell));
+            self.answer();
         }
-        self.waiters.push((ends, tell));
-        self.answer();
-        Ok(())
     }
+}
+
+async fn ends(source: &dyn Source) -> Result<BTreeMap<SourcePartition, i64>, SourceError> {
+    let mut ends = BTreeMap::new();
+    for partition in source.partitions().await? {
+        let extent = source.extent(&partition).await?;
+        if extent.end > extent.oldest {
+            ends.insert(partition, extent.end);
+        }
+    }
+    Ok(ends)
 }
 
 /// What is committed beside an offset: a commit of another incarnation counts as none.

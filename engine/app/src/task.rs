@@ -1,7 +1,7 @@
 //! One journal partition: recover, fold, append outputs, snapshot (design rules 4, 10, 11, 15).
 use crate::{
     clock::Outside,
-    control::Control,
+    control::{Contents, Control},
     outputs::{OutputError, OutputReader},
     progress::{Counts, Folded, Progress},
     rules::Rules,
@@ -20,7 +20,7 @@ use quell_core::{
         policy::Clock,
         time::{Span, Timestamp},
     },
-    engine::{Engine, EngineError, FOLD, Input},
+    engine::{Engine, EngineError, FOLD, Input, Versions},
     output::{ByTopic, OutputTopic, Outputs},
 };
 use quell_proto::v1::{self, ControlKind, journal_record::Record as Journaled};
@@ -142,6 +142,70 @@ pub async fn run(shared: Shared, partition: u32, mut stop: watch::Receiver<bool>
     }
 }
 
+/// An engine from the newest snapshot that stands on its outputs, or at the beginning.
+#[derive(Debug)]
+pub struct Loaded {
+    pub engine: Engine,
+    /// The snapshots that may be used, at most two; the engine is that of the last.
+    pub kept: Vec<Snapshot>,
+}
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("control does not have version {0} of the policy or {1} of the topology yet")]
+    Control(u64, u64),
+}
+
+impl From<LoadError> for Left {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Log(error) => error.into(),
+            LoadError::Engine(error) => error.into(),
+            LoadError::Control(..) => Self::Again(error.into()),
+        }
+    }
+}
+
+/// Loads a partition's engine.
+///
+/// # Errors
+/// Where the log can't be read, or the snapshot is of code with another FOLD.
+pub async fn load(
+    log: &Arc<dyn Log>,
+    contents: &Contents,
+    partition: u32,
+    progress: &Progress,
+    rules: Rules,
+) -> Result<Loaded, LoadError> {
+    let mut kept = Vec::new();
+    for snapshot in snapshots::read(log, partition, contents.uuid).await? {
+        if stands_on_outputs(log, partition, &snapshot).await? || !rules.snapshot_after_outputs {
+            kept.push(snapshot);
+        } else {
+            tracing::warn!(partition, position = snapshot.position, "a snapshot is beyond the outputs; not used");
+            Progress::count(&progress.snapshots_refused);
+        }
+    }
+    let versions = match kept.last() {
+        None => Versions { policy: 1, topology: 1 },
+        Some(snapshot) => Engine::snapshot_versions(&snapshot.bytes)?,
+    };
+    let known = (contents.policy(versions.policy), contents.topology(versions.topology));
+    let (Some(policy), Some(topology)) = known else {
+        return Err(LoadError::Control(versions.policy, versions.topology));
+    };
+    let engine = match kept.last() {
+        None => Engine::new(contents.uuid, policy, topology),
+        Some(snapshot) => Engine::restore(&snapshot.bytes, policy, topology)?,
+    };
+    Ok(Loaded { engine, kept })
+}
+
 /// What happens in the order of the outputs.
 enum Said {
     /// An output is durable: its topic, number, and the log position behind it.
@@ -170,7 +234,6 @@ struct Owner<'a> {
     kept: Vec<Snapshot>,
     snapshot_at: Instant,
     records_since: u64,
-    adopted: quell_core::engine::Versions,
     ready_at: u64,
     ready: bool,
 }
@@ -217,31 +280,8 @@ impl<'a> Owner<'a> {
                 log.append(Topic::Journal, partition, wire::bytes(&wire::journal_record(record))).await?;
             }
         }
-        let mut kept = Vec::new();
-        for snapshot in snapshots::read(log, partition, contents.uuid).await? {
-            if stands_on_outputs(log, partition, &snapshot).await? || !rules.snapshot_after_outputs {
-                kept.push(snapshot);
-            } else {
-                tracing::warn!(partition, position = snapshot.position, "a snapshot is beyond the outputs; not used");
-                Progress::count(&shared.progress.snapshots_refused);
-            }
-        }
-        let first = (contents.policy(1), contents.topology(1));
-        let (Some(policy), Some(topology)) = first else {
-            return Err(Left::Again(anyhow!("control has no policy or no topology yet")));
-        };
-        let engine = match kept.last() {
-            None => Engine::new(contents.uuid, policy, topology),
-            Some(snapshot) => {
-                let versions = Engine::snapshot_versions(&snapshot.bytes)?;
-                let (policy, topology) = (contents.policy(versions.policy), contents.topology(versions.topology));
-                let (Some(policy), Some(topology)) = (policy, topology) else {
-                    return Err(Left::Again(anyhow!("control does not have the snapshot's policy or topology yet")));
-                };
-                Engine::restore(&snapshot.bytes, policy, topology)?
-            }
-        }
-        .with_rules(rules.into());
+        let Loaded { engine, kept } = load(log, &contents, partition, &shared.progress, rules).await?;
+        let engine = engine.with_rules(rules.into());
         let marks = kept.last().map_or_else(Default::default, |snapshot| snapshot.outputs);
         let mut owner = Self {
             shared,
@@ -254,7 +294,6 @@ impl<'a> Owner<'a> {
             outputs: Outputs::default(),
             snapshot_at: Instant::now(),
             records_since: 0,
-            adopted: engine.versions(),
             ready_at: 0,
             ready: false,
             kept,
@@ -412,7 +451,6 @@ impl<'a> Owner<'a> {
         if latest.topology > engine.topology && self.ready {
             self.journal(Journaled::Adopt(v1::Adopt { kind: ControlKind::Topology as i32, version: latest.topology }));
         }
-        self.adopted = latest;
     }
 
     /// Takes a snapshot now, to be written when everything before it is durable.

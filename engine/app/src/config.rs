@@ -1,0 +1,312 @@
+//! The configuration: `default.toml` is the manual and the one source of defaults.
+use crate::{human, ingest, task, toml_file};
+use anyhow::Context as _;
+use quell_connectors::decode::{FieldPath, Format, Mapping};
+use quell_core::domain::{
+    policy::{Assess, Clock, Correlate, Deduplicate, Limits, Policy, Raise},
+    time::Span,
+    topology::{Topology, TopologyFile},
+};
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Every option with its default and its reason.
+pub const DEFAULTS: &str = include_str!("default.toml");
+
+/// All options.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    #[serde(deserialize_with = "path_or_none")]
+    pub topology: Option<PathBuf>,
+    pub server: Server,
+    pub journal: Journal,
+    pub kafka: Kafka,
+    pub source: Vec<SourceEntry>,
+    pub ingest: Ingest,
+    pub engine: Engine,
+    deduplicate: Deduplicate,
+    correlate: Correlate,
+    assess: Assess,
+    raise: Raise,
+    limits: Limits,
+}
+
+/// The port.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub listen: SocketAddr,
+    pub allow_public: bool,
+    #[serde(with = "human::bytes")]
+    pub body_max: u64,
+    pub feeds_max: usize,
+    #[serde(with = "human::bytes")]
+    pub page_bytes_max: u64,
+}
+
+/// Where the journal lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JournalKind {
+    Local,
+    Kafka,
+}
+
+/// The journal.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    pub kind: JournalKind,
+    pub partitions: u32,
+    pub clock: Clock,
+    pub history: Span,
+}
+
+/// The cluster.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    pub brokers: String,
+    pub prefix: String,
+    pub properties: BTreeMap<String, Property>,
+}
+
+/// A property as TOML has it; librdkafka takes text.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Property {
+    Bool(bool),
+    Integer(i64),
+    Text(String),
+}
+
+/// What kind of source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    Kafka,
+    Http,
+}
+
+/// Where events come from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceEntry {
+    pub kind: SourceKind,
+    #[serde(default)]
+    pub topics: Vec<String>,
+    #[serde(default = "canonical")]
+    pub format: Format,
+    pub scope: Option<FieldPath>,
+    #[serde(default)]
+    pub fingerprint: Vec<FieldPath>,
+}
+
+const fn canonical() -> Format {
+    Format::Canonical
+}
+
+/// Limits of ingest.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ingest {
+    batch_records: usize,
+    in_flight: usize,
+    commit_interval: Span,
+    tail_max: Span,
+}
+
+/// Limits of the tasks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    #[serde(with = "human::bytes")]
+    read_bytes: u64,
+    outputs_in_flight: usize,
+    snapshot_interval: Span,
+    snapshot_records: u64,
+}
+
+fn path_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    Ok(Some(String::deserialize(deserializer)?).filter(|path| !path.is_empty()).map(PathBuf::from))
+}
+
+fn duration(span: Span) -> Duration {
+    Duration::from_millis(span.0.unsigned_abs())
+}
+
+impl Config {
+    /// The defaults with a file laid over them.
+    ///
+    /// # Errors
+    /// With file, line and reason where it is not valid.
+    pub fn load(path: Option<&Path>) -> anyhow::Result<Self> {
+        let text = path
+            .map(|path| fs::read_to_string(path).with_context(|| format!("{}: can't be read", path.display())))
+            .transpose()?;
+        let mut config: Self = toml_file::load(DEFAULTS, path.zip(text.as_deref()))?;
+        // Paths are those of the file that names them.
+        if let (Some(topology), Some(beside)) = (&mut config.topology, path.and_then(Path::parent)) {
+            *topology = beside.join(&*topology);
+        }
+        config.validate().with_context(|| path.unwrap_or(Path::new("default.toml")).display().to_string())?;
+        Ok(config)
+    }
+
+    fn validate(&self) -> anyhow::Result<()> {
+        anyhow::ensure!((1..=1024).contains(&self.journal.partitions), "journal.partitions: from 1 to 1024");
+        let shares = 0.0..=1.0;
+        anyhow::ensure!(shares.contains(&self.assess.dependency_share), "assess.dependency_share: from 0 to 1");
+        anyhow::ensure!(self.correlate.distance_max <= 2, "correlate.distance_max: from 0 to 2");
+        for (name, limit) in [
+            ("server.feeds_max", self.server.feeds_max),
+            ("ingest.batch_records", self.ingest.batch_records),
+            ("ingest.in_flight", self.ingest.in_flight),
+            ("engine.outputs_in_flight", self.engine.outputs_in_flight),
+            ("limits.scopes", self.limits.scopes),
+            ("limits.ids", self.limits.ids),
+            ("limits.alerts", self.limits.alerts),
+            ("limits.alerts_per_episode", self.limits.alerts_per_episode),
+            ("limits.incidents", self.limits.incidents),
+        ] {
+            anyhow::ensure!(limit > 0, "{name}: at least 1");
+        }
+        for (name, span) in [
+            ("ingest.commit_interval", self.ingest.commit_interval),
+            ("engine.snapshot_interval", self.engine.snapshot_interval),
+        ] {
+            anyhow::ensure!(span.0 > 0, "{name}: longer than 0s");
+        }
+        let public = !self.server.listen.ip().is_loopback();
+        anyhow::ensure!(
+            !public || self.server.allow_public,
+            "server.listen: {} can be reached by others, and there is no authentication yet: listen on 127.0.0.1, or set server.allow_public = true if the network keeps strangers out",
+            self.server.listen
+        );
+        let needs_brokers =
+            self.journal.kind == JournalKind::Kafka || self.source.iter().any(|s| s.kind == SourceKind::Kafka);
+        anyhow::ensure!(
+            !needs_brokers || !self.kafka.brokers.is_empty(),
+            "kafka.brokers: needed by the journal or a source; write brokers = \"host:9092\""
+        );
+        quell_connectors::log::kafka::check_properties(&self.kafka_properties()).context("kafka.properties")?;
+        let mut topics = std::collections::BTreeSet::new();
+        for (n, source) in self.source.iter().enumerate() {
+            match source.kind {
+                SourceKind::Kafka => anyhow::ensure!(!source.topics.is_empty(), "source[{n}].topics: at least one"),
+                SourceKind::Http => {
+                    anyhow::ensure!(source.topics.is_empty(), "source[{n}].topics: an http source has none");
+                }
+            }
+            for topic in &source.topics {
+                anyhow::ensure!(topics.insert(topic), "source[{n}].topics: `{topic}` stands in two sources");
+                anyhow::ensure!(
+                    !topic.starts_with(&format!("{}.", self.kafka.prefix)),
+                    "source[{n}].topics: `{topic}` is one of Quell's own"
+                );
+            }
+        }
+        let http = self.source.iter().filter(|s| s.kind == SourceKind::Http).count();
+        anyhow::ensure!(http <= 1, "source: one http source at most");
+        Ok(())
+    }
+
+    /// What the journal is told.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            clock: self.journal.clock,
+            deduplicate: self.deduplicate.clone(),
+            correlate: self.correlate.clone(),
+            assess: self.assess.clone(),
+            raise: self.raise.clone(),
+            limits: self.limits.clone(),
+        }
+    }
+
+    /// The topology file, validated; an empty one where none is configured.
+    ///
+    /// # Errors
+    /// With file, line and reason where it is not valid.
+    pub fn read_topology(&self) -> anyhow::Result<TopologyFile> {
+        self.topology.as_deref().map_or_else(|| Ok(TopologyFile::default()), read_topology)
+    }
+
+    /// For librdkafka.
+    pub fn kafka_properties(&self) -> BTreeMap<String, String> {
+        let text = |property: &Property| match property {
+            Property::Bool(value) => value.to_string(),
+            Property::Integer(value) => value.to_string(),
+            Property::Text(value) => value.clone(),
+        };
+        self.kafka.properties.iter().map(|(key, value)| (key.clone(), text(value))).collect()
+    }
+
+    /// How the records of each Kafka topic are read.
+    pub fn topics(&self) -> BTreeMap<String, ingest::TopicMapping> {
+        let kafka = self.source.iter().filter(|s| s.kind == SourceKind::Kafka);
+        let one = |s: &SourceEntry, topic: &String| {
+            let mapping = Mapping { scope: s.scope.clone(), fingerprint: s.fingerprint.clone() };
+            (topic.clone(), ingest::TopicMapping { format: s.format, mapping })
+        };
+        kafka.flat_map(|s| s.topics.iter().map(move |topic| one(s, topic))).collect()
+    }
+
+    /// How events at the HTTP door are read.
+    pub fn http_mapping(&self) -> Mapping {
+        let source = self.source.iter().find(|s| s.kind == SourceKind::Http);
+        source.map_or_else(Mapping::default, |s| Mapping { scope: s.scope.clone(), fingerprint: s.fingerprint.clone() })
+    }
+
+    /// Of ingest.
+    pub fn ingest_limits(&self) -> ingest::Limits {
+        ingest::Limits {
+            batch_records: self.ingest.batch_records,
+            in_flight: self.ingest.in_flight,
+            commit_interval: duration(self.ingest.commit_interval),
+            tail_max: duration(self.ingest.tail_max),
+        }
+    }
+
+    /// Of the tasks.
+    pub fn task_limits(&self) -> task::Limits {
+        task::Limits {
+            read_bytes: usize::try_from(self.engine.read_bytes).unwrap_or(usize::MAX),
+            outputs_in_flight: self.engine.outputs_in_flight,
+            snapshot_interval: duration(self.engine.snapshot_interval),
+            snapshot_records: self.engine.snapshot_records,
+            history: self.journal.history,
+        }
+    }
+}
+
+/// A topology file, validated.
+///
+/// # Errors
+/// With file, line and reason where it is not valid.
+pub fn read_topology(path: &Path) -> anyhow::Result<TopologyFile> {
+    let name = path.display();
+    let text = fs::read(path).with_context(|| format!("{name}: can't be read"))?;
+    let file: TopologyFile = serde_json::from_slice(&text)
+        .map_err(|error| anyhow::anyhow!("{name}:{}: {error}", error.line()))?;
+    Topology::new(&file).with_context(|| name.to_string())?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cores_defaults_are_the_manuals() -> anyhow::Result<()> {
+        assert_eq!(Config::load(None)?.policy(), Policy::default());
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+//! One port: gRPC, HTTP and metrics.
+pub mod cursor;
+pub mod feed;
+pub mod filter;
+pub mod grpc;
+pub mod http;
+pub mod page;

@@ -1,0 +1,286 @@
+//! The gRPC API: reads from the views, the feed, and what an administrator asks.
+use super::{
+    feed,
+    filter::Filter,
+    page::{self, page},
+};
+use crate::{ingest, views::Views};
+use quell_connectors::{log::Topic, wire};
+use quell_proto::v1::{self, admin_server::Admin, journal_record::Record, quell_server::Quell};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tonic::{Request, Response, Status};
+
+/// How long a call waits for the process to be ready, or for a position.
+const READY_MAX: Duration = Duration::from_secs(30);
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Api {
+    pub shared: ingest::Shared,
+    pub views: Arc<Views>,
+    pub feeds: Arc<Semaphore>,
+    pub sources: mpsc::Sender<ingest::CaughtUp>,
+    pub page_bytes_max: u64,
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Newest first.
+pub fn incident_key(incident: &v1::Incident) -> (i64, String) {
+    let opened = incident.opened_at.as_ref().map_or(0, |at| wire::time_back(at).0);
+    (-opened, incident.name.clone())
+}
+
+/// `payments` of `scopes/payments`; `None` for all scopes.
+fn scope_of(parent: &str) -> Result<Option<String>, Status> {
+    match parent.strip_prefix("scopes/") {
+        None if parent.is_empty() => Ok(None),
+        Some("-") => Ok(None),
+        Some(scope) if !scope.is_empty() => Ok(Some(format!("scopes/{scope}/"))),
+        _ => Err(Status::invalid_argument("parent: write `scopes/{scope}`, or `scopes/-` for all")),
+    }
+}
+
+/// `scopes/{scope}/{collection}/{id}`
+fn check_name(name: &str, collection: &str) -> Result<(), Status> {
+    let well = name
+        .strip_prefix("scopes/")
+        .and_then(|rest| rest.rsplit_once('/'))
+        .and_then(|(rest, id)| Some((rest.strip_suffix(collection)?.strip_suffix('/')?, id)))
+        .is_some_and(|(scope, id)| !scope.is_empty() && !id.is_empty());
+    if well { Ok(()) } else { Err(Status::invalid_argument(format!("name: write `scopes/{{scope}}/{collection}/{{id}}`"))) }
+}
+
+impl Api {
+    /// Waits until reads are right.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` where a recovery takes too long.
+    pub async fn until_ready(&self) -> Result<(), Status> {
+        let ready = async {
+            while !(self.shared.progress.is_ready() && self.views.is_loaded()) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let timely = tokio::time::timeout(READY_MAX, ready).await;
+        timely.map_err(|_| Status::unavailable("recovering; /ready tells when it is done"))
+    }
+
+    /// Waits until everything that stood in the sources is concluded and said; the ends of the feed's topic then, by
+    /// partition.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` where the sources can't be asked.
+    pub async fn caught_up(&self) -> Result<Vec<u64>, Status> {
+        self.until_ready().await?;
+        self.sources_journaled().await?;
+        let mut ends = Vec::new();
+        for partition in 0..self.shared.partitions {
+            let journal = self.shared.log.extent(Topic::Journal, partition).await.map_err(unavailable)?;
+            self.shared.progress.wait_folded(partition, journal.end).await;
+            let feed = self.shared.log.extent(Topic::Incidents, partition).await.map_err(unavailable)?;
+            ends.push(feed.end);
+        }
+        Ok(ends)
+    }
+
+    /// Waits until everything that stands in the sources now is in the journal.
+    async fn sources_journaled(&self) -> Result<(), Status> {
+        let cannot = || Status::unavailable("the sources can't be asked now; try again");
+        let (tell, told) = oneshot::channel();
+        self.sources.send(tell).await.map_err(|_| cannot())?;
+        told.await.map_err(|_| cannot())
+    }
+
+    /// Waits until the views show what was concluded up to a position.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for a malformed position, `DEADLINE_EXCEEDED` where it takes too long.
+    async fn await_position(&self, position: &str) -> Result<(), Status> {
+        let positions = decode_position(position, self.shared.partitions)?;
+        let seen = async {
+            for (partition, position) in positions {
+                let folded = self.shared.progress.wait_folded(partition, position + 1).await;
+                self.views.wait_seen(partition, &folded.numbers).await;
+            }
+        };
+        let timely = tokio::time::timeout(READY_MAX, seen).await;
+        timely.map_err(|_| Status::deadline_exceeded("min_position: not concluded yet"))
+    }
+}
+
+fn unavailable(error: impl std::fmt::Display) -> Status {
+    Status::unavailable(error.to_string())
+}
+
+/// Journal positions, by partition, as text: opaque to clients.
+pub fn encode_position(positions: &BTreeMap<u32, u64>) -> String {
+    let mut text = String::new();
+    for (partition, position) in positions {
+        let comma = if text.is_empty() { "" } else { "," };
+        // Writing to a string can't fail.
+        let _ = write!(text, "{comma}{partition}:{position}");
+    }
+    text
+}
+
+fn decode_position(text: &str, partitions: u32) -> Result<BTreeMap<u32, u64>, Status> {
+    let malformed = || Status::invalid_argument("min_position: malformed; use one that an answer gave, as it is");
+    let one = |part: &str| {
+        let (partition, position) = part.split_once(':').ok_or_else(malformed)?;
+        let partition: u32 = partition.parse().map_err(|_| malformed())?;
+        let position: u64 = position.parse().map_err(|_| malformed())?;
+        if partition < partitions && position < u64::MAX { Ok((partition, position)) } else { Err(malformed()) }
+    };
+    text.split(',').filter(|part| !part.is_empty()).map(one).collect()
+}
+
+fn in_scope(scope: Option<&str>, name: &str) -> bool {
+    scope.is_none_or(|prefix| name.starts_with(prefix))
+}
+
+#[tonic::async_trait]
+impl Quell for Api {
+    async fn list_incidents(
+        &self,
+        request: Request<v1::ListIncidentsRequest>,
+    ) -> Result<Response<v1::ListIncidentsResponse>, Status> {
+        let request = request.into_inner();
+        let scope = scope_of(&request.parent)?;
+        let filter = Filter::parse(&request.filter, &["state", "severity", "priority", "number", "title"])?;
+        self.await_position(&request.min_position).await?;
+        let matches = |i: &v1::Incident| {
+            filter.matches(|field| match field {
+                "state" => i.state().as_str_name().into(),
+                "severity" => i.severity().as_str_name().into(),
+                "priority" => i.priority.to_string().into(),
+                "number" => i.number.clone().into(),
+                _ => i.title.clone().into(),
+            })
+        };
+        let all = self.views.incidents.iter().map(|entry| entry.value().clone());
+        let items = all.filter(|i| in_scope(scope.as_deref(), &i.name) && matches(i)).collect();
+        let asked = page::Request {
+            size: request.page_size,
+            token: &request.page_token,
+            parent: &request.parent,
+            filter: &request.filter,
+            bytes_max: self.page_bytes_max,
+        };
+        let (incidents, next_page_token) = page(asked, items, incident_key)?;
+        Ok(Response::new(v1::ListIncidentsResponse { incidents, next_page_token }))
+    }
+
+    async fn get_incident(&self, request: Request<v1::GetIncidentRequest>) -> Result<Response<v1::Incident>, Status> {
+        let request = request.into_inner();
+        check_name(&request.name, "incidents")?;
+        self.await_position(&request.min_position).await?;
+        let found = self.views.incidents.get(&request.name).map(|entry| v1::Incident::clone(&entry));
+        found.map(Response::new).ok_or_else(|| Status::not_found(format!("there is no incident {}", request.name)))
+    }
+
+    type WatchIncidentsStream = feed::Updates;
+
+    async fn watch_incidents(
+        &self,
+        request: Request<v1::WatchIncidentsRequest>,
+    ) -> Result<Response<feed::Updates>, Status> {
+        feed::watch(self, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_alerts(
+        &self,
+        request: Request<v1::ListAlertsRequest>,
+    ) -> Result<Response<v1::ListAlertsResponse>, Status> {
+        let request = request.into_inner();
+        let scope = scope_of(&request.parent)?;
+        let fields = &["state", "severity", "entity", "check", "origin", "service", "episode"];
+        let filter = Filter::parse(&request.filter, fields)?;
+        self.await_position(&request.min_position).await?;
+        let matches = |a: &v1::Alert| {
+            filter.matches(|field| -> Cow<'_, str> {
+                match field {
+                    "state" => a.state().as_str_name().into(),
+                    "severity" => a.severity().as_str_name().into(),
+                    "entity" => a.entity.clone().into(),
+                    "check" => a.check.clone().into(),
+                    "origin" => a.origin.clone().into(),
+                    "service" => a.service.clone().into(),
+                    _ => a.episode.clone().into(),
+                }
+            })
+        };
+        let all = self.views.alerts.iter().map(|entry| entry.value().clone());
+        let items = all.filter(|a| in_scope(scope.as_deref(), &a.name) && matches(a)).collect();
+        let asked = page::Request {
+            size: request.page_size,
+            token: &request.page_token,
+            parent: &request.parent,
+            filter: &request.filter,
+            bytes_max: self.page_bytes_max,
+        };
+        let (alerts, next_page_token) = page(asked, items, |a: &v1::Alert| (0, a.name.clone()))?;
+        let alerts = alerts.iter().map(|alert| self.views.with_incident(alert)).collect();
+        Ok(Response::new(v1::ListAlertsResponse { alerts, next_page_token }))
+    }
+
+    async fn get_alert(&self, request: Request<v1::GetAlertRequest>) -> Result<Response<v1::Alert>, Status> {
+        let request = request.into_inner();
+        check_name(&request.name, "alerts")?;
+        self.await_position(&request.min_position).await?;
+        let found = self.views.alerts.get(&request.name).map(|entry| entry.value().clone());
+        found
+            .map(|alert| Response::new(self.views.with_incident(&alert)))
+            .ok_or_else(|| Status::not_found(format!("there is no alert {}", request.name)))
+    }
+
+    async fn list_services(
+        &self,
+        request: Request<v1::ListServicesRequest>,
+    ) -> Result<Response<v1::ListServicesResponse>, Status> {
+        let request = request.into_inner();
+        let scope = scope_of(&request.parent)?;
+        self.await_position(&request.min_position).await?;
+        let all = self.views.services.iter().map(|entry| entry.value().clone());
+        let items = all.filter(|s| in_scope(scope.as_deref(), &s.name)).collect();
+        let asked = page::Request {
+            size: request.page_size,
+            token: &request.page_token,
+            parent: &request.parent,
+            filter: "",
+            bytes_max: self.page_bytes_max,
+        };
+        let (services, next_page_token) = page(asked, items, |s: &v1::Service| (0, s.name.clone()))?;
+        Ok(Response::new(v1::ListServicesResponse { services, next_page_token }))
+    }
+
+    async fn get_service(&self, request: Request<v1::GetServiceRequest>) -> Result<Response<v1::Service>, Status> {
+        let request = request.into_inner();
+        check_name(&request.name, "services")?;
+        self.await_position(&request.min_position).await?;
+        let found = self.views.services.get(&request.name).map(|entry| v1::Service::clone(&entry));
+        found.map(Response::new).ok_or_else(|| Status::not_found(format!("there is no service {}", request.name)))
+    }
+}
+
+#[tonic::async_trait]
+impl Admin for Api {
+    async fn settle(&self, _: Request<v1::SettleRequest>) -> Result<Response<v1::SettleResponse>, Status> {
+        if self.shared.clock != quell_core::domain::policy::Clock::Events {
+            return Err(Status::failed_precondition(
+                "time is the wall's here: settle is for journals with clock = \"events\"",
+            ));
+        }
+        self.until_ready().await?;
+        self.sources_journaled().await?;
+        let mut positions = BTreeMap::new();
+        for partition in 0..self.shared.partitions {
+            let record = wire::bytes(&wire::journal_record(Record::Settle(v1::Settle {})));
+            let position = self.shared.log.append(Topic::Journal, partition, record).await.map_err(unavailable)?;
+            positions.insert(partition, position);
+        }
+        let position = encode_position(&positions);
+        self.await_position(&position).await?;
+        Ok(Response::new(v1::SettleResponse { position }))
+    }
+}

@@ -1,0 +1,198 @@
+//! Read models that the API's handlers share: a snapshot, then the tail of the output topics.
+use crate::{
+    control::Control,
+    outputs::OutputReader,
+    progress::Progress,
+    rules::Rules,
+    snapshots::Mark,
+    task,
+};
+use dashmap::DashMap;
+use prost::Message as _;
+use quell_connectors::{
+    log::{Log, Topic},
+    wire,
+};
+use quell_core::output::OutputTopic;
+use quell_proto::v1;
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::watch;
+
+const RETRY: Duration = Duration::from_millis(500);
+const WAIT: Duration = Duration::from_secs(1);
+
+/// How far the views are, by output topic that they show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub incidents: Mark,
+    pub alerts: Mark,
+    pub health: Mark,
+    /// The snapshot is loaded.
+    pub loaded: bool,
+}
+
+/// Incidents, alerts and services by name.
+#[derive(Debug)]
+pub struct Views {
+    pub incidents: DashMap<String, Arc<v1::Incident>>,
+    pub alerts: DashMap<String, Arc<v1::Alert>>,
+    pub services: DashMap<String, Arc<v1::Service>>,
+    /// By episode's name: the incident's.
+    episodes: DashMap<String, String>,
+    seen: Vec<watch::Sender<Seen>>,
+    /// Updates of incidents seen.
+    pub incident_updates: AtomicU64,
+    failed: Mutex<Option<String>>,
+}
+
+impl Views {
+    /// Of so many partitions, empty.
+    pub fn new(partitions: u32) -> Arc<Self> {
+        Arc::new(Self {
+            incidents: DashMap::new(),
+            alerts: DashMap::new(),
+            services: DashMap::new(),
+            episodes: DashMap::new(),
+            seen: (0..partitions).map(|_| watch::channel(Seen::default()).0).collect(),
+            incident_updates: AtomicU64::new(0),
+            failed: Mutex::default(),
+        })
+    }
+
+    /// How far a partition is seen.
+    pub fn seen(&self, partition: u32) -> Seen {
+        *self.seen[partition as usize].borrow()
+    }
+
+    /// All partitions are loaded.
+    pub fn is_loaded(&self) -> bool {
+        self.seen.iter().all(|seen| seen.borrow().loaded)
+    }
+
+    /// Waits until a partition's views show the outputs up to `numbers`.
+    pub async fn wait_seen(&self, partition: u32, numbers: &[u64]) {
+        let reached = |seen: &Seen| {
+            seen.loaded
+                && seen.incidents.number >= numbers[OutputTopic::Incidents as usize]
+                && seen.alerts.number >= numbers[OutputTopic::Alerts as usize]
+                && seen.health.number >= numbers[OutputTopic::Health as usize]
+        };
+        // The sender lives as long as the views.
+        let _ = self.seen[partition as usize].subscribe().wait_for(reached).await;
+    }
+
+    /// What stopped a follower, if something did.
+    pub fn failed(&self) -> Option<String> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// An alert with the incident it belongs to.
+    pub fn with_incident(&self, alert: &v1::Alert) -> v1::Alert {
+        let incident = self.episodes.get(&alert.episode).map(|name| name.clone()).unwrap_or_default();
+        v1::Alert { incident, ..alert.clone() }
+    }
+
+    /// Follows a partition until the future is dropped.
+    pub async fn follow(
+        self: Arc<Self>,
+        log: Arc<dyn Log>,
+        control: Arc<Control>,
+        progress: Arc<Progress>,
+        rules: Rules,
+        partition: u32,
+    ) {
+        loop {
+            if let Err(error) = self.try_follow(&log, &control, &progress, rules, partition).await {
+                tracing::warn!(partition, error = format!("{error:#}"), "the views can't be followed; trying again");
+                *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error:#}"));
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    async fn try_follow(
+        &self,
+        log: &Arc<dyn Log>,
+        control: &Control,
+        progress: &Progress,
+        rules: Rules,
+        partition: u32,
+    ) -> anyhow::Result<()> {
+        let mut seen = self.seen(partition);
+        if !seen.loaded {
+            let contents = control.latest();
+            let loaded = task::load(log, &contents, partition, progress, rules).await?;
+            let (mut engine, marks) = (loaded.engine, loaded.kept.last().map(|s| s.outputs).unwrap_or_default());
+            for view in engine.views() {
+                view.incidents.iter().for_each(|update| self.put_incident(wire::incident(update)));
+                view.alerts.iter().for_each(|update| self.put_alert(wire::alert(update)));
+                view.services.iter().for_each(|update| self.put_service(wire::service(update)));
+            }
+            seen = Seen {
+                incidents: marks[OutputTopic::Incidents as usize],
+                alerts: marks[OutputTopic::Alerts as usize],
+                health: marks[OutputTopic::Health as usize],
+                loaded: true,
+            };
+            self.seen[partition as usize].send_replace(seen);
+        }
+        let journal = control.latest().uuid;
+        let open = |topic, mark: Mark| {
+            OutputReader::open(log, (topic, partition), journal, (mark.number, mark.next), rules.readers_skip)
+        };
+        let mut incidents = open(Topic::Incidents, seen.incidents).await?;
+        let mut alerts = open(Topic::Alerts, seen.alerts).await?;
+        let mut health = open(Topic::Health, seen.health).await?;
+        loop {
+            tokio::select! {
+                next = incidents.next(WAIT) => if let Some(next) = next? {
+                    match next.output.gone.as_str() {
+                        "" => if let Some(incident) = v1::IncidentUpdate::decode(next.output.body)?.incident {
+                            self.put_incident(incident);
+                        },
+                        gone => self.remove_incident(gone),
+                    }
+                    self.incident_updates.fetch_add(1, Ordering::Relaxed);
+                    seen.incidents = Mark { number: next.output.number, next: next.next };
+                },
+                next = alerts.next(WAIT) => if let Some(next) = next? {
+                    match next.output.gone.as_str() {
+                        "" => self.put_alert(v1::Alert::decode(next.output.body)?),
+                        gone => { self.alerts.remove(gone); }
+                    }
+                    seen.alerts = Mark { number: next.output.number, next: next.next };
+                },
+                next = health.next(WAIT) => if let Some(next) = next? {
+                    self.put_service(v1::Service::decode(next.output.body)?);
+                    seen.health = Mark { number: next.output.number, next: next.next };
+                },
+            }
+            self.seen[partition as usize].send_replace(seen);
+        }
+    }
+
+    fn put_incident(&self, incident: v1::Incident) {
+        self.episodes.insert(incident.episode.clone(), incident.name.clone());
+        self.incidents.insert(incident.name.clone(), Arc::new(incident));
+    }
+
+    fn remove_incident(&self, name: &str) {
+        if let Some((_, incident)) = self.incidents.remove(name) {
+            self.episodes.remove(&incident.episode);
+        }
+    }
+
+    fn put_alert(&self, alert: v1::Alert) {
+        self.alerts.insert(alert.name.clone(), Arc::new(alert));
+    }
+
+    fn put_service(&self, service: v1::Service) {
+        self.services.insert(service.name.clone(), Arc::new(service));
+    }
+}
