@@ -35,15 +35,8 @@ pub enum Topic {
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Control,
-        Self::Journal,
-        Self::Incidents,
-        Self::Alerts,
-        Self::Health,
-        Self::DeadLetter,
-        Self::Snapshots,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Control, Self::Journal, Self::Incidents, Self::Alerts, Self::Health, Self::DeadLetter, Self::Snapshots];
 
     /// Its name without a prefix: `journal`.
     pub const fn name(self) -> &'static str {

@@ -88,20 +88,14 @@ pub trait Source: Send {
     fn topic_id<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Option<String>, SourceError>>;
 
     /// What is committed for a partition.
-    fn committed<'a>(
-        &'a self,
-        partition: &'a SourcePartition,
-    ) -> BoxFuture<'a, Result<Option<Committed>, SourceError>>;
+    fn committed<'a>(&'a self, partition: &'a SourcePartition)
+    -> BoxFuture<'a, Result<Option<Committed>, SourceError>>;
 
     /// What the partition holds, asked now.
     fn extent<'a>(&'a self, partition: &'a SourcePartition) -> BoxFuture<'a, Result<SourceExtent, SourceError>>;
 
     /// Delivers from `offset` on; what was read before and not yet delivered is thrown away.
-    fn seek<'a>(
-        &'a mut self,
-        partition: &'a SourcePartition,
-        offset: i64,
-    ) -> BoxFuture<'a, Result<(), SourceError>>;
+    fn seek<'a>(&'a mut self, partition: &'a SourcePartition, offset: i64) -> BoxFuture<'a, Result<(), SourceError>>;
 
     /// Commits the next offset to read, with `metadata` beside it.
     fn commit<'a>(

@@ -54,10 +54,9 @@ pub(crate) fn topic_id<C: ClientContext>(
     // order that librdkafka asks for; what is read out of the event is copied before the event is destroyed.
     unsafe {
         let mut names = [name.as_ptr()];
-        let topics =
-            Guard(sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), 1), |topics| {
-                sys::rd_kafka_TopicCollection_destroy(topics)
-            });
+        let topics = Guard(sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), 1), |topics| {
+            sys::rd_kafka_TopicCollection_destroy(topics)
+        });
         let options = Guard(
             sys::rd_kafka_AdminOptions_new(rk, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS),
             |options| sys::rd_kafka_AdminOptions_destroy(options),
@@ -65,10 +64,9 @@ pub(crate) fn topic_id<C: ClientContext>(
         sys::rd_kafka_AdminOptions_set_request_timeout(options.0, timeout, ptr::null_mut(), 0);
         let queue = Guard(sys::rd_kafka_queue_new(rk), |queue| sys::rd_kafka_queue_destroy(queue));
         sys::rd_kafka_DescribeTopics(rk, topics.0, options.0, queue.0);
-        let event =
-            Guard(sys::rd_kafka_queue_poll(queue.0, timeout.saturating_add(1_000)), |event| {
-                sys::rd_kafka_event_destroy(event)
-            });
+        let event = Guard(sys::rd_kafka_queue_poll(queue.0, timeout.saturating_add(1_000)), |event| {
+            sys::rd_kafka_event_destroy(event)
+        });
         if event.0.is_null() {
             return Err("no answer about the topic's id".to_owned());
         }
@@ -87,7 +85,8 @@ pub(crate) fn topic_id<C: ClientContext>(
             return Err(text(sys::rd_kafka_error_string(error)));
         }
         let id = sys::rd_kafka_TopicDescription_topic_id(description);
-        let zero = sys::rd_kafka_Uuid_most_significant_bits(id) == 0 && sys::rd_kafka_Uuid_least_significant_bits(id) == 0;
+        let zero =
+            sys::rd_kafka_Uuid_most_significant_bits(id) == 0 && sys::rd_kafka_Uuid_least_significant_bits(id) == 0;
         Ok((!id.is_null() && !zero).then(|| text(sys::rd_kafka_Uuid_base64str(id))))
     }
 }
