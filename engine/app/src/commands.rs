@@ -1,0 +1,15 @@
+//! One file per subcommand; exit code 0 on success, 2 on bad usage or bad input.
+pub mod check;
+pub mod feed;
+pub mod run;
+pub mod settle;
+
+/// A failure that is the user's to mend: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadInput(pub String);
+
+/// Marks an error as the user's to mend.
+pub fn bad_input(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    BadInput(format!("{:#}", error.into())).into()
+}
