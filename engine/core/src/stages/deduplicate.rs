@@ -246,7 +246,6 @@ impl Deduplicator {
         if let Some(held) = self.held.get(&key) {
             alert.quiet_until = held.at;
             if at <= held.at {
-                alert.cleared_at = Some(held.at);
                 then = Some(Change::Recovered);
             } else {
                 self.let_go(key, cx);
