@@ -1,1 +1,2 @@
-
+//! What the tests of the whole share, a file per door.
+pub mod story;

@@ -162,6 +162,7 @@ impl Deduplicator {
     }
 
     /// All alerts, in no order.
+    #[expect(clippy::disallowed_methods, reason = "views are sorted by who shows them")]
     pub fn iter(&self) -> impl Iterator<Item = &Alert> {
         self.alerts.values()
     }
@@ -362,6 +363,7 @@ impl Deduplicator {
 
     /// At the limit, cleared ones go before open ones; of each those that have been silent for longest. The open ones are
     /// returned, cleared: they still have to leave their episodes.
+    #[expect(clippy::disallowed_methods, reason = "victims are sorted")]
     fn make_room(&mut self, cx: &mut Cx<'_>) -> Vec<Fingerprint> {
         let max = cx.policy.limits.alerts;
         if self.alerts.len() < max {

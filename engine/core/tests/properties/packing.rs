@@ -18,10 +18,10 @@ struct Record {
 fn records(events: Vec<Event>, choices: &[u16]) -> Vec<Record> {
     let record = |(n, mut event): (usize, Event)| {
         let choice = choices[n % choices.len()];
-        let source = usize::from(choice % 3 == 0);
+        let source = usize::from(choice.is_multiple_of(3));
         event.offset = 3 * n as i64 + 1;
         let arrival = event.arrival;
-        Record { source, offset: event.offset, event: (choice % 11 != 0).then_some(event), arrival }
+        Record { source, offset: event.offset, event: (!choice.is_multiple_of(11)).then_some(event), arrival }
     };
     events.into_iter().enumerate().map(record).collect()
 }
