@@ -81,8 +81,7 @@ impl Story {
     /// # Errors
     /// Where the topology is not valid, or the ledger does not balance.
     pub fn conclusions(&self) -> Result<String> {
-        let mut engine =
-            Engine::new([0; 16], Arc::new(self.policy.clone()), Arc::new(Topology::new(&self.topology)?));
+        let mut engine = Engine::new([0; 16], Arc::new(self.policy.clone()), Arc::new(Topology::new(&self.topology)?));
         let mut out = Outputs::default();
         for (position, input) in self.inputs.iter().enumerate() {
             engine.step(position as u64, input, &mut out)?;
@@ -138,12 +137,8 @@ impl Story {
                 let to = self.offsets.get(source).copied().unwrap_or(0);
                 Input::Reaches(vec![range(source, to, to, Some(now))])
             }
-            ["firing", entity, check, ref rest @ ..] => {
-                self.event(now, Status::Firing, [entity, check], rest)?
-            }
-            ["resolved", entity, check, ref rest @ ..] => {
-                self.event(now, Status::Resolved, [entity, check], rest)?
-            }
+            ["firing", entity, check, ref rest @ ..] => self.event(now, Status::Firing, [entity, check], rest)?,
+            ["resolved", entity, check, ref rest @ ..] => self.event(now, Status::Resolved, [entity, check], rest)?,
             _ => bail!("neither an event nor a tick, a reach, a settle"),
         };
         self.inputs.push(input);
