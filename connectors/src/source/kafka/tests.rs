@@ -8,7 +8,7 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord, Producer},
 };
 
-const WAIT: Duration = Duration::from_secs(5);
+const WAIT: Duration = Duration::from_secs(20);
 
 /// A cluster and a topic of our own.
 struct Bed {
@@ -271,7 +271,7 @@ async fn the_mock_cluster_is_read_without_a_group() {
     let found = source.committed(partition).await.expect("answers");
     assert_eq!(found, Some(Committed { offset: 100, metadata: "m".to_owned() }));
     assert_eq!(source.extent(partition).await.expect("an extent"), SourceExtent { oldest: 0, end: 100 });
-    println!("a mock topic's id: {:?}", source.topic_id("demo").await.expect("answers"));
+    assert_eq!(source.topic_id("demo").await.expect("answers"), None);
 }
 
 /// `cargo test -p quell-connectors -- --ignored --nocapture source_figures`
@@ -293,4 +293,15 @@ async fn source_figures() {
         }
     }
     println!("{count} records in {events} events, {:.0}/s", count as f64 / since.elapsed().as_secs_f64());
+}
+
+/// A client that closes with a rebalance still to be answered once waited for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_closes_at_any_moment_of_a_rebalance() {
+    let Some(bed) = Bed::new(2).await else { return };
+    for millis in (0..400).step_by(20) {
+        let source = bed.source("a").await;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        drop(source);
+    }
 }
