@@ -1,5 +1,6 @@
 //! The service: configuration, ingest, engine, doors.
 pub mod clock;
+pub mod commands;
 pub mod control;
 pub mod human;
 pub mod ingest;
