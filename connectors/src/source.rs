@@ -79,7 +79,7 @@ pub struct SourceError {
 
 /// A client of topics with partitions. It assigns and delivers; what is read, from where and what is committed is the
 /// caller's business.
-pub trait Source: Send {
+pub trait Source: Send + Sync {
     /// What happens next, within `wait`. At most about `records_max` records. Cancelling it loses nothing.
     fn next(&mut self, records_max: usize, wait: Duration) -> BoxFuture<'_, Result<SourceEvent, SourceError>>;
 

@@ -1,25 +1,16 @@
-//! What `quell` can be told to do, a module a command.
-use std::fmt;
-
+//! One file per subcommand; exit code 0 on success, 2 on bad usage or bad input.
+pub mod check;
+pub mod feed;
 pub mod replay;
+pub mod run;
+pub mod settle;
 
-/// An error that decides the program's exit code.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Failure {
-    pub code: u8,
-    /// With file, line and reason where it is about a file.
-    pub message: String,
-}
+/// A failure that is the user's to mend: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadInput(pub String);
 
-impl Failure {
-    /// Bad usage or bad input.
-    pub fn input(message: impl fmt::Display) -> Self {
-        Self { code: 2, message: message.to_string() }
-    }
-}
-
-/// The exit code that an error asks for; 1 where it asks for none.
-pub fn exit_code(error: &anyhow::Error) -> u8 {
-    error.downcast_ref::<Failure>().map_or(1, |failure| failure.code)
+/// Marks an error as the user's to mend.
+pub fn bad_input(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    BadInput(format!("{:#}", error.into())).into()
 }

@@ -197,7 +197,7 @@ impl Config {
             !needs_brokers || !self.kafka.brokers.is_empty(),
             "kafka.brokers: needed by the journal or a source; write brokers = \"host:9092\""
         );
-        quell_connectors::log::kafka::check_properties(&self.kafka_properties()).context("kafka.properties")?;
+        quell_connectors::kafka::check_properties(&self.kafka_properties()).context("kafka.properties")?;
         let mut topics = std::collections::BTreeSet::new();
         for (n, source) in self.source.iter().enumerate() {
             match source.kind {
@@ -294,8 +294,8 @@ impl Config {
 pub fn read_topology(path: &Path) -> anyhow::Result<TopologyFile> {
     let name = path.display();
     let text = fs::read(path).with_context(|| format!("{name}: can't be read"))?;
-    let file: TopologyFile = serde_json::from_slice(&text)
-        .map_err(|error| anyhow::anyhow!("{name}:{}: {error}", error.line()))?;
+    let file: TopologyFile =
+        serde_json::from_slice(&text).map_err(|error| anyhow::anyhow!("{name}:{}: {error}", error.line()))?;
     Topology::new(&file).with_context(|| name.to_string())?;
     Ok(file)
 }

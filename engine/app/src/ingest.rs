@@ -4,8 +4,10 @@ use crate::{
     control::{Control, MappingVersion},
     progress::Progress,
     rules::Rules,
+    stop::Stop,
 };
 use bytes::Bytes;
+use dashmap::DashMap;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use prost::Message as _;
 use quell_connectors::{
@@ -28,7 +30,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     time::{Instant, MissedTickBehavior},
 };
 
@@ -71,6 +73,8 @@ pub struct IngestCounts {
     pub pauses: AtomicU64,
     /// Records that retention deleted before they were read.
     pub lost: AtomicU64,
+    /// By source partition: records that are not durable in the journal.
+    pub lag: DashMap<String, u64>,
 }
 
 /// What every part of ingest shares.
@@ -155,12 +159,7 @@ impl Ingest {
     }
 
     /// Until `stop` says so; what is in flight is then awaited and committed. What fails on the way is tried again.
-    pub async fn run(
-        mut self,
-        source: &mut dyn Source,
-        mut requests: mpsc::Receiver<CaughtUp>,
-        mut stop: watch::Receiver<bool>,
-    ) {
+    pub async fn run(mut self, source: &mut dyn Source, mut requests: mpsc::Receiver<CaughtUp>, mut stop: Stop) {
         let every = |period| {
             let mut interval = tokio::time::interval(period);
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -168,7 +167,6 @@ impl Ingest {
         };
         let mut commits = every(self.limits.commit_interval);
         let mut reaches = every(Duration::from_secs(1));
-        let wall = self.shared.clock == Clock::Wall;
         loop {
             let paused =
                 self.in_flight.len() >= self.limits.in_flight || self.shared.progress.tail_age() > self.limits.tail_max;
@@ -177,13 +175,13 @@ impl Ingest {
             }
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = stop.requested() => break,
                 Some(done) = self.in_flight.next() => self.on_done(done),
                 _ = commits.tick() => {
                     self.commit(source).await;
                     self.reopen(source).await;
                 }
-                _ = reaches.tick(), if wall => self.say_reaches(source).await,
+                _ = reaches.tick() => self.say_reaches(source).await,
                 Some(request) = requests.recv() => self.on_request(source, request).await,
                 () = tokio::time::sleep(Duration::from_millis(20)), if paused => {}
                 event = source.next(self.limits.batch_records, Duration::from_millis(500)), if !paused => {
@@ -214,6 +212,7 @@ impl Ingest {
                 for partition in partitions {
                     self.sessions.remove(&partition);
                     self.reopen.remove(&partition);
+                    self.shared.counts.lag.remove(&partition.to_string());
                 }
             }
             SourceEvent::Records { partition, records, next } => {
@@ -267,7 +266,9 @@ impl Ingest {
             }
         }
         let start = start.max(extent.oldest);
-        self.adopt_mapping(partition, incarnation, if start == 0 { 0 } else { extent.end }).await?;
+        if let Some(topic) = self.topics.get(&*partition.topic) {
+            adopt_mapping(&control, topic, partition, incarnation, extent.end).await?;
+        }
         source.seek(partition, start).await?;
         self.next_session += 1;
         self.shared.counts.sessions.fetch_add(1, Ordering::Relaxed);
@@ -287,22 +288,6 @@ impl Ingest {
         };
         self.sessions.insert(partition.clone(), session);
         Ok(())
-    }
-
-    /// A mapping of the configuration that is new is recorded first, and takes effect where nobody has read yet.
-    async fn adopt_mapping(&self, partition: &SourcePartition, incarnation: u32, end: i64) -> Result<(), IngestError> {
-        let Some(TopicMapping { format, mapping }) = self.topics.get(&*partition.topic) else { return Ok(()) };
-        let name = partition.to_string();
-        let control = &self.shared.control;
-        let latest = control.latest();
-        let known = latest.latest_mapping(&name);
-        if known.is_some_and(|known| known.format == *format && known.mapping == *mapping) {
-            return Ok(());
-        }
-        let from = if known.is_some() { end } else { 0 };
-        let incarnation = if known.is_some() { incarnation } else { 0 };
-        let version = MappingVersion { format: *format, mapping: mapping.clone(), incarnation, from };
-        control.record_mapping(&name, &version).await.map_err(IngestError::Control)
     }
 
     async fn reopen(&mut self, source: &mut dyn Source) {
@@ -432,6 +417,11 @@ impl Ingest {
                     continue;
                 }
             };
+            let lag = end.saturating_sub(session.durable).max(0).unsigned_abs();
+            self.shared.counts.lag.insert(partition.to_string(), lag);
+            if self.shared.clock == Clock::Events {
+                continue;
+            }
             // Another topic of the same name ends the session with its next records.
             let same = source.topic_id(&partition.topic).await.is_ok_and(|id| id == session.topic_id);
             let reach = if session.position >= end { Some(asked_at) } else { session.arrival };
@@ -472,6 +462,26 @@ impl Ingest {
             self.answer();
         }
     }
+}
+
+/// A mapping of the configuration that is new is recorded first, and takes effect where nobody has read yet.
+async fn adopt_mapping(
+    control: &Control,
+    TopicMapping { format, mapping }: &TopicMapping,
+    partition: &SourcePartition,
+    incarnation: u32,
+    end: i64,
+) -> Result<(), IngestError> {
+    let name = partition.to_string();
+    let contents = control.latest();
+    let known = contents.latest_mapping(&name);
+    if known.is_some_and(|known| known.format == *format && known.mapping == *mapping) {
+        return Ok(());
+    }
+    // The first one holds from the first record on.
+    let (incarnation, from) = if known.is_some() { (incarnation, end) } else { (0, 0) };
+    let version = MappingVersion { format: *format, mapping: mapping.clone(), incarnation, from };
+    control.record_mapping(&name, &version).await.map_err(IngestError::Control)
 }
 
 async fn ends(source: &dyn Source) -> Result<BTreeMap<SourcePartition, i64>, SourceError> {

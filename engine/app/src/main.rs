@@ -1,1 +1,45 @@
-fn main() {}
+//! `quell`: event correlation for operations teams.
+use clap::{Parser, Subcommand};
+use quell::commands::{BadInput, check, feed, run, settle};
+use std::{io::IsTerminal as _, process::ExitCode};
+use tracing_subscriber::EnvFilter;
+
+/// Millions of events in, a handful of incidents out.
+#[derive(Debug, Parser)]
+#[command(name = "quell", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Check(check::CheckArgs),
+    Feed(feed::FeedArgs),
+    Settle(settle::SettleArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
+    let done = match cli.command {
+        Command::Check(args) => check::run(&args),
+        Command::Run(args) => block_on(run::run(args)),
+        Command::Feed(args) => block_on(feed::run(args)),
+        Command::Settle(args) => block_on(settle::run(args)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("quell: {error:#}");
+            ExitCode::from(if error.is::<BadInput>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}

@@ -1,10 +1,5 @@
 //! Every metric, named once. Gathered when they are asked for, from what the parts count.
-use crate::{
-    ingest::IngestCounts,
-    progress::Progress,
-    serve::http::DoorCounts,
-    views::Views,
-};
+use crate::{ingest::IngestCounts, progress::Progress, serve::http::DoorCounts, views::Views};
 use prometheus::{
     Encoder as _, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
     core::{Collector, GenericCounterVec},
@@ -99,7 +94,8 @@ fn conclusions(registry: &Registry, sources: &Sources) -> Result<(), prometheus:
         let (state, severity) = (entry.state().as_str_name(), entry.severity().as_str_name());
         alerts.with_label_values(&[&lower(state), &lower(severity)]).inc();
     }
-    let incidents = gauge(registry, "quell_incidents", "Incidents kept, by state and priority.", &["state", "priority"])?;
+    let incidents =
+        gauge(registry, "quell_incidents", "Incidents kept, by state and priority.", &["state", "priority"])?;
     for state in [v1::incident::State::New, v1::incident::State::Resolved, v1::incident::State::Closed] {
         for priority in 1..=5 {
             incidents.with_label_values(&[&lower(state.as_str_name()), &format!("P{priority}")]).set(0);
@@ -139,6 +135,10 @@ fn process(registry: &Registry, sources: &Sources) -> Result<(), prometheus::Err
         let (at, label) = (progress.folded(partition), partition.to_string());
         folded.with_label_values(&[&label]).set(i64::try_from(at.position).unwrap_or(i64::MAX));
         ready.with_label_values(&[&label]).set(i64::from(at.ready));
+    }
+    let lag = gauge(registry, "quell_source_lag_records", "Source records not yet in the journal.", &["source"])?;
+    for entry in &ingest.lag {
+        lag.with_label_values(&[entry.key()]).set(i64::try_from(*entry.value()).unwrap_or(i64::MAX));
     }
     let counters: [(&str, &str, &AtomicU64); 14] = [
         ("quell_source_records_total", "Records read from sources.", &ingest.records),

@@ -6,6 +6,7 @@ use crate::{
     progress::{Counts, Folded, Progress},
     rules::Rules,
     snapshots::{self, Draft, Mark, Snapshot},
+    stop::Stop,
 };
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
@@ -30,10 +31,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, MissedTickBehavior},
-};
+use tokio::time::{Instant, MissedTickBehavior};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Limits of a task.
@@ -107,7 +105,7 @@ impl From<EngineError> for Left {
 ///
 /// # Errors
 /// Where the partition must not be folded on, with a word for a person.
-pub async fn run(shared: Shared, partition: u32, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+pub async fn run(shared: Shared, partition: u32, mut stop: Stop) -> anyhow::Result<()> {
     let mut panicked_at = None;
     loop {
         let left = match own(&shared, partition, stop.clone()).await {
@@ -136,7 +134,7 @@ pub async fn run(shared: Shared, partition: u32, mut stop: watch::Receiver<bool>
             return Err(error);
         }
         let pause = Duration::from_millis(100 + shared.outside.random() % 200);
-        if tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok() {
+        if tokio::time::timeout(pause, stop.requested()).await.is_ok() {
             return Ok(());
         }
     }
@@ -238,7 +236,7 @@ struct Owner<'a> {
     ready: bool,
 }
 
-async fn own(shared: &Shared, partition: u32, mut stop: watch::Receiver<bool>) -> Result<(), Left> {
+async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left> {
     Progress::count(&shared.progress.recoveries);
     let mut owner = Owner::recover(shared, partition).await?;
     let wall = shared.clock == Clock::Wall;
@@ -249,7 +247,7 @@ async fn own(shared: &Shared, partition: u32, mut stop: watch::Receiver<bool>) -
         let room = owner.said.len() < shared.limits.outputs_in_flight;
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stop.requested() => break,
             Some(said) = owner.said.next() => owner.on_said(said?).await?,
             _ = ticks.tick() => {
                 owner.adopt();

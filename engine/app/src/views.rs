@@ -1,12 +1,5 @@
 //! Read models that the API's handlers share: a snapshot, then the tail of the output topics.
-use crate::{
-    control::Control,
-    outputs::OutputReader,
-    progress::Progress,
-    rules::Rules,
-    snapshots::Mark,
-    task,
-};
+use crate::{control::Control, outputs::OutputReader, progress::Progress, rules::Rules, snapshots::Mark, task};
 use dashmap::DashMap;
 use prost::Message as _;
 use quell_connectors::{

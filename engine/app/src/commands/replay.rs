@@ -1,5 +1,5 @@
 //! `quell replay`: recorded events folded offline, to byte-identical conclusions.
-use super::Failure;
+use super::{BadInput, bad_input};
 use crate::config::{self, Config};
 use anyhow::Context as _;
 use conclusions::Conclusions;
@@ -99,7 +99,7 @@ pub struct Console<'a> {
 /// Replays, on the program's own streams.
 ///
 /// # Errors
-/// [`Failure`] with code 2 where the input is bad; others where the conclusions can't be written.
+/// [`BadInput`] where the input is bad; others where the conclusions can't be written.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<()> {
     let (mut stdin, mut stdout, mut stderr) = (io::stdin().lock(), io::stdout().lock(), io::stderr().lock());
     run_on(args, Console { stdin: &mut stdin, stdout: &mut stdout, stderr: &mut stderr })
@@ -113,7 +113,7 @@ pub fn run_on(args: &ReplayArgs, console: Console<'_>) -> anyhow::Result<()> {
     let setup = Setup::load(args)?;
     let source = args.source();
     let name = source.name();
-    let unreadable = |error: io::Error| Failure::input(format_args!("{name}: can't be read: {error}"));
+    let unreadable = |error: io::Error| BadInput(format!("{name}: can't be read: {error}"));
     let mut file;
     let input: &mut dyn Read = match source {
         Source::Stdin => console.stdin,
@@ -141,7 +141,7 @@ pub fn run_on(args: &ReplayArgs, console: Console<'_>) -> anyhow::Result<()> {
     console.stdout.write_all(table.as_bytes()).and_then(|()| console.stdout.flush()).context("stdout")?;
     if args.strict && bad > 0 {
         let lines = if bad == 1 { "line is no event" } else { "lines are no events" };
-        return Err(Failure::input(format_args!("{name}: {bad} {lines} (--strict)")).into());
+        return Err(BadInput(format!("{name}: {bad} {lines} (--strict)")).into());
     }
     Ok(())
 }
@@ -155,15 +155,14 @@ struct Setup {
 }
 
 impl Setup {
-    fn load(args: &ReplayArgs) -> Result<Self, Failure> {
-        let bad = |error: anyhow::Error| Failure::input(format_args!("{error:#}"));
-        let config = Config::load(args.config.as_deref()).map_err(bad)?;
+    fn load(args: &ReplayArgs) -> anyhow::Result<Self> {
+        let config = Config::load(args.config.as_deref()).map_err(bad_input)?;
         let file = match &args.topology {
-            Some(path) => config::read_topology(path).map_err(bad)?,
-            None if args.config.is_some() => config.read_topology().map_err(bad)?,
+            Some(path) => config::read_topology(path).map_err(bad_input)?,
+            None if args.config.is_some() => config.read_topology().map_err(bad_input)?,
             None => TopologyFile::default(),
         };
-        let topology = Topology::new(&file).map_err(Failure::input)?;
+        let topology = Topology::new(&file).map_err(bad_input)?;
         // What one topic carries is mapped as that topic is; of several it can't be told.
         let mut topics = config.topics().into_iter().filter(|(_, topic)| topic.format == Format::Canonical);
         let (default_origin, mapping) = match (topics.next(), topics.next()) {

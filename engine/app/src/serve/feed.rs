@@ -69,8 +69,7 @@ pub async fn watch(api: &Api, request: v1::WatchIncidentsRequest) -> Result<Upda
     let until = if request.until_caught_up { Some(api.caught_up().await?) } else { None };
     let (send, receive) = mpsc::channel(AHEAD_MAX);
     let marks = cursor.marks.clone();
-    let watch =
-        Arc::new(Watch { api: api.clone(), send, cursor: Mutex::new(cursor), shown, until, _permit: permit });
+    let watch = Arc::new(Watch { api: api.clone(), send, cursor: Mutex::new(cursor), shown, until, _permit: permit });
     tokio::spawn(async move {
         for response in first {
             if watch.send.send(Ok(response)).await.is_err() {
@@ -90,7 +89,7 @@ impl Watch {
         let mut stop = self.api.stop.clone();
         let ended = tokio::select! {
             ended = self.try_pump(partition, mark) => ended,
-            _ = stop.wait_for(|stop| *stop) => Err(Status::unavailable("the server is stopping; go on from the cursor")),
+            () = stop.requested() => Err(Status::unavailable("the server is stopping; go on from the cursor")),
             () = self.send.closed() => return,
         };
         if let Err(status) = ended {

@@ -99,7 +99,14 @@ mod tests {
 
     #[test]
     fn errors_say_where() {
-        for (text, at) in [("colour = 1", "1"), ("state", "6"), ("state = ", "9"), ("state = A entity = b", "11"), ("state = A AND ", "15"), ("state = \"A", "9")] {
+        for (text, at) in [
+            ("colour = 1", "1"),
+            ("state", "6"),
+            ("state = ", "9"),
+            ("state = A entity = b", "11"),
+            ("state = A AND ", "15"),
+            ("state = \"A", "9"),
+        ] {
             let error = Filter::parse(text, FIELDS).expect_err(text);
             assert!(error.message().contains(&format!("at character {at}:")), "{text}: {}", error.message());
         }

@@ -4,11 +4,11 @@ use super::{
     filter::Filter,
     page::{self, page},
 };
-use crate::{ingest, views::Views};
+use crate::{ingest, stop::Stop, views::Views};
 use quell_connectors::{log::Topic, wire};
 use quell_proto::v1::{self, admin_server::Admin, journal_record::Record, quell_server::Quell};
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tonic::{Request, Response, Status};
 
 /// How long a call waits for the process to be ready, or for a position.
@@ -22,7 +22,7 @@ pub struct Api {
     pub feeds: Arc<Semaphore>,
     pub sources: mpsc::Sender<ingest::CaughtUp>,
     pub page_bytes_max: u64,
-    pub stop: watch::Receiver<bool>,
+    pub stop: Stop,
 }
 
 /// Newest first.
@@ -48,7 +48,11 @@ fn check_name(name: &str, collection: &str) -> Result<(), Status> {
         .and_then(|rest| rest.rsplit_once('/'))
         .and_then(|(rest, id)| Some((rest.strip_suffix(collection)?.strip_suffix('/')?, id)))
         .is_some_and(|(scope, id)| !scope.is_empty() && !id.is_empty());
-    if well { Ok(()) } else { Err(Status::invalid_argument(format!("name: write `scopes/{{scope}}/{collection}/{{id}}`"))) }
+    if well {
+        Ok(())
+    } else {
+        Err(Status::invalid_argument(format!("name: write `scopes/{{scope}}/{collection}/{{id}}`")))
+    }
 }
 
 impl Api {

@@ -48,7 +48,8 @@ where
     while let Some((key, item)) = keyed.next() {
         bytes += item.encoded_len() as u64;
         page.push(Arc::unwrap_or_clone(item));
-        let full = page.len() >= size || keyed.peek().is_some_and(|(_, n)| bytes + n.encoded_len() as u64 > request.bytes_max);
+        let full =
+            page.len() >= size || keyed.peek().is_some_and(|(_, n)| bytes + n.encoded_len() as u64 > request.bytes_max);
         if full && keyed.peek().is_some() {
             next = encode(&key, of);
             break;

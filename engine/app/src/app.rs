@@ -1,0 +1,286 @@
+//! The process, wired in one straight line: log, control, tasks, views, ingest, doors.
+use crate::{
+    clock::{Outside, System},
+    config::{Config, JournalKind},
+    control::Control,
+    ingest::{self, Ingest, IngestCounts},
+    metrics,
+    progress::Progress,
+    rules::Rules,
+    serve::{
+        grpc::Api,
+        http::{self, DoorCounts, Doors},
+    },
+    stop::{self, Stop, Stopper},
+    task,
+    views::Views,
+};
+use anyhow::Context as _;
+use quell_connectors::{
+    log::{
+        Log,
+        kafka::{KafkaLog, KafkaLogConfig},
+        local::LocalLog,
+    },
+    source::{
+        Source,
+        kafka::{KafkaSource, KafkaSourceConfig},
+    },
+};
+use quell_proto::{DESCRIPTORS, v1};
+use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+};
+
+/// A stop that takes longer is cut off: what was not durable is folded again.
+const STOP_MAX: Duration = Duration::from_secs(8);
+
+/// A process that runs.
+pub struct App {
+    /// Where it listens.
+    pub address: SocketAddr,
+    pub api: Api,
+    stop: Stopper,
+    /// Told when ingest has ended, so that tasks fold what it left.
+    tasks_stop: Stopper,
+    ingest: JoinSet<()>,
+    tasks: JoinSet<anyhow::Result<()>>,
+    followers: JoinSet<()>,
+    server: JoinSet<std::io::Result<()>>,
+    log: Arc<dyn Log>,
+}
+
+/// How the source topics are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// As a member of the journal's consumer group.
+    Group,
+    /// All partitions, by this process: for a cluster without groups.
+    Alone,
+}
+
+impl App {
+    /// Builds everything and starts it. Returns when the port is open; recovery goes on beside it.
+    ///
+    /// # Errors
+    /// Where a part can't start, with a word for a person.
+    pub async fn start(config: &Config, membership: Membership) -> anyhow::Result<Self> {
+        let outside: Arc<dyn Outside> = Arc::new(System);
+        let rules = Rules::default();
+        let topology = config.read_topology()?;
+        let listener = TcpListener::bind(config.server.listen)
+            .await
+            .with_context(|| format!("server.listen: {} can't be listened on", config.server.listen))?;
+        let address = listener.local_addr()?;
+
+        let (log, syncs) = open_log(config).await?;
+        let control = Control::open(log.clone(), outside.clone(), config.journal.partitions).await?;
+        control.offer_policy(&config.policy()).await?;
+        control.offer_topology(&topology).await?;
+
+        let partitions = config.journal.partitions;
+        let (stop, stopping) = stop::pair();
+        let (tasks_stop, tasks_stopping) = stop::pair();
+        let progress = Progress::new(partitions);
+        let views = Views::new(partitions);
+        let mut followers = JoinSet::new();
+        let followed = control.clone();
+        followers.spawn(async move { followed.follow().await });
+
+        let mut tasks = JoinSet::new();
+        for partition in 0..partitions {
+            let shared = task::Shared {
+                log: log.clone(),
+                control: control.clone(),
+                outside: outside.clone(),
+                progress: progress.clone(),
+                clock: config.journal.clock,
+                rules,
+                limits: config.task_limits(),
+            };
+            tasks.spawn(task::run(shared, partition, tasks_stopping.clone()));
+            let (log, control, progress) = (log.clone(), control.clone(), progress.clone());
+            followers.spawn(views.clone().follow(log, control, progress, rules, partition));
+        }
+
+        let counts = Arc::new(IngestCounts::default());
+        let shared = ingest::Shared {
+            log: log.clone(),
+            control: control.clone(),
+            outside,
+            progress: progress.clone(),
+            counts: counts.clone(),
+            clock: config.journal.clock,
+            partitions,
+            rules,
+        };
+        let (sources, requests) = mpsc::channel(64);
+        let mut ingest = JoinSet::new();
+        start_ingest(config, membership, &shared, requests, stopping.clone(), &mut ingest).await?;
+
+        let feeds = Arc::new(Semaphore::new(config.server.feeds_max));
+        let api = Api {
+            shared,
+            views: views.clone(),
+            feeds: feeds.clone(),
+            sources,
+            page_bytes_max: config.server.page_bytes_max,
+            stop: stopping.clone(),
+        };
+        let doors = Arc::new(DoorCounts::default());
+        let feeds_max = config.server.feeds_max;
+        let gathered =
+            metrics::Sources { progress, views, ingest: counts, doors: doors.clone(), feeds, feeds_max, syncs };
+        let router = router(config, &api, doors, gathered).await?;
+        let mut server = JoinSet::new();
+        let mut until = stopping;
+        server.spawn(async move {
+            let stopped = async move { until.requested().await };
+            axum::serve(listener, router).with_graceful_shutdown(stopped).await
+        });
+        Ok(Self { address, api, stop, tasks_stop, ingest, tasks, followers, server, log })
+    }
+
+    /// Waits until a partition stops for good, or the server ends.
+    ///
+    /// # Errors
+    /// Why.
+    pub async fn failed(&mut self) -> anyhow::Result<()> {
+        tokio::select! {
+            Some(task) = self.tasks.join_next() => task.context("a task ended")?,
+            Some(server) = self.server.join_next() => Ok(server.context("the server ended")??),
+        }
+    }
+
+    /// Stops gracefully: no more events in, what is in the journal is folded and said, a last snapshot.
+    pub async fn stop(mut self) {
+        self.stop.stop();
+        let graceful = async {
+            while self.ingest.join_next().await.is_some() {}
+            self.tasks_stop.stop();
+            while self.tasks.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(STOP_MAX, graceful).await.is_err() {
+            tracing::warn!("the stop took too long and was cut off; the next start folds the rest");
+        }
+        let closed = async { while self.server.join_next().await.is_some() {} };
+        // Clients that hold their connections open are not waited for.
+        let _ = tokio::time::timeout(Duration::from_millis(500), closed).await;
+        self.server.shutdown().await;
+        self.followers.shutdown().await;
+        drop(self.log);
+    }
+}
+
+type Syncs = Option<Arc<dyn Fn() -> u64 + Send + Sync>>;
+
+async fn open_log(config: &Config) -> anyhow::Result<(Arc<dyn Log>, Syncs)> {
+    Ok(match config.journal.kind {
+        JournalKind::Local => {
+            let directory = config.data_dir.join("journal");
+            let log = Arc::new(tokio::task::spawn_blocking(move || LocalLog::open(&directory)).await??);
+            let counted = log.clone();
+            (log, Some(Arc::new(move || counted.syncs())))
+        }
+        JournalKind::Kafka => {
+            let log = KafkaLog::open(KafkaLogConfig {
+                brokers: config.kafka.brokers.clone(),
+                prefix: config.kafka.prefix.clone(),
+                partitions: config.journal.partitions,
+                properties: config.kafka_properties(),
+            })
+            .await?;
+            (Arc::new(log), None)
+        }
+    })
+}
+
+async fn start_ingest(
+    config: &Config,
+    membership: Membership,
+    shared: &ingest::Shared,
+    mut requests: mpsc::Receiver<ingest::CaughtUp>,
+    stopping: Stop,
+    ingest: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
+    let topics = config.topics();
+    if topics.is_empty() {
+        // Everything that stands in no source is in the journal.
+        ingest.spawn(async move {
+            let mut stopping = stopping;
+            let answer = async {
+                while let Some(tell) = requests.recv().await {
+                    // Who asked may have left.
+                    let _ = tell.send(());
+                }
+            };
+            tokio::select! {
+                () = answer => {}
+                () = stopping.requested() => {}
+            }
+        });
+        return Ok(());
+    }
+    let uuid: String = shared.control.latest().uuid.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut source = KafkaSource::open(KafkaSourceConfig {
+        brokers: config.kafka.brokers.clone(),
+        topics: topics.keys().cloned().collect(),
+        group: format!("quell-{uuid}"),
+        instance: instance(&config.data_dir, &*shared.outside)?,
+        properties: config.kafka_properties(),
+        assign: membership == Membership::Alone,
+    })
+    .await?;
+    let reading = Ingest::new(shared.clone(), config.ingest_limits(), topics);
+    ingest.spawn(async move {
+        let source: &mut dyn Source = &mut source;
+        reading.run(source, requests, stopping).await;
+    });
+    Ok(())
+}
+
+/// The name of this instance in a consumer group: made once for a data directory.
+fn instance(data_dir: &Path, outside: &dyn Outside) -> anyhow::Result<String> {
+    let path = data_dir.join("instance");
+    if let Ok(name) = fs::read_to_string(&path) {
+        return Ok(name.trim().to_owned());
+    }
+    let name = format!("{:016x}", outside.random());
+    fs::create_dir_all(data_dir)
+        .and_then(|()| fs::write(&path, &name))
+        .with_context(|| format!("{}: can't be written", path.display()))?;
+    Ok(name)
+}
+
+async fn router(
+    config: &Config,
+    api: &Api,
+    counts: Arc<DoorCounts>,
+    gathered: metrics::Sources,
+) -> anyhow::Result<axum::Router> {
+    let body_max = usize::try_from(config.server.body_max).unwrap_or(usize::MAX);
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_serving::<v1::quell_server::QuellServer<Api>>().await;
+    reporter.set_serving::<v1::admin_server::AdminServer<Api>>().await;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let quell = v1::quell_server::QuellServer::new(api.clone()).max_decoding_message_size(body_max);
+    let grpc = tonic::service::Routes::new(quell)
+        .add_service(v1::admin_server::AdminServer::new(api.clone()))
+        .add_service(health)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
+    let doors = Doors {
+        api: api.clone(),
+        mapping: Arc::new(config.http_mapping()),
+        counts,
+        metrics: Arc::new(move || metrics::page(&gathered).map_err(|error| error.to_string())),
+    };
+    Ok(http::router(doors, body_max).merge(grpc.into_axum_router()))
+}

@@ -1,0 +1,29 @@
+//! `quell check`: says what is wrong with a configuration, before it runs.
+use super::bad_input;
+use crate::config::Config;
+use std::path::PathBuf;
+
+/// Validates configuration and topology.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  quell check --config quell.toml")]
+pub struct CheckArgs {
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Prints what it found.
+///
+/// # Errors
+/// With file, line, reason and what to do.
+pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
+    let config = Config::load(args.config.as_deref()).map_err(bad_input)?;
+    let topology = config.read_topology().map_err(bad_input)?;
+    println!(
+        "valid: journal {:?}, {} source topics, {} entities and {} services in the topology",
+        config.journal.kind,
+        config.topics().len(),
+        topology.entities.len(),
+        topology.services.len()
+    );
+    Ok(())
+}

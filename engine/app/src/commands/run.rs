@@ -1,0 +1,53 @@
+//! `quell run`: the service.
+use super::bad_input;
+use crate::{
+    app::{App, Membership},
+    config::Config,
+};
+use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The service: reads sources, correlates, serves the feed.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  quell run                        local journal, doors on 127.0.0.1:7117\n  quell run --config quell.toml"
+)]
+pub struct RunArgs {
+    /// Options; without it the defaults, with a local journal in ./quell-data.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folds and says what stands in the journal, takes a last snapshot, then ends: before an upgrade.
+    #[arg(long)]
+    drain: bool,
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Where it can't start, or a partition has to stop.
+pub async fn run(args: RunArgs) -> anyhow::Result<()> {
+    let mut config = Config::load(args.config.as_deref()).map_err(bad_input)?;
+    if args.drain {
+        config.source.clear();
+    }
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut app = App::start(&config, Membership::Group).await.map_err(bad_input)?;
+    tracing::info!(address = %app.address, "listening: gRPC, HTTP and /metrics");
+    if args.drain {
+        app.api.until_ready().await?;
+        app.stop().await;
+        return Ok(());
+    }
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+        failed = app.failed() => {
+            let result = failed;
+            app.stop().await;
+            return result;
+        }
+    }
+    tracing::info!("stopping");
+    app.stop().await;
+    Ok(())
+}
