@@ -3,11 +3,13 @@ use crate::{
     domain::{
         alert::{Alert, AlertId},
         episode::EpisodeId,
+        event::Event,
         health::Level,
         incident::{Incident, IncidentId, ShortAlert},
         time::Timestamp,
     },
     ledger::Outcome,
+    stages::deduplicate::event_key,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -146,6 +148,14 @@ impl Outputs {
 
     pub(crate) fn say(&mut self, body: Body) {
         self.items.push(Output { number: 0, position: 0, body });
+    }
+
+    /// An event is refused before any stage sees it.
+    pub(crate) fn judge(&mut self, event: &Event, outcome: Outcome) {
+        if let Some(trace) = &mut self.trace {
+            let event = event_key(&event.origin, &event.id);
+            trace.verdicts.push(Verdict { event, outcome, alert: None, episode: None });
+        }
     }
 }
 

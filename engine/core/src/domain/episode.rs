@@ -6,7 +6,7 @@ use super::{
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 /// `hash(scope, founding fingerprint, opened_at, ordinal)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -129,11 +129,9 @@ pub struct Episode {
 impl Episode {
     /// How many entities have open alerts, up to `enough`.
     pub fn open_entities(&self, enough: usize) -> usize {
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen = BTreeSet::new();
         for member in self.members.iter().filter(|m| m.open) {
-            if !seen.contains(&&*member.entity) {
-                seen.push(&member.entity);
-            }
+            seen.insert(&*member.entity);
             if seen.len() >= enough {
                 break;
             }

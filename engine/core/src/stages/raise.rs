@@ -10,7 +10,7 @@ use crate::{
     },
     output::{Body, IncidentUpdate},
     scope::Cx,
-    stages::correlate::Correlator,
+    stages::{correlate::Correlator, deduplicate::first_of},
     timers::TimerKind,
 };
 use serde::{Deserialize, Serialize};
@@ -85,26 +85,35 @@ impl Raiser {
     pub fn on_settle(&mut self, alert: &Alert, due: Timestamp, correlator: &mut Correlator, cx: &mut Cx<'_>) {
         let raise = &cx.policy.raise;
         let settled = alert.open && alert.occurred_at + raise.settle <= due && alert.severity >= raise.severity_min;
-        let Some(episode) = alert.episode.and_then(|id| correlator.get_mut(id)) else { return };
-        if settled && episode.incident.is_none() {
-            let (entity, check) = (alert.entity.clone(), alert.check.clone());
-            let reason = RaiseReason::Fires { entity, check, seconds: raise.settle.0 / 1_000 };
-            self.raise(episode, reason, due, cx);
-        }
+        let Some(episode) = alert.episode.filter(|_| settled) else { return };
+        let (entity, check) = (alert.entity.clone(), alert.check.clone());
+        let reason = RaiseReason::Fires { entity, check, seconds: raise.settle.0 / 1_000 };
+        self.raise(episode, reason, due, correlator, cx);
     }
 
     /// Many alerts have stood for the shorter settle time.
     pub fn on_many(&mut self, id: EpisodeId, due: Timestamp, correlator: &mut Correlator, cx: &mut Cx<'_>) {
         let Some(episode) = correlator.get_mut(id) else { return };
         episode.many_due = None;
-        if episode.incident.is_none() && are_many(episode, cx) {
-            let entities = episode.open_entities(usize::MAX);
-            self.raise(episode, RaiseReason::Many { alerts: episode.open, entities }, due, cx);
+        if are_many(episode, cx) {
+            let reason = RaiseReason::Many { alerts: episode.open, entities: episode.open_entities(usize::MAX) };
+            self.raise(id, reason, due, correlator, cx);
         }
     }
 
-    fn raise(&mut self, episode: &mut Episode, raised: RaiseReason, at: Timestamp, cx: &mut Cx<'_>) {
-        self.make_room(cx);
+    fn raise(
+        &mut self,
+        episode: EpisodeId,
+        raised: RaiseReason,
+        at: Timestamp,
+        correlator: &mut Correlator,
+        cx: &mut Cx<'_>,
+    ) {
+        if correlator.get(episode).is_none_or(|e| e.incident.is_some()) {
+            return;
+        }
+        self.make_room(correlator, cx);
+        let Some(episode) = correlator.get_mut(episode) else { return };
         self.number += 1;
         let ordinal = cx.core.next_ordinal();
         let founder = episode.members.first().map_or(0, |m| m.fingerprint.0);
@@ -177,26 +186,31 @@ impl Raiser {
 
     /// A closed incident is past its time.
     pub fn on_forget(&mut self, id: IncidentId, correlator: &mut Correlator, cx: &mut Cx<'_>) {
-        if let Some(incident) = self.incidents.remove(&id) {
-            correlator.remove(incident.episode);
-            cx.out.say(Body::IncidentGone { scope: cx.core.name.clone(), id });
-        }
+        self.forget(id, correlator, cx);
     }
 
     /// At the limit, closed ones go, then resolved ones, then new ones; of each the longest unchanged.
-    fn make_room(&mut self, cx: &mut Cx<'_>) {
+    fn make_room(&mut self, correlator: &mut Correlator, cx: &mut Cx<'_>) {
         let max = cx.policy.limits.incidents;
         if self.incidents.len() < max {
             return;
         }
-        let mut all: Vec<_> =
-            self.incidents.values().map(|i| (std::cmp::Reverse(i.state), i.updated_at, i.id)).collect();
-        all.sort_unstable();
-        for (_, _, id) in all.into_iter().take(max.div_ceil(EVICTED_SHARE)) {
+        let all = self.incidents.values().map(|i| (std::cmp::Reverse(i.state), i.updated_at, i.id)).collect();
+        for (_, _, id) in first_of(all, max.div_ceil(EVICTED_SHARE)) {
             cx.core.evicted += 1;
-            self.incidents.remove(&id);
-            cx.out.say(Body::IncidentGone { scope: cx.core.name.clone(), id });
+            self.forget(id, correlator, cx);
         }
+    }
+
+    /// An incident and its episode are no longer kept, and nothing will happen to them.
+    fn forget(&mut self, id: IncidentId, correlator: &mut Correlator, cx: &mut Cx<'_>) {
+        let Some(incident) = self.incidents.remove(&id) else { return };
+        correlator.remove(incident.episode, cx);
+        let kinds = [TimerKind::SpeakIncident, TimerKind::Resolve, TimerKind::Close, TimerKind::ForgetIncident];
+        for kind in kinds {
+            cx.core.timers.cancel(kind, u128::from(id.0));
+        }
+        cx.out.say(Body::IncidentGone { scope: cx.core.name.clone(), id });
     }
 
     /// An incident as its next update would say it.
@@ -208,7 +222,9 @@ impl Raiser {
 fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
     let raise = &cx.policy.raise;
     if alert.severity >= raise.severity_min {
-        cx.set(TimerKind::Settle, alert.fingerprint.0, alert.occurred_at + raise.settle);
+        // Its severity may have become grave enough only later.
+        let due = (alert.occurred_at + raise.settle).max(alert.last_fired_at);
+        cx.set(TimerKind::Settle, alert.fingerprint.0, due);
     }
     if episode.many_due.is_none() && are_many(episode, cx) {
         let due = alert.occurred_at.max(episode.founded_at + raise.many_settle);
