@@ -243,6 +243,8 @@ async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut control = shared.control.watch();
+    // Where nothing is to be folded, it is ready at once.
+    owner.on_records(Vec::new())?;
     loop {
         let room = owner.said.len() < shared.limits.outputs_in_flight;
         tokio::select! {
