@@ -185,7 +185,7 @@ struct Fold {
 impl Fold {
     fn new(setup: &Setup) -> Self {
         let engine = Engine::new([0; 16], setup.policy.clone(), setup.topology.clone());
-        Self { engine, position: 0, outputs: Outputs::traced(), conclusions: Conclusions::default() }
+        Self { engine, position: 0, outputs: Conclusions::outputs(), conclusions: Conclusions::default() }
     }
 
     /// Folds a pack; gives it back to be filled again.

@@ -29,6 +29,28 @@ pub(super) struct AlertRecord {
     pub scope: Arc<str>,
     pub alert: Alert,
     pub transitions: Vec<AlertTransition>,
+    /// How it was last in each of its episodes.
+    pub places: Vec<Place>,
+}
+
+/// An alert in an episode.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub episode: EpisodeId,
+    pub severity: Severity,
+    pub open: bool,
+}
+
+impl AlertRecord {
+    fn put(&mut self) {
+        let Some(episode) = self.alert.episode else { return };
+        let place = Place { episode, severity: self.alert.severity, open: self.alert.open };
+        // The latest is the likeliest.
+        match self.places.iter_mut().rev().find(|known| known.episode == episode) {
+            Some(known) => *known = place,
+            None => self.places.push(place),
+        }
+    }
 }
 
 /// An episode, with the places of its alerts, when and why they joined.
@@ -84,6 +106,11 @@ pub struct Conclusions {
 }
 
 impl Conclusions {
+    /// Where a step says what conclusions are made of.
+    pub fn outputs() -> Outputs {
+        Outputs { brief: true, ..Outputs::traced() }
+    }
+
     /// An event that is about to be folded: a row for each origin and id.
     pub fn event(&mut self, event: &Event) {
         // As `event_key`, without an allocation for each.
@@ -131,14 +158,9 @@ impl Conclusions {
         self.held += engine.scopes().iter().map(|scope| scope.ledger().held).sum::<u64>();
     }
 
-    /// The place of an alert's last episode.
-    pub(super) fn episode_of(&self, alert: &Alert) -> Option<usize> {
-        alert.episode.and_then(|id| self.episode_index.get(&id).copied())
-    }
-
-    /// The name of an episode.
-    pub(super) fn episode_name(&self, id: EpisodeId) -> Option<&str> {
-        self.episode_index.get(&id).map(|place| self.episodes[*place].name.as_str())
+    /// An episode.
+    pub(super) fn episode(&self, id: EpisodeId) -> Option<&EpisodeRecord> {
+        self.episode_index.get(&id).map(|place| &self.episodes[*place])
     }
 
     fn alert(&mut self, AlertUpdate { scope, alert }: AlertUpdate) {
@@ -147,12 +169,15 @@ impl Conclusions {
                 let record = &mut self.alerts[*place.get()];
                 record.transitions.extend(alert_transition(&record.alert, &alert));
                 record.alert = alert;
+                record.put();
             }
             Entry::Vacant(place) => {
                 place.insert(self.alerts.len());
                 let transitions = vec![AlertTransition { at: alert.occurred_at, to: "open", severity: alert.severity }];
                 let name = Alert::name(&scope, alert.id);
-                self.alerts.push(AlertRecord { name, scope, alert, transitions });
+                let mut record = AlertRecord { name, scope, alert, transitions, places: Vec::new() };
+                record.put();
+                self.alerts.push(record);
             }
         }
     }

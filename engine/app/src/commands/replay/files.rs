@@ -103,7 +103,6 @@ struct IncidentLine<'a> {
     services: &'a [std::sync::Arc<str>],
     raised: Text<&'a quell_core::domain::incident::RaiseReason>,
     causes: Vec<CauseLine<'a>>,
-    alert_count: usize,
     alerts: Vec<ShortAlertLine<'a>>,
     revisions: u64,
     reopened: u32,
@@ -121,7 +120,7 @@ struct CauseLine<'a> {
 
 #[derive(Serialize)]
 struct ShortAlertLine<'a> {
-    name: String,
+    name: &'a str,
     entity: &'a str,
     check: &'a str,
     severity: &'static str,
@@ -189,7 +188,7 @@ impl Conclusions {
 
     fn alert_line<'a>(&'a self, record: &'a AlertRecord) -> AlertLine<'a> {
         let alert = &record.alert;
-        let episode = self.episode_of(alert).map(|place| &self.episodes[place]);
+        let episode = alert.episode.and_then(|id| self.episode(id));
         let transition = |t: &super::conclusions::AlertTransition| Transition {
             at: Time(t.at),
             to: t.to,
@@ -247,14 +246,20 @@ impl Conclusions {
             confidence: f64::from(cause.confidence) / 1_000.0,
             reason: &cause.reason,
         });
-        let alerts = update.alerts.iter().map(|alert| ShortAlertLine {
-            name: quell_core::domain::alert::Alert::name(&update.scope, alert.id),
-            entity: &alert.entity,
-            check: &alert.check,
-            severity: alert.severity.name(),
-            state: state(alert.open),
-            reason: &alert.reason,
+        let episode = self.episode(incident.episode);
+        let alerts = episode.into_iter().flat_map(|episode| &episode.alerts).map(|(alert, _, reason)| {
+            let record = &self.alerts[*alert];
+            let place = record.places.iter().find(|place| place.episode == incident.episode);
+            ShortAlertLine {
+                name: &record.name,
+                entity: &record.alert.entity,
+                check: &record.alert.check,
+                severity: place.map_or(record.alert.severity, |place| place.severity).name(),
+                state: state(place.is_some_and(|place| place.open)),
+                reason,
+            }
         });
+        let alerts: Vec<_> = alerts.collect();
         let transitions = record.transitions.iter().map(|t| Transition {
             at: Time(t.at),
             to: t.to,
@@ -273,12 +278,11 @@ impl Conclusions {
             resolved_at: incident.resolved_at.map(Time),
             closed_at: incident.closed_at.map(Time),
             merged_into: None,
-            episode: self.episode_name(incident.episode),
+            episode: episode.map(|episode| episode.name.as_str()),
             services: &incident.services,
             raised: Text(&incident.raised),
             causes: causes.collect(),
-            alert_count: update.alert_count,
-            alerts: alerts.collect(),
+            alerts,
             revisions: incident.revision,
             reopened: incident.reopened,
             transitions: transitions.collect(),
