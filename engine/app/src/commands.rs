@@ -1,6 +1,7 @@
 //! One file per subcommand; exit code 0 on success, 2 on bad usage or bad input.
 pub mod check;
 pub mod feed;
+pub mod replay;
 pub mod run;
 pub mod settle;
 

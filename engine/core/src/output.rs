@@ -138,12 +138,14 @@ pub struct Outputs {
     pub items: Vec<Output>,
     /// Kept where someone asks what became of each event: offline, in tests.
     pub trace: Option<Trace>,
+    /// Incidents are said without their alerts, which the trace has too: many times faster in a storm.
+    pub brief: bool,
 }
 
 impl Outputs {
     /// With a trace.
     pub fn traced() -> Self {
-        Self { items: Vec::new(), trace: Some(Trace::default()) }
+        Self { trace: Some(Trace::default()), ..Self::default() }
     }
 
     pub(crate) fn say(&mut self, body: Body) {

@@ -15,7 +15,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::Arc,
 };
 
@@ -215,7 +215,7 @@ impl Raiser {
 
     /// An incident as its next update would say it.
     pub fn update(&self, incident: &Incident, episode: &Episode, scope: &Arc<str>) -> IncidentUpdate {
-        update(incident, episode, scope, "")
+        update(incident, episode, &episode.members, scope, "")
     }
 }
 
@@ -244,7 +244,7 @@ fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
 fn say(incident: &mut Incident, episode: &Episode, change: &'static str, cx: &mut Cx<'_>) {
     if incident.members_said != episode.members.len() {
         incident.causes = causes(episode, cx);
-        incident.services = services(episode);
+        add_services(&mut incident.services, &episode.members[incident.members_said.min(episode.members.len())..]);
     }
     // One whose alerts are all clear stays as grave as it was.
     incident.severity = episode.severity().unwrap_or(incident.severity);
@@ -254,12 +254,20 @@ fn say(incident: &mut Incident, episode: &Episode, change: &'static str, cx: &mu
     incident.updated_at = cx.core.clock;
     incident.said_at = cx.core.clock;
     incident.unsaid = false;
-    let update = update(incident, episode, &cx.core.name, change);
+    let shown = if cx.out.brief { &[][..] } else { &episode.members };
+    let update = update(incident, episode, shown, &cx.core.name, change);
     incident.members_said = episode.members.len();
     cx.out.say(Body::Incident(Box::new(update)));
 }
 
-fn update(incident: &Incident, episode: &Episode, scope: &Arc<str>, change: &'static str) -> IncidentUpdate {
+/// A revision that shows these of the members.
+fn update(
+    incident: &Incident,
+    episode: &Episode,
+    shown: &[Member],
+    scope: &Arc<str>,
+    change: &'static str,
+) -> IncidentUpdate {
     let mut bytes = 0;
     let mut fits = |m: &&Member| {
         bytes += SHORT_ALERT_BYTES + m.entity.len() + m.check.len() + m.summary.len() + scope.len();
@@ -275,11 +283,11 @@ fn update(incident: &Incident, episode: &Episode, scope: &Arc<str>, change: &'st
         reason: reason(m),
         opened_at: m.opened_at,
     };
-    let alerts: Vec<_> = episode.members.iter().take_while(&mut fits).map(short).collect();
+    let alerts: Vec<_> = shown.iter().take_while(&mut fits).map(short).collect();
     IncidentUpdate {
         scope: scope.clone(),
         incident: incident.clone(),
-        alerts_truncated: alerts.len() < episode.members.len(),
+        alerts_truncated: alerts.len() < shown.len(),
         alerts,
         alert_count: episode.members.len(),
         open_alert_count: episode.open,
@@ -296,9 +304,14 @@ fn reason(member: &Member) -> String {
     }
 }
 
-fn services(episode: &Episode) -> Vec<Arc<str>> {
-    let all: BTreeSet<&Arc<str>> = episode.members.iter().flat_map(|m| &m.services).collect();
-    all.into_iter().take(SERVICES_MAX).cloned().collect()
+/// The first by name, sorted.
+fn add_services(services: &mut Vec<Arc<str>>, members: &[Member]) {
+    for service in members.iter().flat_map(|m| &m.services) {
+        if let Err(place) = services.binary_search(service) {
+            services.insert(place, service.clone());
+            services.truncate(SERVICES_MAX);
+        }
+    }
 }
 
 fn title(incident: &Incident, episode: &Episode) -> String {
