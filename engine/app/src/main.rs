@@ -1,6 +1,6 @@
 //! `quell`: event correlation for operations teams.
 use clap::{Parser, Subcommand};
-use quell::commands::{BadInput, check, feed, run, settle};
+use quell::commands::{BadInput, check, feed, replay, run, settle};
 use std::{io::IsTerminal as _, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
@@ -16,6 +16,7 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
+    Replay(replay::ReplayArgs),
     Feed(feed::FeedArgs),
     Settle(settle::SettleArgs),
 }
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
     let done = match cli.command {
         Command::Check(args) => check::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Run(args) => block_on(run::run(args)),
         Command::Feed(args) => block_on(feed::run(args)),
         Command::Settle(args) => block_on(settle::run(args)),
