@@ -73,6 +73,8 @@ pub struct KafkaSource {
     ready: VecDeque<SourceEvent>,
     /// What is read now, and the offset after what was told of it.
     reading: HashMap<SourcePartition, i64>,
+    /// Ended before anything of them was delivered: they may begin beyond where they were to be read from.
+    empty: Vec<SourcePartition>,
     /// Without a group: the topics not found yet, and when to look again.
     missing: Vec<Arc<str>>,
     look_at: Instant,
@@ -191,6 +193,7 @@ impl KafkaSource {
             assign: config.assign,
             ready: VecDeque::new(),
             reading: HashMap::new(),
+            empty: Vec::new(),
             look_at: Instant::now(),
             said: false,
         })
@@ -247,7 +250,10 @@ impl KafkaSource {
         let ours = self.reading.iter().filter(|(partition, _)| partition.partition == number);
         let ours: Vec<_> = ours.map(|(partition, told)| (partition.clone(), *told)).collect();
         for (ended, told) in ours {
-            let Some(end) = native::position(self.consumer.client(), &ended.topic, number) else { continue };
+            let Some(end) = native::position(self.consumer.client(), &ended.topic, number) else {
+                self.empty.push(ended);
+                continue;
+            };
             let last = self.ready.iter_mut().rev().find_map(|event| match event {
                 SourceEvent::Records { partition, next, .. } if *partition == ended => Some(next),
                 _ => None,
@@ -324,6 +330,18 @@ impl KafkaSource {
         }
     }
 
+    /// Passes what was trimmed away in front of a partition of which nothing is left.
+    async fn pass(&mut self, partition: SourcePartition) {
+        match self.extent(&partition).await {
+            Ok(extent) if self.reading.get(&partition).is_some_and(|told| *told < extent.oldest) => {
+                self.ready.push_back(SourceEvent::Records { partition, records: Vec::new(), next: extent.oldest });
+            }
+            Ok(_) => {}
+            // Its end comes again with the next record only, but the client has said what is wrong.
+            Err(error) => tracing::debug!("{error}"),
+        }
+    }
+
     async fn wait(&mut self, records_max: usize, wait: Duration) -> Result<SourceEvent, SourceError> {
         let deadline = Instant::now() + wait.min(Duration::from_secs(86_400));
         let consumer = self.consumer.clone();
@@ -341,6 +359,12 @@ impl KafkaSource {
             }
             if Instant::now() >= deadline {
                 return Ok(SourceEvent::Idle);
+            }
+            if let Some(partition) = self.empty.last().cloned() {
+                self.pass(partition).await;
+                self.empty.pop();
+                fresh = false;
+                continue;
             }
             let looking = !self.missing.is_empty();
             if looking && Instant::now() >= self.look_at {
