@@ -427,17 +427,19 @@ impl<'a> Owner<'a> {
         Ok(())
     }
 
-    /// A record of ours, whose failure harms nothing.
+    /// A record of ours, whose failure harms nothing but where the log is closed for good.
     fn journal(&mut self, record: Journaled) {
         let append = self.shared.log.append(Topic::Journal, self.partition, wire::bytes(&wire::journal_record(record)));
         let partition = self.partition;
         self.said.push_back(
             append
-                .map(move |done| {
-                    if let Err(error) = done {
+                .map(move |done| match done {
+                    Err(closed @ LogError::Closed { .. }) => Err(closed),
+                    Err(error) => {
                         tracing::debug!(partition, %error, "a tick or adoption was not appended; the next one will be");
+                        Ok(Said::Journaled)
                     }
-                    Ok(Said::Journaled)
+                    Ok(_) => Ok(Said::Journaled),
                 })
                 .boxed(),
         );
