@@ -267,3 +267,14 @@ async fn kafka_figures() {
     future::join_all(waits).await;
     println!("idle with 10 readers: {:.2} % of a core", (cpu() - before) / since.elapsed().as_secs_f64() * 100.0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passes_the_suite_of_every_log() {
+    let Some(brokers) = real_kafka() else { return };
+    let config = config(brokers);
+    let writer = async || {
+        let log = KafkaLog::open(config.clone()).await.expect("opens");
+        Arc::new(log) as Arc<dyn Log>
+    };
+    crate::compliance::log(writer, crate::compliance::Trim::Later).await;
+}
