@@ -70,6 +70,9 @@ enum Left {
     /// Only a person can help.
     #[error("{0:#}")]
     ForGood(anyhow::Error),
+    /// The log takes no more records.
+    #[error(transparent)]
+    Closed(LogError),
     /// A step panicked, at this position.
     #[error("the engine panicked at journal position {0}")]
     Panicked(u64),
@@ -81,8 +84,7 @@ impl From<LogError> for Left {
             LogError::Trimmed { .. } => {
                 Self::ForGood(anyhow!(error).context("the journal or an output topic lost records that are needed"))
             }
-            // Whoever watches over the process starts it again, and the log is opened anew.
-            closed @ LogError::Closed { .. } => Self::ForGood(closed.into()),
+            closed @ LogError::Closed { .. } => Self::Closed(closed),
             other => Self::Again(other.into()),
         }
     }
@@ -128,6 +130,10 @@ pub async fn run(shared: Shared, partition: u32, mut stop: Stop) -> anyhow::Resu
                 None
             }
             Left::ForGood(error) => Some(error),
+            Left::Closed(error) => {
+                shared.progress.fail(&error);
+                return Ok(());
+            }
         };
         if let Some(error) = fatal {
             let error = error.context(format!("journal partition {partition} stopped"));
