@@ -95,9 +95,10 @@ async fn suite(site: &Site) -> anyhow::Result<()> {
     let array = json!([event(20, "pay-1", "errors", "firing"), {"entity": "x"}, event(25, "pay-1", "latency", "firing")]);
     let (status, answer) = send(&quell, &array.to_string())?;
     ensure!(status == 207 && answer["rejected"][0]["index"] == 1, "{status} {answer}");
-    let lines = format!("{}\n\nnot json\n", event(200, "pay-1", "errors", "firing"));
+    let again = |seconds| event(seconds, "pay-1", "errors", "firing");
+    let lines = format!("{}\n\nnot json\n{}\n", again(200), again(201));
     let (status, answer) = send(&quell, &lines)?;
-    ensure!(status == 207 && answer["accepted"] == 1 && answer["rejected"][0]["index"] == 1, "{status} {answer}");
+    ensure!(status == 207 && answer["accepted"] == 2 && answer["rejected"][0]["index"] == 1, "{status} {answer}");
     ensure!(send(&quell, "[]")?.0 == 200 && send(&quell, "{}")?.0 == 400 && send(&quell, "")?.0 == 400);
     let position = answer["position"].as_str().context("a position")?.to_owned();
 
@@ -152,7 +153,7 @@ async fn suite(site: &Site) -> anyhow::Result<()> {
     quell.kill()?;
     let quell = site.run()?;
     ensure!(feed(&server, "beginning")? == before, "the feed after a kill");
-    ensure!(quell.metric("quell_events_received_total")? == 4.0);
+    ensure!(quell.metric("quell_events_received_total")? == 5.0);
 
     // It resolves, and closes when time passes.
     let recovered = json!([event(300, "db-1", "latency", "resolved"), event(300, "pay-1", "errors", "resolved"),
