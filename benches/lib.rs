@@ -119,7 +119,7 @@ fn event(
         time,
         started_at: None,
         ended_at: None,
-        origin: if number % 3 == 0 { "nagios" } else { "prometheus" }.to_owned(),
+        origin: if number.is_multiple_of(3) { "nagios" } else { "prometheus" }.to_owned(),
         summary: format!("{check} on {entity}"),
         entity,
         check: check.to_owned(),
