@@ -1,6 +1,6 @@
 //! `quell`: event correlation for operations teams.
 use clap::{Parser, Subcommand};
-use quell::commands::{BadInput, check, feed, run, settle};
+use quell::commands::{BadInput, check, feed, replay, run, settle};
 use std::{io::IsTerminal as _, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
@@ -16,6 +16,7 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
+    Replay(replay::ReplayArgs),
     Feed(feed::FeedArgs),
     Settle(settle::SettleArgs),
 }
@@ -24,9 +25,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
+    // A log that can't be written, on a full disk, is no reason to panic.
+    let log = tracing_subscriber::fmt().log_internal_errors(false);
+    log.with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
     let done = match cli.command {
         Command::Check(args) => check::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Run(args) => block_on(run::run(args)),
         Command::Feed(args) => block_on(feed::run(args)),
         Command::Settle(args) => block_on(settle::run(args)),

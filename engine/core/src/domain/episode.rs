@@ -139,9 +139,8 @@ impl Episode {
         seen.len()
     }
 
-    /// The worst of its open alerts; of all where none is open.
-    pub fn severity(&self) -> Severity {
-        let worst = |open: bool| self.members.iter().filter(|m| m.open || !open).map(|m| m.severity).max();
-        worst(true).or_else(|| worst(false)).unwrap_or(Severity::Info)
+    /// The worst of its open alerts.
+    pub fn severity(&self) -> Option<Severity> {
+        self.members.iter().filter(|m| m.open).map(|m| m.severity).max()
     }
 }

@@ -234,7 +234,7 @@ fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
     let raise = &cx.policy.raise;
     episode.open >= raise.many_alerts
         && episode.open_entities(raise.many_entities) >= raise.many_entities
-        && episode.severity() >= raise.severity_min
+        && episode.severity() >= Some(raise.severity_min)
 }
 
 /// A revision.
@@ -243,7 +243,8 @@ fn say(incident: &mut Incident, episode: &Episode, change: &'static str, cx: &mu
         incident.causes = causes(episode, cx);
         add_services(&mut incident.services, &episode.members[incident.members_said.min(episode.members.len())..]);
     }
-    incident.severity = episode.severity();
+    // One whose alerts are all clear stays as grave as it was.
+    incident.severity = episode.severity().unwrap_or(incident.severity);
     incident.priority = priority(incident, cx);
     incident.title = title(incident, episode);
     incident.revision += 1;
