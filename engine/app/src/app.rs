@@ -176,9 +176,14 @@ impl App {
     }
 }
 
-type Syncs = Option<Arc<dyn Fn() -> u64 + Send + Sync>>;
+/// Counts the syncs of a local log.
+pub type Syncs = Option<Arc<dyn Fn() -> u64 + Send + Sync>>;
 
-async fn open_log(config: &Config) -> anyhow::Result<(Arc<dyn Log>, Syncs)> {
+/// The log of the configuration.
+///
+/// # Errors
+/// Where it can't be opened, with a word for a person.
+pub async fn open_log(config: &Config) -> anyhow::Result<(Arc<dyn Log>, Syncs)> {
     Ok(match config.journal.kind {
         JournalKind::Local => {
             let directory = config.data_dir.join("journal");

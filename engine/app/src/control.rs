@@ -122,11 +122,7 @@ impl Control {
     /// # Errors
     /// Where the journal has another number of partitions, or the log can't be read.
     pub async fn open(log: Arc<dyn Log>, outside: Arc<dyn Outside>, partitions: u32) -> anyhow::Result<Arc<Self>> {
-        let reader = log.read_from(Topic::Control, 0, 0).await?;
-        let following = Following { reader, contents: Contents::default(), partial: HashMap::new() };
-        let (latest, _) = watch::channel(Arc::new(Contents::default()));
-        let control = Self { log, outside, following: Mutex::new(following), latest };
-        control.refresh().await?;
+        let control = Self::read(log, outside).await?;
         while control.latest().partitions == 0 {
             let uuid = [control.outside.random().to_le_bytes(), control.outside.random().to_le_bytes()].concat();
             let genesis = control_record::Record::Genesis(v1::Genesis { uuid, partitions });
@@ -140,6 +136,19 @@ impl Control {
             );
         }
         Ok(Arc::new(control))
+    }
+
+    /// Reads it as it stands; nothing in it says that there is no journal yet.
+    ///
+    /// # Errors
+    /// Where the log can't be read.
+    pub async fn read(log: Arc<dyn Log>, outside: Arc<dyn Outside>) -> anyhow::Result<Self> {
+        let reader = log.read_from(Topic::Control, 0, 0).await?;
+        let following = Following { reader, contents: Contents::default(), partial: HashMap::new() };
+        let (latest, _) = watch::channel(Arc::new(Contents::default()));
+        let control = Self { log, outside, following: Mutex::new(following), latest };
+        control.refresh().await?;
+        Ok(control)
     }
 
     /// What it says now.

@@ -6,6 +6,7 @@ pub mod config;
 pub mod control;
 pub mod human;
 pub mod ingest;
+pub mod journal;
 pub mod metrics;
 pub mod outputs;
 pub mod progress;

@@ -2,6 +2,7 @@
 use crate::{
     clock::Outside,
     control::{Contents, Control},
+    journal::{self, InputError},
     outputs::{OutputError, OutputReader},
     progress::{Counts, Folded, Progress},
     rules::Rules,
@@ -9,19 +10,14 @@ use crate::{
     stop::Stop,
 };
 use anyhow::{Context as _, anyhow};
-use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
-use prost::Message as _;
 use quell_connectors::{
     log::{Log, LogError, Reader, Record, Topic},
     wire,
 };
 use quell_core::{
-    domain::{
-        policy::Clock,
-        time::{Span, Timestamp},
-    },
-    engine::{Engine, EngineError, FOLD, Input, Versions},
+    domain::{policy::Clock, time::Span},
+    engine::{Engine, EngineError, FOLD, Versions},
     output::{ByTopic, OutputTopic, Outputs},
 };
 use quell_proto::v1::{self, ControlKind, journal_record::Record as Journaled};
@@ -165,6 +161,15 @@ pub enum LoadError {
     Engine(#[from] EngineError),
     #[error("control does not have version {0} of the policy or {1} of the topology yet")]
     Control(u64, u64),
+}
+
+impl From<InputError> for Left {
+    fn from(error: InputError) -> Self {
+        match error {
+            InputError::Unreadable(_) => Self::ForGood(error.into()),
+            InputError::Missing { .. } => Self::Again(error.into()),
+        }
+    }
 }
 
 impl From<LoadError> for Left {
@@ -348,7 +353,7 @@ impl<'a> Owner<'a> {
     fn on_records(&mut self, records: Vec<Record>) -> Result<(), Left> {
         let fold = records.len();
         for record in records {
-            let Some(input) = self.input(record.bytes)? else { continue };
+            let input = journal::input(record.bytes, &self.shared.control.latest())?;
             self.records_since += 1;
             let (engine, outputs) = (&mut self.engine, &mut self.outputs);
             // A panic leaves the engine in no state to go on from: it is dropped, and recovery begins anew.
@@ -371,39 +376,6 @@ impl<'a> Owner<'a> {
             self.draft()?;
         }
         Ok(())
-    }
-
-    fn input(&self, bytes: Bytes) -> Result<Option<Input>, Left> {
-        let unreadable = |error| Left::ForGood(anyhow!("a journal record can't be read: {error}"));
-        let record = v1::JournalRecord::decode(bytes).map_err(|e| unreadable(e.to_string()))?;
-        Ok(Some(match record.record {
-            None => return Err(unreadable("its kind is not known: run the newer version".to_owned())),
-            Some(Journaled::Genesis(genesis)) => {
-                let uuid = genesis.uuid.try_into().map_err(|_| unreadable("its uuid is not 16 bytes".to_owned()))?;
-                Input::Genesis { uuid, partitions: genesis.partitions }
-            }
-            Some(Journaled::Pack(pack)) => Input::Pack(wire::pack_back(pack).map_err(|e| unreadable(e.to_string()))?),
-            Some(Journaled::Reaches(reaches)) => {
-                Input::Reaches(reaches.ranges.into_iter().map(wire::range_back).collect())
-            }
-            Some(Journaled::Tick(tick)) => Input::Tick(Timestamp(tick.wall_ms)),
-            Some(Journaled::Adopt(adopt)) => return self.adoption(&adopt).map(Some),
-            Some(Journaled::Era(era)) => Input::Era(era.fold),
-            Some(Journaled::Settle(_)) => Input::Settle,
-            Some(Journaled::SourceRemoved(removed)) => Input::SourceRemoved(removed.source),
-        }))
-    }
-
-    fn adoption(&self, adopt: &v1::Adopt) -> Result<Input, Left> {
-        let (contents, version) = (self.shared.control.latest(), adopt.version);
-        let missing = || Left::Again(anyhow!("control does not have version {version} of {:?} yet", adopt.kind()));
-        Ok(match adopt.kind() {
-            ControlKind::Policy => Input::Policy { version, policy: contents.policy(version).ok_or_else(missing)? },
-            ControlKind::Topology => {
-                Input::Topology { version, topology: contents.topology(version).ok_or_else(missing)? }
-            }
-            other => return Err(Left::ForGood(anyhow!("the journal adopts {other:?}: run the newer version"))),
-        })
     }
 
     /// Appends what was said and does not stand in its topic yet.

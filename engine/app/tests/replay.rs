@@ -31,7 +31,8 @@ impl Replay {
         fs::write(&events, text)?;
         fs::write(&topology, TOPOLOGY)?;
         let out = dir.path().join("a/b");
-        let args = ReplayArgs { config: None, topology: Some(topology), until: None, strict: false, events, out };
+        let (topology, events) = (Some(topology), Some(events));
+        let args = ReplayArgs { config: None, topology, until: None, strict: false, events, journal: None, out };
         Ok(Self { dir, args, stdin: String::new(), stdout: String::new(), stderr: String::new() })
     }
 
@@ -130,7 +131,7 @@ fn bad_lines_are_named_and_kept() -> Result {
     let long = format!(r#"{{"summary":"{}"}}"#, "x".repeat(300_000));
     let mut replay = Replay::of(&format!("not json\n\n{}{{\"entity\":\"e\"}}\n{long}\n", outage()))?;
     replay.run()?;
-    let (file, stderr, bytes) = (replay.args.events.display().to_string(), replay.stderr.clone(), long.len());
+    let (file, stderr, bytes) = (replay.dir.path().join("events.jsonl").display().to_string(), replay.stderr.clone(), long.len());
     let named: Vec<&str> = stderr.lines().collect();
     assert_eq!(named.len(), 3);
     assert!(named[0].starts_with(&format!("{file}:1: not readable as JSON")), "{stderr}");
@@ -215,7 +216,7 @@ fn a_dash_is_stdin() -> Result {
     let mut replay = Replay::of(&outage())?;
     replay.run()?;
     let incidents = replay.text("incidents.jsonl")?;
-    (replay.args.events, replay.stdin) = (PathBuf::from("-"), outage() + "?");
+    (replay.args.events, replay.stdin) = (Some(PathBuf::from("-")), outage() + "?");
     replay.run()?;
     assert_eq!(replay.text("incidents.jsonl")?, incidents);
     assert!(replay.stderr.starts_with("stdin:19: "), "{}", replay.stderr);
@@ -232,7 +233,7 @@ fn what_can_t_be_read_is_named() -> Result {
         assert!(error.is::<BadInput>() && error.to_string().contains(part), "{error:#}");
         replay.args = good.clone();
     };
-    replay.args.events = replay.dir.path().join("missing.jsonl");
+    replay.args.events = Some(replay.dir.path().join("missing.jsonl"));
     fails(&mut replay, "missing.jsonl: can't be read: ");
     replay.args.topology = Some(replay.dir.path().join("missing.json"));
     fails(&mut replay, "missing.json: ");
