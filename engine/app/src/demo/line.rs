@@ -1,0 +1,171 @@
+//! What is told: lines of time, kind, text and reason, and rows of coloured text made of them.
+use super::text;
+use quell_core::domain::time::Timestamp;
+use quell_proto::v1;
+
+/// How a text looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Plain,
+    Quiet,
+    Strong,
+    Good,
+    Fair,
+    Poor,
+    Bad,
+}
+
+impl Tone {
+    /// Of a severity.
+    pub const fn of_severity(severity: v1::Severity) -> Self {
+        match severity {
+            v1::Severity::Critical => Self::Bad,
+            v1::Severity::Major => Self::Poor,
+            v1::Severity::Minor | v1::Severity::Warning => Self::Fair,
+            v1::Severity::Info | v1::Severity::Unspecified => Self::Quiet,
+        }
+    }
+
+    /// Of a level of health.
+    pub const fn of_level(level: v1::HealthLevel) -> Self {
+        match level {
+            v1::HealthLevel::Failing => Self::Bad,
+            v1::HealthLevel::Impaired => Self::Poor,
+            v1::HealthLevel::Degraded => Self::Fair,
+            v1::HealthLevel::Healthy | v1::HealthLevel::Unspecified => Self::Good,
+        }
+    }
+}
+
+/// A row of the terminal.
+pub type Row = Vec<(Tone, String)>;
+
+/// What kind of thing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Opened,
+    Cause,
+    Raised,
+    Alert(v1::Severity),
+    /// More alerts of the same incident.
+    More,
+    Grown,
+    Reopened,
+    Resolved,
+    Health,
+}
+
+impl Kind {
+    /// In a pipe: a word to search for.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Cause => "cause",
+            Self::Raised => "because",
+            Self::Alert(_) => "alert",
+            Self::More => "alerts",
+            Self::Grown => "grown",
+            Self::Reopened => "reopened",
+            Self::Resolved => "resolved",
+            Self::Health => "health",
+        }
+    }
+
+    /// On a terminal an alert is called by its severity.
+    fn label(self) -> String {
+        match self {
+            Self::Alert(severity) => severity_name(severity),
+            Self::More => String::new(),
+            Self::Opened => "INCIDENT".to_owned(),
+            other => other.name().to_owned(),
+        }
+    }
+
+    /// Whether it begins something new for the eye.
+    pub const fn begins(self) -> bool {
+        matches!(self, Self::Opened | Self::Grown | Self::Reopened | Self::Resolved)
+    }
+}
+
+/// In lower case.
+pub fn severity_name(severity: v1::Severity) -> String {
+    severity.as_str_name().to_ascii_lowercase()
+}
+
+/// In lower case.
+pub fn level_name(level: v1::HealthLevel) -> String {
+    level.as_str_name().to_ascii_lowercase()
+}
+
+/// One thing that is told.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub at: Timestamp,
+    pub kind: Kind,
+    pub tone: Tone,
+    /// The incident's number; empty where it is about none.
+    pub incident: String,
+    pub text: String,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// Time, kind, and the blanks after them.
+const LEAD: usize = 8 + 2 + 8 + 2;
+
+impl Line {
+    /// One line for a pipe.
+    pub fn plain(&self) -> String {
+        let mut line = format!("{}  {:<8}  ", text::clock(self.at), self.kind.name());
+        for part in [&*self.incident, &*self.severity(), &*self.text] {
+            let colon = if part == self.text || part.is_empty() { "" } else { ": " };
+            line += part;
+            line += colon;
+        }
+        if !self.reason.is_empty() {
+            line += " (";
+            line += &self.reason;
+            line += ")";
+        }
+        line
+    }
+
+    fn severity(&self) -> String {
+        match self.kind {
+            Kind::Alert(severity) => severity_name(severity),
+            _ => String::new(),
+        }
+    }
+
+    /// Rows for a terminal of a width: the reason beside the text where it fits, else beneath it. The time is left out
+    /// where it is that of the row before.
+    pub fn rows(&self, columns: usize, with_time: bool) -> Vec<Row> {
+        let room = columns.saturating_sub(LEAD).max(10);
+        let time = if with_time { text::clock(self.at) } else { String::new() };
+        let lead = |time: &str, kind: &str| {
+            vec![(Tone::Quiet, text::pad(time, 10)), (self.tone, text::pad(kind, 8)), (Tone::Plain, "  ".to_owned())]
+        };
+        let mut body = self.text.clone();
+        if self.kind.begins() {
+            body = format!("{} {body}", self.incident);
+        }
+        let tone = match self.kind {
+            Kind::Opened | Kind::Cause => Tone::Strong,
+            Kind::Health | Kind::Resolved => self.tone,
+            _ => Tone::Plain,
+        };
+        let mut first = lead(&time, &self.kind.label());
+        let beside = text::width(&body) + 2 + text::width(&self.reason) <= room;
+        first.push((tone, text::clip_middle(&body, room)));
+        if self.reason.is_empty() {
+            return vec![first];
+        }
+        if beside {
+            first.push((Tone::Quiet, format!("  {}", self.reason)));
+            return vec![first];
+        }
+        let mut second = lead("", "");
+        second.push((Tone::Quiet, text::clip(&self.reason, room)));
+        vec![first, second]
+    }
+}
