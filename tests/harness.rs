@@ -1,1 +1,9 @@
-
+//! What the tests of the whole share, a file per door.
+#[path = "harness/broker.rs"]
+pub mod broker;
+#[path = "harness/process.rs"]
+pub mod process;
+#[path = "harness/story.rs"]
+pub mod story;
+#[path = "harness/stream.rs"]
+pub mod stream;

@@ -91,7 +91,9 @@ pub(crate) fn client_config(
 ) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Warning);
-    for (names, value) in [("client.id", "quell")].iter().chain(defaults) {
+    // A broker that is back is found again within a second or two.
+    let common = [("client.id", "quell"), ("reconnect.backoff.max.ms", "1000")];
+    for (names, value) in common.iter().chain(defaults) {
         if let Some(name) = names.split('|').next()
             && !names.split('|').any(|name| properties.contains_key(name))
         {
@@ -187,9 +189,9 @@ pub(crate) mod tests {
 
     #[test]
     fn an_unknown_property_is_named_and_its_value_is_not() {
-        let error = check("no.such.thing", "secret").unwrap_err().to_string();
+        let error = check("no.such.thing", "secret").expect_err("is unknown").to_string();
         assert!(error.contains("`no.such.thing`") && error.contains("No such configuration"), "{error}");
-        assert!(check("linger.ms", "soon").unwrap_err().to_string().contains("linger.ms"));
+        assert!(check("linger.ms", "soon").expect_err("is no number").to_string().contains("linger.ms"));
         assert!(check("sasl.password", "a\0b").is_err());
         assert!(!error.contains("secret"), "{error}");
     }

@@ -82,6 +82,9 @@ pub enum LogError {
     /// It may have been appended all the same.
     #[error("append to {topic}/{partition} failed, and may have happened all the same: {reason}")]
     Append { topic: Topic, partition: u32, reason: String },
+    /// It may have been appended all the same, and the log takes no more records until it is opened anew.
+    #[error("{topic}/{partition} takes no more records until it is opened anew: {reason}")]
+    Closed { topic: Topic, partition: u32, reason: String },
     /// Larger than [`RECORD_BYTES_MAX`]; nothing was appended.
     #[error("a record of {size} bytes is larger than a log takes ({RECORD_BYTES_MAX})")]
     TooLarge { size: usize },

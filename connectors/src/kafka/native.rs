@@ -85,9 +85,12 @@ pub(crate) fn topic_id<C: ClientContext>(
             return Err(text(sys::rd_kafka_error_string(error)));
         }
         let id = sys::rd_kafka_TopicDescription_topic_id(description);
-        let zero =
-            sys::rd_kafka_Uuid_most_significant_bits(id) == 0 && sys::rd_kafka_Uuid_least_significant_bits(id) == 0;
-        Ok((!id.is_null() && !zero).then(|| text(sys::rd_kafka_Uuid_base64str(id))))
+        if id.is_null()
+            || (sys::rd_kafka_Uuid_most_significant_bits(id) == 0 && sys::rd_kafka_Uuid_least_significant_bits(id) == 0)
+        {
+            return Ok(None);
+        }
+        Ok(Some(text(sys::rd_kafka_Uuid_base64str(id))))
     }
 }
 

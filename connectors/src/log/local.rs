@@ -96,7 +96,7 @@ impl Log for LocalLog {
         self.queue.as_ref().map(|queue| queue.send(request).ok());
         async move {
             result.await.unwrap_or_else(|_| {
-                Err(LogError::Append { topic, partition, reason: "the log's writer has ended".to_owned() })
+                Err(LogError::Closed { topic, partition, reason: "its writer has ended".to_owned() })
             })
         }
         .boxed()
@@ -281,7 +281,7 @@ mod tests {
         log.store.broken.store(true, std::sync::atomic::Ordering::Relaxed);
         let pending: Vec<_> = (0..10).map(|_| append(&log)).collect();
         for result in futures::future::join_all(pending).await {
-            assert!(matches!(result, Err(LogError::Append { .. })));
+            assert!(matches!(result, Err(LogError::Closed { .. })));
         }
         log.store.broken.store(false, std::sync::atomic::Ordering::Relaxed);
         assert!(append(&log).await.is_err());

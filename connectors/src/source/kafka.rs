@@ -16,13 +16,20 @@ use rdkafka::{
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{sync::Notify, time::Instant};
 
-/// How often a topic that does not exist is looked for, in milliseconds.
-const LOOK_MS: &str = "5000";
+/// How often a topic that does not exist is looked for: by a group in milliseconds, without one.
+const GROUP_LOOKS_MS: &str = "5000";
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a client that closes may take to do so after it has let go of everything.
+const CLOSE: Duration = Duration::from_secs(1);
 
 /// How long the client may take to let go of a partition.
 const LET_GO: Duration = Duration::from_secs(10);
@@ -40,7 +47,8 @@ pub struct KafkaSourceConfig {
     pub instance: String,
     /// Handed to librdkafka as they are, save those that [`check_properties`] refuses.
     pub properties: BTreeMap<String, String>,
-    /// Reads all partitions, whoever else does; joins no group.
+    /// Reads all partitions, whoever else does; joins no group and asks for no topic's id. For librdkafka's mock
+    /// cluster, which has neither.
     pub assign: bool,
 }
 
@@ -55,14 +63,18 @@ pub enum KafkaSourceError {
     Client { brokers: String, reason: String },
 }
 
-/// A source on Apache Kafka. Brokers that are down are waited for.
+/// A source on Apache Kafka. Brokers that are down are waited for. Dropping it closes the client, which blocks for a
+/// moment.
 pub struct KafkaSource {
     consumer: Arc<StreamConsumer<Member>>,
     topics: Vec<Arc<str>>,
+    assign: bool,
     /// What is still to be told, in order.
     ready: VecDeque<SourceEvent>,
     /// What is read now, and the offset after what was told of it.
     reading: HashMap<SourcePartition, i64>,
+    /// Ended before anything of them was delivered: they may begin beyond where they were to be read from.
+    empty: Vec<SourcePartition>,
     /// Without a group: the topics not found yet, and when to look again.
     missing: Vec<Arc<str>>,
     look_at: Instant,
@@ -78,6 +90,10 @@ struct Member {
     rebalances: Mutex<VecDeque<Rebalance>>,
     /// Ends a wait when one comes.
     came: Notify,
+    /// The source is being dropped, and with it the client.
+    closing: AtomicBool,
+    /// A rebalance was answered since.
+    answered: AtomicBool,
 }
 
 enum Rebalance {
@@ -97,6 +113,17 @@ impl ClientContext for Member {
 
 impl ConsumerContext for Member {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        // A client that closes lets go of everything at the first answer, and what asks it anything after that waits for
+        // ever; but a second answer may be needed.
+        if self.closing.load(Ordering::Acquire) && self.answered.swap(true, Ordering::AcqRel) {
+            let since = Instant::now();
+            while !consumer.closed() && since.elapsed() < CLOSE {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if consumer.closed() {
+                return;
+            }
+        }
         let partitions = partitions(list);
         let assigned = event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         let answered = if assigned {
@@ -131,7 +158,7 @@ impl KafkaSource {
         let defaults = [
             ("session.timeout.ms", "10000"),
             ("heartbeat.interval.ms", "3000"),
-            ("topic.metadata.refresh.interval.ms", LOOK_MS),
+            ("topic.metadata.refresh.interval.ms", GROUP_LOOKS_MS),
             ("fetch.wait.max.ms", "100"),
             // A fetcher that found its queue full sleeps this long; by default for a second.
             ("fetch.queue.backoff.ms", "5"),
@@ -163,8 +190,10 @@ impl KafkaSource {
             consumer: Arc::new(consumer),
             missing: if config.assign { topics.clone() } else { Vec::new() },
             topics,
+            assign: config.assign,
             ready: VecDeque::new(),
             reading: HashMap::new(),
+            empty: Vec::new(),
             look_at: Instant::now(),
             said: false,
         })
@@ -221,7 +250,10 @@ impl KafkaSource {
         let ours = self.reading.iter().filter(|(partition, _)| partition.partition == number);
         let ours: Vec<_> = ours.map(|(partition, told)| (partition.clone(), *told)).collect();
         for (ended, told) in ours {
-            let Some(end) = native::position(self.consumer.client(), &ended.topic, number) else { continue };
+            let Some(end) = native::position(self.consumer.client(), &ended.topic, number) else {
+                self.empty.push(ended);
+                continue;
+            };
             let last = self.ready.iter_mut().rev().find_map(|event| match event {
                 SourceEvent::Records { partition, next, .. } if *partition == ended => Some(next),
                 _ => None,
@@ -273,9 +305,7 @@ impl KafkaSource {
 
     /// Without a group: looks for topics that were not there yet.
     async fn look(&mut self) {
-        let period = Duration::from_millis(LOOK_MS.parse().unwrap_or(5_000));
-        // At first a cluster may still be on its way up.
-        self.look_at = Instant::now() + period.min(Duration::from_secs(1));
+        self.look_at = Instant::now() + LOOK;
         let consumer = self.consumer.clone();
         let missing = self.missing.clone();
         let ask = move || {
@@ -300,6 +330,18 @@ impl KafkaSource {
         }
     }
 
+    /// Passes what was trimmed away in front of a partition of which nothing is left.
+    async fn pass(&mut self, partition: SourcePartition) {
+        match self.extent(&partition).await {
+            Ok(extent) if self.reading.get(&partition).is_some_and(|told| *told < extent.oldest) => {
+                self.ready.push_back(SourceEvent::Records { partition, records: Vec::new(), next: extent.oldest });
+            }
+            Ok(_) => {}
+            // Its end comes again with the next record only, but the client has said what is wrong.
+            Err(error) => tracing::debug!("{error}"),
+        }
+    }
+
     async fn wait(&mut self, records_max: usize, wait: Duration) -> Result<SourceEvent, SourceError> {
         let deadline = Instant::now() + wait.min(Duration::from_secs(86_400));
         let consumer = self.consumer.clone();
@@ -317,6 +359,12 @@ impl KafkaSource {
             }
             if Instant::now() >= deadline {
                 return Ok(SourceEvent::Idle);
+            }
+            if let Some(partition) = self.empty.last().cloned() {
+                self.pass(partition).await;
+                self.empty.pop();
+                fresh = false;
+                continue;
             }
             let looking = !self.missing.is_empty();
             if looking && Instant::now() >= self.look_at {
@@ -388,6 +436,12 @@ impl KafkaSource {
     }
 }
 
+impl Drop for KafkaSource {
+    fn drop(&mut self) {
+        self.consumer.context().closing.store(true, Ordering::Release);
+    }
+}
+
 impl Source for KafkaSource {
     fn next(&mut self, records_max: usize, wait: Duration) -> BoxFuture<'_, Result<SourceEvent, SourceError>> {
         Box::pin(self.wait(records_max, wait))
@@ -413,6 +467,9 @@ impl Source for KafkaSource {
         let consumer = self.consumer.clone();
         let name = topic.to_owned();
         Box::pin(async move {
+            if self.assign {
+                return Ok(None);
+            }
             let ask = move || Ok(native::topic_id(consumer.client(), &name, ASK));
             self.blocking(topic, ask).await?.map_err(|reason| SourceError { what: topic.to_owned(), reason })
         })
@@ -464,10 +521,11 @@ impl Source for KafkaSource {
         Box::pin(async move {
             let ask = move || {
                 let mut list = TopicPartitionList::with_capacity(1);
-                let mut element = list.add_partition(&topic, number);
-                element.set_offset(Offset::Offset(offset))?;
-                element.set_metadata(metadata);
-                drop(element);
+                {
+                    let mut element = list.add_partition(&topic, number);
+                    element.set_offset(Offset::Offset(offset))?;
+                    element.set_metadata(metadata);
+                }
                 consumer.commit(&list, CommitMode::Sync)
             };
             self.blocking(partition, ask).await

@@ -2,6 +2,7 @@
 pub mod check;
 pub mod demo;
 pub mod feed;
+pub mod replay;
 pub mod run;
 pub mod settle;
 

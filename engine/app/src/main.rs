@@ -1,7 +1,7 @@
 //! `quell`: event correlation for operations teams.
 use clap::{Parser, Subcommand};
 use quell::{
-    commands::{BadInput, check, demo, feed, run, settle},
+    commands::{BadInput, check, demo, feed, replay, run, settle},
     demo::screen::LogWriter,
 };
 use std::{io::IsTerminal as _, process::ExitCode};
@@ -20,6 +20,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Run(run::RunArgs),
     Check(check::CheckArgs),
+    Replay(replay::ReplayArgs),
     Feed(feed::FeedArgs),
     Settle(settle::SettleArgs),
 }
@@ -34,7 +35,11 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| LogWriter).with_ansi(ansi).init();
     let done = match cli.command {
         Command::Check(args) => check::run(&args),
+<<<<<<< HEAD
         Command::Demo(args) => block_on(demo::run(args)),
+=======
+        Command::Replay(args) => replay::run(&args),
+>>>>>>> main
         Command::Run(args) => block_on(run::run(args)),
         Command::Feed(args) => block_on(feed::run(args)),
         Command::Settle(args) => block_on(settle::run(args)),

@@ -81,6 +81,8 @@ impl From<LogError> for Left {
             LogError::Trimmed { .. } => {
                 Self::ForGood(anyhow!(error).context("the journal or an output topic lost records that are needed"))
             }
+            // Whoever watches over the process starts it again, and the log is opened anew.
+            closed @ LogError::Closed { .. } => Self::ForGood(closed.into()),
             other => Self::Again(other.into()),
         }
     }

@@ -118,8 +118,6 @@ struct State {
     numbers: ByTopic<u64>,
     /// Rejected records by source topic, and events of scopes beyond the limit.
     ledger: Ledger,
-    packs_ignored: u64,
-    records_skipped: u64,
     /// The latest time that an input carried.
     latest: Timestamp,
 }
@@ -133,6 +131,9 @@ pub struct Engine {
     policy: Arc<Policy>,
     topology: Arc<Topology>,
     rules: Rules,
+    // How the journal was packed is no part of what was concluded from it.
+    packs_ignored: u64,
+    records_skipped: u64,
 }
 
 /// Why an engine stops.
@@ -171,8 +172,6 @@ impl Engine {
             scopes: Vec::new(),
             numbers: [0; OutputTopic::ALL.len()],
             ledger: Ledger::default(),
-            packs_ignored: 0,
-            records_skipped: 0,
             latest: Timestamp::MIN,
         };
         Self::of(state, policy, topology)
@@ -181,7 +180,8 @@ impl Engine {
     fn of(state: State, policy: Arc<Policy>, topology: Arc<Topology>) -> Self {
         let scope_index = state.scopes.iter().enumerate().map(|(n, s)| (s.name().clone(), n)).collect();
         let reaches = state.sources.iter().map(SourceState::holds).collect();
-        Self { state, scope_index, reaches, policy, topology, rules: Rules::default() }
+        let rules = Rules::default();
+        Self { state, scope_index, reaches, policy, topology, rules, packs_ignored: 0, records_skipped: 0 }
     }
 
     /// With some rules switched off; for tests.
@@ -254,42 +254,42 @@ impl Engine {
         self.leave(source, range);
     }
 
-    /// Whether a range follows on what is folded (design rule 2); the index of its source if it does.
+    /// Whether a range follows on what is folded (design rule 2); the index of its source if it does. One that does not
+    /// changes nothing.
     fn enter(&mut self, range: &Range) -> Option<usize> {
-        let source = match self.state.source_index.get(&range.source) {
-            Some(source) => *source,
-            None => {
-                let source = self.state.sources.len();
-                self.state.sources.push(SourceState::default());
-                self.state.source_index.insert(range.source.clone(), source);
-                self.reaches.push(None);
-                source
-            }
-        };
-        let state = &mut self.state.sources[source];
-        if range.incarnation > state.incarnation {
-            (state.incarnation, state.mark) = (range.incarnation, 0);
-        }
-        let old = range.incarnation < state.incarnation;
+        let known = self.state.source_index.get(&range.source).copied();
+        let (incarnation, mark) = known.map_or((0, 0), |source| {
+            let state = &self.state.sources[source];
+            (state.incarnation, state.mark)
+        });
+        let old = range.incarnation < incarnation;
         // Everything below a session's start is durable in every journal partition.
-        let mark = if old { state.mark } else { state.mark.max(range.session) };
+        let mark = if range.incarnation > incarnation { range.session } else { mark.max(range.session) };
         if self.rules.marks && (old || range.after > mark) {
-            self.state.packs_ignored += 1;
+            self.packs_ignored += 1;
             return None;
         }
-        state.mark = mark;
-        state.removed = false;
+        let source = known.unwrap_or_else(|| self.introduce(&range.source));
+        let state = &mut self.state.sources[source];
+        (state.incarnation, state.mark, state.removed) = (range.incarnation.max(incarnation), mark, false);
         Some(source)
+    }
+
+    fn introduce(&mut self, source: &Arc<str>) -> usize {
+        self.state.sources.push(SourceState::default());
+        self.state.source_index.insert(source.clone(), self.reaches.len());
+        self.reaches.push(None);
+        self.reaches.len() - 1
     }
 
     /// Whether a record lies beyond the mark, which it moves.
     fn passes(&mut self, source: usize, offset: i64, arrival: Timestamp) -> bool {
         let state = &mut self.state.sources[source];
         if self.rules.marks && offset < state.mark {
-            self.state.records_skipped += 1;
+            self.records_skipped += 1;
             return false;
         }
-        state.mark = state.mark.max(offset + 1);
+        state.mark = state.mark.max(offset.saturating_add(1));
         state.reach = state.reach.max(Some(arrival));
         self.reaches[source] = state.reach;
         true
@@ -324,12 +324,12 @@ impl Engine {
             None if self.state.scopes.len() >= world.policy.limits.scopes => {
                 self.state.ledger.receive();
                 self.state.ledger.count(&event.origin, Outcome::OverQuota, world.policy.limits.origins);
-                return;
+                return out.judge(event, Outcome::OverQuota);
             }
             None => {
                 let name: Arc<str> = event.scope.as_str().into();
                 self.scope_index.insert(name.clone(), self.state.scopes.len());
-                self.state.scopes.push(Scope::new(name, world, out));
+                self.state.scopes.push(Scope::new(name));
                 self.state.scopes.len() - 1
             }
         };
@@ -456,14 +456,14 @@ impl Engine {
         self.state.ledger.balances() && self.state.scopes.iter().all(|s| s.ledger().balances())
     }
 
-    /// Packs that did not follow on what is folded.
+    /// Packs since the start that did not follow on what is folded.
     pub const fn packs_ignored(&self) -> u64 {
-        self.state.packs_ignored
+        self.packs_ignored
     }
 
-    /// Records that had been folded before.
+    /// Records since the start that had been folded before.
     pub const fn records_skipped(&self) -> u64 {
-        self.state.records_skipped
+        self.records_skipped
     }
 
     /// The next offset to fold of each source partition, by name and incarnation.

@@ -3,11 +3,13 @@ use crate::{
     domain::{
         alert::{Alert, AlertId},
         episode::EpisodeId,
+        event::Event,
         health::Level,
         incident::{Incident, IncidentId, ShortAlert},
         time::Timestamp,
     },
     ledger::Outcome,
+    stages::deduplicate::event_key,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -136,16 +138,26 @@ pub struct Outputs {
     pub items: Vec<Output>,
     /// Kept where someone asks what became of each event: offline, in tests.
     pub trace: Option<Trace>,
+    /// Incidents are said without their alerts, which the trace has too: many times faster in a storm.
+    pub brief: bool,
 }
 
 impl Outputs {
     /// With a trace.
     pub fn traced() -> Self {
-        Self { items: Vec::new(), trace: Some(Trace::default()) }
+        Self { trace: Some(Trace::default()), ..Self::default() }
     }
 
     pub(crate) fn say(&mut self, body: Body) {
         self.items.push(Output { number: 0, position: 0, body });
+    }
+
+    /// An event is refused before any stage sees it.
+    pub(crate) fn judge(&mut self, event: &Event, outcome: Outcome) {
+        if let Some(trace) = &mut self.trace {
+            let event = event_key(&event.origin, &event.id);
+            trace.verdicts.push(Verdict { event, outcome, alert: None, episode: None });
+        }
     }
 }
 

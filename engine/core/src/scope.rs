@@ -63,7 +63,7 @@ impl Cx<'_> {
         self.core.clock - self.policy.deduplicate.lateness
     }
 
-    /// Sets a timer.
+    /// Sets a timer, in place of an earlier one of that kind and id.
     pub fn set(&mut self, kind: TimerKind, id: u128, due: Timestamp) {
         self.core.timers.set(kind, id, due, self.policy.deduplicate.lateness);
     }
@@ -92,8 +92,8 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// A scope of which the first event has just come.
-    pub fn new(name: Arc<str>, world: World<'_>, out: &mut Outputs) -> Self {
+    /// A scope of which the first event is about to come.
+    pub fn new(name: Arc<str>) -> Self {
         let core = Core {
             name,
             clock: Timestamp::MIN,
@@ -104,15 +104,13 @@ impl Scope {
             ordinal: 0,
             evicted: 0,
         };
-        let mut scope = Self {
+        Self {
             core,
             deduplicator: Deduplicator::default(),
             correlator: Correlator::default(),
             health: HealthBoard::default(),
             raiser: Raiser::default(),
-        };
-        scope.introduce(world, out);
-        scope
+        }
     }
 
     /// Says the services of a new topology.
@@ -129,6 +127,9 @@ impl Scope {
         self.core.feeds.extend(source);
         self.core.top = self.core.top.max(at);
         self.advance(world, out);
+        if self.core.ledger.received() == 0 {
+            self.introduce(world, out);
+        }
 
         let mut cx = cx(&mut self.core, world, out);
         cx.core.ledger.receive();
@@ -142,12 +143,15 @@ impl Scope {
             Kind::Alert => {}
         }
         let absorbed = self.deduplicator.absorb(event, key, at, &mut cx);
-        let changed = absorbed.changes.last().map(|(alert, _)| *alert);
-        for (alert, change) in absorbed.changes {
+        for alert in absorbed.evicted {
+            self.follow(alert, Change::Evicted, world, out);
+        }
+        let alert = absorbed.alert;
+        for change in [absorbed.change, absorbed.then].into_iter().flatten() {
             self.follow(alert, change, world, out);
         }
         if let Some(outcome) = absorbed.outcome {
-            let alert = changed.and_then(|key| self.deduplicator.get(key));
+            let alert = self.deduplicator.get(alert).filter(|_| outcome != Outcome::OrphanResolve);
             self::cx(&mut self.core, world, out).decide(event, key, outcome, alert);
         }
     }
@@ -155,13 +159,13 @@ impl Scope {
     /// An alert changed: correlate, assess, raise.
     fn follow(&mut self, key: Fingerprint, change: Change, world: World<'_>, out: &mut Outputs) {
         let mut cx = cx(&mut self.core, world, out);
-        if change == Change::Cleared {
+        if change == Change::Recovered {
             self.deduplicator.release_held(key, &mut cx);
         }
         let Some(alert) = self.deduplicator.get_mut(key) else { return };
         let episode = match change {
             Change::Opened | Change::Reopened => Some(self.correlator.place(alert, &self.raiser, &mut cx)),
-            Change::Cleared => self.correlator.clear(alert),
+            Change::Cleared | Change::Recovered | Change::Evicted => self.correlator.clear(alert, &mut cx),
             Change::Severity => self.correlator.update(alert),
             Change::Count => {
                 if !alert.unsaid {
@@ -175,6 +179,9 @@ impl Scope {
         self.health.assess(alert, &mut cx);
         if let Some(episode) = episode {
             self.raiser.decide(alert, episode, &mut self.correlator, &mut cx);
+        }
+        if change == Change::Evicted {
+            self.deduplicator.forget(key, &mut cx);
         }
     }
 
@@ -237,7 +244,7 @@ impl Scope {
             }
             TimerKind::SpeakIncident => self.raiser.on_speak(IncidentId(id), &self.correlator, &mut cx),
             TimerKind::SpeakServices => self.health.on_speak(&mut cx),
-            TimerKind::Orphan => self.deduplicator.on_orphan(key, due, &mut cx),
+            TimerKind::Orphan => self.deduplicator.on_orphan(key, &mut cx),
             TimerKind::AutoClear => {
                 if let Some(change) = self.deduplicator.on_auto_clear(key, due, &mut cx) {
                     self.follow(key, change, world, out);
@@ -269,6 +276,16 @@ impl Scope {
     /// Alerts and incidents that a limit made go.
     pub const fn evicted(&self) -> u64 {
         self.core.evicted
+    }
+
+    /// Episodes that are kept.
+    pub fn episodes(&self) -> usize {
+        self.correlator.iter().count()
+    }
+
+    /// Timers that are set.
+    pub fn timers(&self) -> usize {
+        self.core.timers.len()
     }
 
     /// The source feeds no more.

@@ -8,6 +8,7 @@ pub(crate) mod sorted {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use std::{collections::BTreeMap, hash::Hash};
 
+    #[expect(clippy::disallowed_methods, reason = "the entries are sorted")]
     pub fn serialize<K, V, S>(map: &FxHashMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
     where
         K: Serialize + Ord,

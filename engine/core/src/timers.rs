@@ -1,6 +1,7 @@
 //! What will happen by itself, and when (design rule 7).
 use crate::domain::time::{Span, Timestamp};
-use serde::{Deserialize, Serialize};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeSet;
 
 /// What a timer does. Of several that may fire at one clock, the earlier variant goes first.
@@ -59,32 +60,86 @@ pub struct Timer {
     pub due: Timestamp,
 }
 
-/// The timers of a scope.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Timers(BTreeSet<Timer>);
+/// The timers of a scope: of each kind and id at most one, so that what is kept bounds them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Timers {
+    queue: BTreeSet<Timer>,
+    pending: FxHashMap<(TimerKind, u128), Timer>,
+}
+
+/// The watermark has passed a time when what is dated so would be late.
+const PASSED: Span = Span(1);
 
 impl Timers {
-    /// Sets a timer; the same one twice is one.
+    /// Sets a timer, in place of the one that was set.
     pub fn set(&mut self, kind: TimerKind, id: u128, due: Timestamp, lateness: Span) {
-        let fires_at = if kind.closes() { due + lateness } else { due };
-        self.0.insert(Timer { fires_at, kind, id, due });
+        let fires_at = if kind.closes() { due + lateness + PASSED } else { due };
+        let timer = Timer { fires_at, kind, id, due };
+        if let Some(old) = self.pending.insert((kind, id), timer) {
+            self.queue.remove(&old);
+        }
+        self.queue.insert(timer);
+    }
+
+    /// What it would act on is gone.
+    pub fn cancel(&mut self, kind: TimerKind, id: u128) {
+        if let Some(old) = self.pending.remove(&(kind, id)) {
+            self.queue.remove(&old);
+        }
     }
 
     /// The next timer that may fire at `clock`.
     pub fn pop(&mut self, clock: Timestamp) -> Option<Timer> {
-        if self.0.first()?.fires_at > clock {
+        if self.queue.first()?.fires_at > clock {
             return None;
         }
-        self.0.pop_first()
+        let timer = self.queue.pop_first()?;
+        self.pending.remove(&(timer.kind, timer.id));
+        Some(timer)
     }
 
     /// How many are set.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.queue.len()
     }
 
     /// None is set.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.queue.is_empty()
+    }
+}
+
+impl Serialize for Timers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.queue.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let queue = BTreeSet::<Timer>::deserialize(deserializer)?;
+        let pending = queue.iter().map(|timer| ((timer.kind, timer.id), *timer)).collect();
+        Ok(Self { queue, pending })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_timer_of_a_kind_and_id() {
+        let mut timers = Timers::default();
+        let at = |seconds: i64| Timestamp(seconds * 1_000);
+        timers.set(TimerKind::Settle, 1, at(5), Span::seconds(9));
+        timers.set(TimerKind::Settle, 1, at(7), Span::seconds(9));
+        timers.set(TimerKind::Close, 1, at(1), Span::seconds(9));
+        timers.set(TimerKind::Close, 2, at(1), Span::seconds(9));
+        timers.cancel(TimerKind::Close, 2);
+        assert_eq!((timers.len(), timers.pop(at(6))), (2, None));
+        assert_eq!(timers.pop(at(7)).map(|t| (t.kind, t.due)), Some((TimerKind::Settle, at(7))));
+        assert_eq!(timers.pop(at(10)), None, "at the watermark is in time");
+        assert_eq!(timers.pop(at(10) + PASSED).map(|t| t.kind), Some(TimerKind::Close));
+        assert!(timers.is_empty() && timers.pending.is_empty());
     }
 }

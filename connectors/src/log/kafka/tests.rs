@@ -11,7 +11,7 @@ use rdkafka::{
 };
 use std::time::{Duration, Instant};
 
-const WAIT: Duration = Duration::from_secs(5);
+const WAIT: Duration = Duration::from_secs(20);
 
 fn config(brokers: String) -> KafkaLogConfig {
     KafkaLogConfig { brokers, prefix: unique("log"), partitions: 2, properties: BTreeMap::new() }
@@ -229,7 +229,7 @@ async fn kafka_figures() {
         stat.split(' ').skip(13).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
     };
     for (size, count) in [(400, 200_000), (100_000, 2_000)] {
-        let bytes: Bytes = (0..size).map(|n: u32| (n * n % 251) as u8).collect::<Vec<_>>().into();
+        let bytes: Bytes = (0..size).map(|n: u32| (n.wrapping_mul(n) % 251) as u8).collect::<Vec<_>>().into();
         let (mut since, mut appends) = (Instant::now(), futures::stream::FuturesUnordered::new());
         for _ in 0..count {
             appends.push(log.append(Topic::Journal, 0, bytes.clone()));

@@ -54,8 +54,8 @@ fn write(store: &Store, ends: &mut BTreeMap<(Topic, u32), u64>, requests: Vec<Re
         moved.insert((*topic, *partition), *end);
     }
     if let Err(e) = store.commit(batch) {
-        let reason = format!("the log writes no more until it is opened again: {e}");
-        tracing::error!("{reason}");
+        let reason = e.to_string();
+        tracing::error!(%reason, "the journal can't be written");
         fail(requests, &reason);
         return Err(reason);
     }
@@ -72,6 +72,6 @@ fn write(store: &Store, ends: &mut BTreeMap<(Topic, u32), u64>, requests: Vec<Re
 
 fn fail(requests: Vec<Request>, reason: &str) {
     for Request { topic, partition, done, .. } in requests {
-        done.send(Err(LogError::Append { topic, partition, reason: reason.to_owned() })).ok();
+        done.send(Err(LogError::Closed { topic, partition, reason: reason.to_owned() })).ok();
     }
 }

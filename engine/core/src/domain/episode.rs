@@ -6,7 +6,7 @@ use super::{
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 /// `hash(scope, founding fingerprint, opened_at, ordinal)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -129,11 +129,9 @@ pub struct Episode {
 impl Episode {
     /// How many entities have open alerts, up to `enough`.
     pub fn open_entities(&self, enough: usize) -> usize {
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen = BTreeSet::new();
         for member in self.members.iter().filter(|m| m.open) {
-            if !seen.contains(&&*member.entity) {
-                seen.push(&member.entity);
-            }
+            seen.insert(&*member.entity);
             if seen.len() >= enough {
                 break;
             }
@@ -141,9 +139,8 @@ impl Episode {
         seen.len()
     }
 
-    /// The worst of its open alerts; of all where none is open.
-    pub fn severity(&self) -> Severity {
-        let worst = |open: bool| self.members.iter().filter(|m| m.open || !open).map(|m| m.severity).max();
-        worst(true).or_else(|| worst(false)).unwrap_or(Severity::Info)
+    /// The worst of its open alerts.
+    pub fn severity(&self) -> Option<Severity> {
+        self.members.iter().filter(|m| m.open).map(|m| m.severity).max()
     }
 }

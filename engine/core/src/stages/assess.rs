@@ -24,6 +24,10 @@ const SPEAK_INTERVAL: Span = Span::seconds(10);
 const MORE_MAX: i32 = 1_500;
 const CONTRIBUTIONS_MAX: usize = 10;
 
+/// Worst first.
+const SEVERITIES: [Severity; 5] =
+    [Severity::Critical, Severity::Major, Severity::Minor, Severity::Warning, Severity::Info];
+
 const fn points(severity: Severity) -> i32 {
     match severity {
         Severity::Info => 500,
@@ -39,6 +43,8 @@ const fn points(severity: Severity) -> i32 {
 struct ServiceHealth {
     /// Severity, entity and check of each open alert.
     open: BTreeMap<AlertId, (Severity, Arc<str>, Arc<str>)>,
+    /// How many there are of each severity.
+    counts: [u32; 5],
     /// Points its own alerts take, in hundredths.
     own: i32,
     score: i32,
@@ -46,11 +52,19 @@ struct ServiceHealth {
 
 impl ServiceHealth {
     const fn well() -> Self {
-        Self { open: BTreeMap::new(), own: 0, score: WELL }
+        Self { open: BTreeMap::new(), counts: [0; 5], own: 0, score: WELL }
     }
 
-    fn weigh(&mut self) {
-        let worst = self.open.values().map(|(severity, ..)| *severity).max();
+    fn follow(&mut self, alert: &Alert) {
+        let now = (alert.severity, alert.entity.clone(), alert.check.clone());
+        let before = if alert.open { self.open.insert(alert.id, now) } else { self.open.remove(&alert.id) };
+        if alert.open {
+            self.counts[alert.severity as usize] += 1;
+        }
+        if let Some((severity, ..)) = before {
+            self.counts[severity as usize] -= 1;
+        }
+        let worst = SEVERITIES.into_iter().find(|s| self.counts[*s as usize] > 0);
         let more = i32::try_from(self.open.len().saturating_sub(1)).unwrap_or(i32::MAX);
         self.own = worst.map_or(0, |w| points(w) + more.saturating_mul(100).min(MORE_MAX));
     }
@@ -66,13 +80,17 @@ pub struct HealthBoard {
 }
 
 impl HealthBoard {
-    /// Says every service that the topology has and that was not heard of: they are well.
+    /// Says every service that the topology has and that was not heard of: they are well. Others may depend on others now.
     pub fn introduce(&mut self, cx: &mut Cx<'_>) {
         for id in cx.topology.services(&cx.core.name) {
             if !self.services.contains_key(id) && self.services.len() < cx.policy.limits.services {
                 self.services.insert(id.clone(), ServiceHealth::well());
                 self.say(id, cx);
             }
+        }
+        let known: Vec<_> = self.services.keys().cloned().collect();
+        for id in &known {
+            self.rescore(id, cx);
         }
     }
 
@@ -86,13 +104,8 @@ impl HealthBoard {
                 self.services.insert(id.clone(), ServiceHealth::well());
             }
             let Some(service) = self.services.get_mut(id) else { continue };
-            if alert.open {
-                service.open.insert(alert.id, (alert.severity, alert.entity.clone(), alert.check.clone()));
-            } else {
-                service.open.remove(&alert.id);
-            }
             let before = service.own;
-            service.weigh();
+            service.follow(alert);
             self.rescore(id, cx);
             if before != self.services[id].own
                 && let Some(known) = cx.topology.service(&cx.core.name, id)

@@ -11,7 +11,7 @@ use crate::{
     },
     output::Joined,
     scope::Cx,
-    stages::raise::Raiser,
+    stages::{deduplicate::first_of, raise::Raiser},
     timers::TimerKind,
 };
 use rustc_hash::FxHashMap;
@@ -20,6 +20,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Neighbours looked at for one occurrence: enough for a host, a bound for a hub.
 const PROBES_MAX: usize = 64;
+/// A share of this of the episodes goes when there are too many.
+const EVICTED_SHARE: usize = 64;
 /// Keys under which an episode is found.
 const KEYS_MAX: usize = 256;
 
@@ -115,6 +117,7 @@ impl Correlator {
     }
 
     fn found(&mut self, alert: &Alert, cx: &mut Cx<'_>) -> EpisodeId {
+        self.make_room(cx);
         let ordinal = cx.core.next_ordinal();
         let hash = self
             .framed
@@ -138,8 +141,22 @@ impl Correlator {
             keys: Vec::new(),
         };
         self.episodes.insert(id, episode);
-        cx.set(TimerKind::EndEpisode, u128::from(id.0), alert.occurred_at + cx.policy.correlate.gap);
         id
+    }
+
+    /// There are as many episodes as alerts and incidents may give reason for: beyond that, those that have ended in
+    /// all but name make room, the longest unheard of first.
+    fn make_room(&mut self, cx: &mut Cx<'_>) {
+        let max = cx.policy.limits.alerts.saturating_add(cx.policy.limits.incidents);
+        if self.episodes.len() < max {
+            return;
+        }
+        let idle = self.episodes.values().filter(|e| e.open == 0 && e.incident.is_none());
+        let idle = idle.map(|e| (e.last_cleared_at, e.id)).collect();
+        for (_, id) in first_of(idle, max.div_ceil(EVICTED_SHARE)) {
+            cx.core.evicted += 1;
+            self.remove(id, cx);
+        }
     }
 
     fn join(&mut self, id: EpisodeId, alert: &mut Alert, reason: Reason, cx: &mut Cx<'_>) {
@@ -152,17 +169,20 @@ impl Correlator {
         episode.last_joined_at = episode.last_joined_at.max(alert.occurred_at);
         episode.founded_at = episode.founded_at.min(alert.occurred_at);
         episode.open += 1;
-        let same = |m: &&mut Member| m.alert == alert.id;
-        if alert.episode == Some(id)
-            && let Some(member) = episode.members.get_mut(alert.member).filter(same)
-        {
+        let former = match alert.episode {
+            None => None,
+            Some(former) if former == id => Some(alert.member),
+            Some(_) => episode.members.iter().position(|m| m.alert == alert.id),
+        };
+        if let Some(member) = former.and_then(|n| episode.members.get_mut(n)) {
             member.open = true;
             member.severity = alert.severity;
         } else {
-            alert.member = episode.members.len();
             episode.members.push(Member::of(alert, reason, after));
         }
+        alert.member = former.unwrap_or(episode.members.len() - 1);
         alert.episode = Some(id);
+        await_end(episode, cx);
         self.list(id, alert, cx);
     }
 
@@ -198,12 +218,15 @@ impl Correlator {
     }
 
     /// The occurrence of an alert ended.
-    pub fn clear(&mut self, alert: &Alert) -> Option<EpisodeId> {
+    pub fn clear(&mut self, alert: &Alert, cx: &mut Cx<'_>) -> Option<EpisodeId> {
         let episode = self.episodes.get_mut(&alert.episode?)?;
         let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id && m.open)?;
         member.open = false;
         episode.open -= 1;
         episode.last_cleared_at = episode.last_cleared_at.max(alert.cleared_at.unwrap_or(Timestamp::MIN));
+        if episode.open == 0 {
+            await_end(episode, cx);
+        }
         Some(episode.id)
     }
 
@@ -218,27 +241,35 @@ impl Correlator {
 
     /// It takes no more alerts; one that raised nothing and is clear is not kept.
     pub fn on_end(&mut self, id: EpisodeId, due: Timestamp, cx: &mut Cx<'_>) {
-        let gap = cx.policy.correlate.gap;
         let Some(episode) = self.episodes.get(&id) else { return };
-        // One of its own may come back as long after its clear.
-        let last =
-            if episode.open > 0 { episode.last_joined_at } else { episode.last_joined_at.max(episode.last_cleared_at) };
-        if last + gap > due {
-            cx.set(TimerKind::EndEpisode, u128::from(id.0), last + gap);
-            return;
+        if ends_at(episode, cx) > due {
+            return await_end(episode, cx);
         }
         let done = episode.open == 0 && episode.incident.is_none();
         self.unlist(id);
         if done {
-            self.episodes.remove(&id);
+            self.remove(id, cx);
         }
     }
 
-    /// Its incident is gone.
-    pub fn remove(&mut self, id: EpisodeId) {
+    /// It is no longer kept.
+    pub fn remove(&mut self, id: EpisodeId, cx: &mut Cx<'_>) {
         self.unlist(id);
         self.episodes.remove(&id);
+        for kind in [TimerKind::Many, TimerKind::EndEpisode] {
+            cx.core.timers.cancel(kind, u128::from(id.0));
+        }
     }
+}
+
+/// When an episode takes no more alerts: one of its own may come back as long after its clear.
+fn ends_at(episode: &Episode, cx: &Cx<'_>) -> Timestamp {
+    let cleared_at = if episode.open == 0 { episode.last_cleared_at } else { Timestamp::MIN };
+    episode.last_joined_at.max(cleared_at) + cx.policy.correlate.gap
+}
+
+fn await_end(episode: &Episode, cx: &mut Cx<'_>) {
+    cx.set(TimerKind::EndEpisode, u128::from(episode.id.0), ends_at(episode, cx));
 }
 
 /// Where to look, nearest first, and what it would mean to find an episode there.

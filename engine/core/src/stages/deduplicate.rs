@@ -29,6 +29,10 @@ pub enum Change {
     Opened,
     Reopened,
     Cleared,
+    /// Cleared by a recovery that had come first.
+    Recovered,
+    /// Cleared because a limit is reached, and then forgotten.
+    Evicted,
     /// Its severity is another one.
     Severity,
     /// Only its count or its times.
@@ -47,12 +51,12 @@ pub fn event_key(origin: &str, id: &str) -> u64 {
     framed.field(origin).field(id).hash64()
 }
 
-/// A recovery that came before its problem.
+/// The latest recovery that came before its problem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Held {
     at: Timestamp,
     origin: Arc<str>,
-    events: Vec<u64>,
+    event: u64,
 }
 
 /// Ids that came lately.
@@ -66,6 +70,7 @@ struct Ids {
     gone: u64,
 }
 
+#[derive(Clone, Copy)]
 enum Seen {
     New,
     Reused,
@@ -74,9 +79,30 @@ enum Seen {
 
 impl Ids {
     fn see(&mut self, key: u64, said: u64, clock: Timestamp, horizon: Span, max: usize) -> Seen {
+        self.forget(clock, horizon, max);
+        let first = match self.seen.get(&key) {
+            None => return self.keep(key, said, clock, Seen::New),
+            Some((first, _)) if *first == said => return self.keep(key, said, clock, Seen::Redelivered),
+            Some((first, _)) => *first,
+        };
+        // A problem and its recovery may share an id: what else it said stands under a key of its own, for as long.
+        let again = key ^ said.rotate_left(1);
+        let seen = if self.seen.contains_key(&again) { Seen::Redelivered } else { Seen::Reused };
+        self.keep(again, said, clock, seen);
+        self.keep(key, first, clock, seen)
+    }
+
+    fn keep(&mut self, key: u64, said: u64, clock: Timestamp, seen: Seen) -> Seen {
+        let entry = self.gone + self.queue.len() as u64;
+        self.seen.insert(key, (said, entry));
+        self.queue.push_back((clock, key));
+        seen
+    }
+
+    fn forget(&mut self, clock: Timestamp, horizon: Span, max: usize) {
         while let Some(&(at, old)) = self.queue.front() {
             if self.queue.len() < max && clock - at <= horizon {
-                break;
+                return;
             }
             self.queue.pop_front();
             if self.seen.get(&old).is_some_and(|(_, entry)| *entry == self.gone) {
@@ -84,14 +110,6 @@ impl Ids {
             }
             self.gone += 1;
         }
-        let entry = self.gone + self.queue.len() as u64;
-        let seen = match self.seen.insert(key, (said, entry)) {
-            None => Seen::New,
-            Some((before, _)) if before == said => Seen::Redelivered,
-            Some(_) => Seen::Reused,
-        };
-        self.queue.push_back((clock, key));
-        seen
     }
 }
 
@@ -118,18 +136,17 @@ impl PartialEq for Framed {
 pub struct Absorbed {
     /// `None` while a recovery is held.
     pub outcome: Option<Outcome>,
-    pub changes: Vec<(Fingerprint, Change)>,
-}
-
-impl From<Outcome> for Absorbed {
-    fn from(outcome: Outcome) -> Self {
-        Self { outcome: Some(outcome), changes: Vec::new() }
-    }
+    pub alert: Fingerprint,
+    pub change: Option<Change>,
+    /// What happens to the same alert right after.
+    pub then: Option<Change>,
+    /// Alerts that make room for it; they are cleared.
+    pub evicted: Vec<Fingerprint>,
 }
 
 impl Absorbed {
-    fn of(outcome: Outcome, key: Fingerprint, change: Change) -> Self {
-        Self { outcome: Some(outcome), changes: vec![(key, change)] }
+    const fn of(outcome: Outcome, alert: Fingerprint, change: Option<Change>) -> Self {
+        Self { outcome: Some(outcome), alert, change, then: None, evicted: Vec::new() }
     }
 }
 
@@ -145,6 +162,7 @@ impl Deduplicator {
     }
 
     /// All alerts, in no order.
+    #[expect(clippy::disallowed_methods, reason = "views are sorted by who shows them")]
     pub fn iter(&self) -> impl Iterator<Item = &Alert> {
         self.alerts.values()
     }
@@ -188,7 +206,7 @@ impl Deduplicator {
         let closed_since = !alert.open && at <= alert.quiet_until;
         if alert.open || closed_since {
             if late {
-                return Outcome::Late.into();
+                return Absorbed::of(Outcome::Late, key, None);
             }
             let severity = alert.severity;
             if alert.open {
@@ -196,7 +214,7 @@ impl Deduplicator {
             }
             fold(alert, event, at);
             let change = if alert.severity == severity { Change::Count } else { Change::Severity };
-            return Absorbed::of(Outcome::Folded, key, change);
+            return Absorbed::of(Outcome::Folded, key, Some(change));
         }
         if alert.cleared_at.is_some_and(|cleared| at - cleared > window) {
             return self.open(key, event, at, cx);
@@ -208,12 +226,12 @@ impl Deduplicator {
         alert.reopened += 1;
         let due = alert.auto_clear_at(cx.policy.deduplicate.auto_clear);
         cx.set(TimerKind::AutoClear, key.0, due);
-        Absorbed::of(Outcome::Reopened, key, Change::Reopened)
+        Absorbed::of(Outcome::Reopened, key, Some(Change::Reopened))
     }
 
     /// A new alert; an older one of the same fingerprint that has been clear for long makes way.
     fn open(&mut self, key: Fingerprint, event: &Event, at: Timestamp, cx: &mut Cx<'_>) -> Absorbed {
-        let mut changes = self.make_room(cx);
+        let evicted = self.make_room(cx);
         let services = enrich::services(cx.topology, event);
         let ordinal = cx.core.next_ordinal();
         let id = self
@@ -225,32 +243,37 @@ impl Deduplicator {
             .field(ordinal.to_le_bytes())
             .hash64();
         let mut alert = Alert::open(AlertId(id), key, event, at, services);
-        changes.push((key, Change::Opened));
+        let mut then = None;
         if let Some(held) = self.held.get(&key) {
             alert.quiet_until = held.at;
             if at <= held.at {
-                changes.push((key, Change::Cleared));
-                alert.cleared_at = Some(held.at);
+                then = Some(Change::Recovered);
+            } else {
+                self.let_go(key, cx);
             }
         }
         cx.set(TimerKind::AutoClear, key.0, alert.auto_clear_at(cx.policy.deduplicate.auto_clear));
         if let Some(old) = self.alerts.insert(key, alert) {
             cx.out.say(Body::AlertGone { scope: cx.core.name.clone(), id: old.id });
         }
-        Absorbed { outcome: Some(Outcome::Opened), changes }
+        Absorbed { outcome: Some(Outcome::Opened), alert: key, change: Some(Change::Opened), then, evicted }
     }
 
-    /// Called between the opening and the clear of an alert whose recovery came first.
+    /// An alert whose recovery came first is cleared as soon as it has its place.
     pub fn release_held(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
         let Some(held) = self.held.remove(&key) else { return };
-        let Some(alert) = self.alerts.get_mut(&key) else { return };
-        alert.open = false;
-        let verdict = (Some(alert.id), alert.episode);
-        for (n, event) in held.events.iter().enumerate() {
-            let outcome = if n == 0 { Outcome::Cleared } else { Outcome::OrphanResolve };
-            cx.decide_held(&held.origin, *event, outcome, if n == 0 { verdict } else { (None, None) });
-        }
-        cx.set(TimerKind::ForgetAlert, key.0, held.at + cx.policy.deduplicate.reopen_window);
+        cx.core.timers.cancel(TimerKind::Orphan, key.0);
+        self.clear(key, held.at, false, cx);
+        let alert = self.alerts.get(&key);
+        let verdict = (alert.map(|a| a.id), alert.and_then(|a| a.episode));
+        cx.decide_held(&held.origin, held.event, Outcome::Cleared, verdict);
+    }
+
+    /// A held recovery has no problem.
+    fn let_go(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
+        let Some(held) = self.held.remove(&key) else { return };
+        cx.core.timers.cancel(TimerKind::Orphan, key.0);
+        cx.decide_held(&held.origin, held.event, Outcome::OrphanResolve, (None, None));
     }
 
     fn recover(
@@ -265,25 +288,32 @@ impl Deduplicator {
         match self.alerts.get_mut(&key) {
             Some(alert) if alert.open && at >= alert.last_fired_at => {
                 self.clear(key, at, false, cx);
-                Absorbed::of(Outcome::Cleared, key, Change::Cleared)
+                Absorbed::of(Outcome::Cleared, key, Some(Change::Cleared))
             }
-            _ if late => Outcome::Late.into(),
-            Some(alert) if alert.open => Absorbed::of(Outcome::Folded, key, Change::Count),
+            _ if late => Absorbed::of(Outcome::Late, key, None),
+            Some(alert) if alert.open => Absorbed::of(Outcome::Folded, key, None),
             Some(alert) => {
                 alert.quiet_until = alert.quiet_until.max(at);
-                Outcome::OrphanResolve.into()
+                Absorbed::of(Outcome::OrphanResolve, key, None)
             }
-            None if self.held.len() >= cx.policy.limits.alerts => Outcome::OverQuota.into(),
-            None => {
-                let origin = event.origin.as_str().into();
-                let held = self.held.entry(key).or_insert(Held { at, origin, events: Vec::new() });
-                held.at = held.at.max(at);
-                held.events.push(event_key);
-                cx.core.ledger.held += 1;
-                cx.set(TimerKind::Orphan, key.0, at);
-                Absorbed { outcome: None, changes: Vec::new() }
-            }
+            None => self.hold(key, event, event_key, at, cx),
         }
+    }
+
+    /// Of several recoveries without a problem the latest waits for it: what bounds the wait bounds the memory.
+    fn hold(&mut self, key: Fingerprint, event: &Event, event_key: u64, at: Timestamp, cx: &mut Cx<'_>) -> Absorbed {
+        match self.held.get(&key) {
+            Some(held) if at <= held.at => return Absorbed::of(Outcome::OrphanResolve, key, None),
+            Some(_) => self.let_go(key, cx),
+            None if self.held.len() >= cx.policy.limits.alerts => {
+                return Absorbed::of(Outcome::OverQuota, key, None);
+            }
+            None => {}
+        }
+        self.held.insert(key, Held { at, origin: event.origin.as_str().into(), event: event_key });
+        cx.core.ledger.held += 1;
+        cx.set(TimerKind::Orphan, key.0, at);
+        Absorbed { outcome: None, alert: key, change: None, then: None, evicted: Vec::new() }
     }
 
     fn clear(&mut self, key: Fingerprint, at: Timestamp, expired: bool, cx: &mut Cx<'_>) {
@@ -292,6 +322,7 @@ impl Deduplicator {
         alert.expired = expired;
         alert.cleared_at = Some(at);
         alert.quiet_until = alert.quiet_until.max(at);
+        cx.core.timers.cancel(TimerKind::AutoClear, key.0);
         cx.set(TimerKind::ForgetAlert, key.0, at + cx.policy.deduplicate.reopen_window);
     }
 
@@ -308,47 +339,59 @@ impl Deduplicator {
     }
 
     /// No problem came for a recovery that was held until `due`.
-    pub fn on_orphan(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>) {
-        if self.held.get(&key).is_none_or(|held| held.at != due) {
-            return;
-        }
-        let Some(held) = self.held.remove(&key) else { return };
-        for event in held.events {
-            cx.decide_held(&held.origin, event, Outcome::OrphanResolve, (None, None));
-        }
+    pub fn on_orphan(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
+        self.let_go(key, cx);
     }
 
     /// A cleared alert is past its time.
     pub fn on_forget(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>) {
         let window = cx.policy.deduplicate.reopen_window;
         let past = |a: &Alert| !a.open && a.cleared_at.is_some_and(|at| at + window <= due);
-        if self.alerts.get(&key).is_some_and(past)
-            && let Some(alert) = self.alerts.remove(&key)
-        {
-            cx.out.say(Body::AlertGone { scope: cx.core.name.clone(), id: alert.id });
+        if self.alerts.get(&key).is_some_and(past) {
+            self.forget(key, cx);
         }
     }
 
-    /// At the limit, those that have been clear and silent for longest go, then open ones by the same rule.
-    fn make_room(&mut self, cx: &mut Cx<'_>) -> Vec<(Fingerprint, Change)> {
-        if self.alerts.len() < cx.policy.limits.alerts {
+    /// An alert is no longer kept, and nothing will happen to it.
+    pub fn forget(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
+        let Some(alert) = self.alerts.remove(&key) else { return };
+        for kind in [TimerKind::Settle, TimerKind::SpeakAlert, TimerKind::AutoClear, TimerKind::ForgetAlert] {
+            cx.core.timers.cancel(kind, key.0);
+        }
+        cx.out.say(Body::AlertGone { scope: cx.core.name.clone(), id: alert.id });
+    }
+
+    /// At the limit, cleared ones go before open ones; of each those that have been silent for longest. The open ones are
+    /// returned, cleared: they still have to leave their episodes.
+    #[expect(clippy::disallowed_methods, reason = "victims are sorted")]
+    fn make_room(&mut self, cx: &mut Cx<'_>) -> Vec<Fingerprint> {
+        let max = cx.policy.limits.alerts;
+        if self.alerts.len() < max {
             return Vec::new();
         }
-        let mut all: Vec<_> = self.alerts.values().map(|a| (a.open, a.last_fired_at, a.fingerprint)).collect();
-        all.sort_unstable();
-        let mut changes = Vec::new();
-        for (open, _, key) in all.into_iter().take(cx.policy.limits.alerts.div_ceil(EVICTED_SHARE)) {
+        let all = self.alerts.values().map(|a| (a.open, a.last_fired_at, a.fingerprint)).collect();
+        let mut open = Vec::new();
+        for (is_open, _, key) in first_of(all, max.div_ceil(EVICTED_SHARE)) {
             cx.core.evicted += 1;
-            if open {
-                // It is cleared now and forgotten with the next that make room.
+            if is_open {
                 self.clear(key, cx.core.clock, true, cx);
-                changes.push((key, Change::Cleared));
-            } else if let Some(alert) = self.alerts.remove(&key) {
-                cx.out.say(Body::AlertGone { scope: cx.core.name.clone(), id: alert.id });
+                open.push(key);
+            } else {
+                self.forget(key, cx);
             }
         }
-        changes
+        open
     }
+}
+
+/// The first `n` in order, without sorting the rest.
+pub(crate) fn first_of<T: Ord>(mut all: Vec<T>, n: usize) -> Vec<T> {
+    if n < all.len() {
+        all.select_nth_unstable(n);
+        all.truncate(n);
+    }
+    all.sort_unstable();
+    all
 }
 
 fn fold(alert: &mut Alert, event: &Event, at: Timestamp) {

@@ -10,12 +10,12 @@ use crate::{
     },
     output::{Body, IncidentUpdate},
     scope::Cx,
-    stages::correlate::Correlator,
+    stages::{correlate::Correlator, deduplicate::first_of},
     timers::TimerKind,
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::Arc,
 };
 
@@ -85,26 +85,35 @@ impl Raiser {
     pub fn on_settle(&mut self, alert: &Alert, due: Timestamp, correlator: &mut Correlator, cx: &mut Cx<'_>) {
         let raise = &cx.policy.raise;
         let settled = alert.open && alert.occurred_at + raise.settle <= due && alert.severity >= raise.severity_min;
-        let Some(episode) = alert.episode.and_then(|id| correlator.get_mut(id)) else { return };
-        if settled && episode.incident.is_none() {
-            let (entity, check) = (alert.entity.clone(), alert.check.clone());
-            let reason = RaiseReason::Fires { entity, check, seconds: raise.settle.0 / 1_000 };
-            self.raise(episode, reason, due, cx);
-        }
+        let Some(episode) = alert.episode.filter(|_| settled) else { return };
+        let (entity, check) = (alert.entity.clone(), alert.check.clone());
+        let reason = RaiseReason::Fires { entity, check, seconds: raise.settle.0 / 1_000 };
+        self.raise(episode, reason, due, correlator, cx);
     }
 
     /// Many alerts have stood for the shorter settle time.
     pub fn on_many(&mut self, id: EpisodeId, due: Timestamp, correlator: &mut Correlator, cx: &mut Cx<'_>) {
         let Some(episode) = correlator.get_mut(id) else { return };
         episode.many_due = None;
-        if episode.incident.is_none() && are_many(episode, cx) {
-            let entities = episode.open_entities(usize::MAX);
-            self.raise(episode, RaiseReason::Many { alerts: episode.open, entities }, due, cx);
+        if are_many(episode, cx) {
+            let reason = RaiseReason::Many { alerts: episode.open, entities: episode.open_entities(usize::MAX) };
+            self.raise(id, reason, due, correlator, cx);
         }
     }
 
-    fn raise(&mut self, episode: &mut Episode, raised: RaiseReason, at: Timestamp, cx: &mut Cx<'_>) {
-        self.make_room(cx);
+    fn raise(
+        &mut self,
+        episode: EpisodeId,
+        raised: RaiseReason,
+        at: Timestamp,
+        correlator: &mut Correlator,
+        cx: &mut Cx<'_>,
+    ) {
+        if correlator.get(episode).is_none_or(|e| e.incident.is_some()) {
+            return;
+        }
+        self.make_room(correlator, cx);
+        let Some(episode) = correlator.get_mut(episode) else { return };
         self.number += 1;
         let ordinal = cx.core.next_ordinal();
         let founder = episode.members.first().map_or(0, |m| m.fingerprint.0);
@@ -177,38 +186,45 @@ impl Raiser {
 
     /// A closed incident is past its time.
     pub fn on_forget(&mut self, id: IncidentId, correlator: &mut Correlator, cx: &mut Cx<'_>) {
-        if let Some(incident) = self.incidents.remove(&id) {
-            correlator.remove(incident.episode);
-            cx.out.say(Body::IncidentGone { scope: cx.core.name.clone(), id });
-        }
+        self.forget(id, correlator, cx);
     }
 
     /// At the limit, closed ones go, then resolved ones, then new ones; of each the longest unchanged.
-    fn make_room(&mut self, cx: &mut Cx<'_>) {
+    fn make_room(&mut self, correlator: &mut Correlator, cx: &mut Cx<'_>) {
         let max = cx.policy.limits.incidents;
         if self.incidents.len() < max {
             return;
         }
-        let mut all: Vec<_> =
-            self.incidents.values().map(|i| (std::cmp::Reverse(i.state), i.updated_at, i.id)).collect();
-        all.sort_unstable();
-        for (_, _, id) in all.into_iter().take(max.div_ceil(EVICTED_SHARE)) {
+        let all = self.incidents.values().map(|i| (std::cmp::Reverse(i.state), i.updated_at, i.id)).collect();
+        for (_, _, id) in first_of(all, max.div_ceil(EVICTED_SHARE)) {
             cx.core.evicted += 1;
-            self.incidents.remove(&id);
-            cx.out.say(Body::IncidentGone { scope: cx.core.name.clone(), id });
+            self.forget(id, correlator, cx);
         }
+    }
+
+    /// An incident and its episode are no longer kept, and nothing will happen to them.
+    fn forget(&mut self, id: IncidentId, correlator: &mut Correlator, cx: &mut Cx<'_>) {
+        let Some(incident) = self.incidents.remove(&id) else { return };
+        correlator.remove(incident.episode, cx);
+        let kinds = [TimerKind::SpeakIncident, TimerKind::Resolve, TimerKind::Close, TimerKind::ForgetIncident];
+        for kind in kinds {
+            cx.core.timers.cancel(kind, u128::from(id.0));
+        }
+        cx.out.say(Body::IncidentGone { scope: cx.core.name.clone(), id });
     }
 
     /// An incident as its next update would say it.
     pub fn update(&self, incident: &Incident, episode: &Episode, scope: &Arc<str>) -> IncidentUpdate {
-        update(incident, episode, scope, "")
+        update(incident, episode, &episode.members, scope, "")
     }
 }
 
 fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
     let raise = &cx.policy.raise;
     if alert.severity >= raise.severity_min {
-        cx.set(TimerKind::Settle, alert.fingerprint.0, alert.occurred_at + raise.settle);
+        // Its severity may have become grave enough only later.
+        let due = (alert.occurred_at + raise.settle).max(alert.last_fired_at);
+        cx.set(TimerKind::Settle, alert.fingerprint.0, due);
     }
     if episode.many_due.is_none() && are_many(episode, cx) {
         let due = alert.occurred_at.max(episode.founded_at + raise.many_settle);
@@ -221,28 +237,37 @@ fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
     let raise = &cx.policy.raise;
     episode.open >= raise.many_alerts
         && episode.open_entities(raise.many_entities) >= raise.many_entities
-        && episode.severity() >= raise.severity_min
+        && episode.severity() >= Some(raise.severity_min)
 }
 
 /// A revision.
 fn say(incident: &mut Incident, episode: &Episode, change: &'static str, cx: &mut Cx<'_>) {
     if incident.members_said != episode.members.len() {
         incident.causes = causes(episode, cx);
-        incident.services = services(episode);
+        add_services(&mut incident.services, &episode.members[incident.members_said.min(episode.members.len())..]);
     }
-    incident.severity = episode.severity();
+    // One whose alerts are all clear stays as grave as it was.
+    incident.severity = episode.severity().unwrap_or(incident.severity);
     incident.priority = priority(incident, cx);
     incident.title = title(incident, episode);
     incident.revision += 1;
     incident.updated_at = cx.core.clock;
     incident.said_at = cx.core.clock;
     incident.unsaid = false;
-    let update = update(incident, episode, &cx.core.name, change);
+    let shown = if cx.out.brief { &[][..] } else { &episode.members };
+    let update = update(incident, episode, shown, &cx.core.name, change);
     incident.members_said = episode.members.len();
     cx.out.say(Body::Incident(Box::new(update)));
 }
 
-fn update(incident: &Incident, episode: &Episode, scope: &Arc<str>, change: &'static str) -> IncidentUpdate {
+/// A revision that shows these of the members.
+fn update(
+    incident: &Incident,
+    episode: &Episode,
+    shown: &[Member],
+    scope: &Arc<str>,
+    change: &'static str,
+) -> IncidentUpdate {
     let mut bytes = 0;
     let mut fits = |m: &&Member| {
         bytes += SHORT_ALERT_BYTES + m.entity.len() + m.check.len() + m.summary.len() + scope.len();
@@ -258,11 +283,11 @@ fn update(incident: &Incident, episode: &Episode, scope: &Arc<str>, change: &'st
         reason: reason(m),
         opened_at: m.opened_at,
     };
-    let alerts: Vec<_> = episode.members.iter().take_while(&mut fits).map(short).collect();
+    let alerts: Vec<_> = shown.iter().take_while(&mut fits).map(short).collect();
     IncidentUpdate {
         scope: scope.clone(),
         incident: incident.clone(),
-        alerts_truncated: alerts.len() < episode.members.len(),
+        alerts_truncated: alerts.len() < shown.len(),
         alerts,
         alert_count: episode.members.len(),
         open_alert_count: episode.open,
@@ -279,9 +304,14 @@ fn reason(member: &Member) -> String {
     }
 }
 
-fn services(episode: &Episode) -> Vec<Arc<str>> {
-    let all: BTreeSet<&Arc<str>> = episode.members.iter().flat_map(|m| &m.services).collect();
-    all.into_iter().take(SERVICES_MAX).cloned().collect()
+/// The first by name, sorted.
+fn add_services(services: &mut Vec<Arc<str>>, members: &[Member]) {
+    for service in members.iter().flat_map(|m| &m.services) {
+        if let Err(place) = services.binary_search(service) {
+            services.insert(place, service.clone());
+            services.truncate(SERVICES_MAX);
+        }
+    }
 }
 
 fn title(incident: &Incident, episode: &Episode) -> String {

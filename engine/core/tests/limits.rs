@@ -1,0 +1,256 @@
+//! Everything kept has a maximum, and a victim chosen by rule (rule 16).
+use quell_core::{
+    domain::{
+        event::{Event, Kind, Status},
+        policy::{Clock, Policy},
+        severity::Severity,
+        time::{Span, Timestamp},
+        topology::Topology,
+    },
+    engine::{Engine, Input, Pack},
+    ledger::Outcome,
+    output::{Body, Outputs},
+};
+use std::sync::Arc;
+
+const SECOND: i64 = 1_000;
+
+struct World {
+    engine: Engine,
+    said: Vec<Body>,
+    position: u64,
+}
+
+impl World {
+    fn new(edit: impl FnOnce(&mut Policy)) -> Self {
+        let mut policy = Policy { clock: Clock::Events, ..Policy::default() };
+        edit(&mut policy);
+        let engine = Engine::new([1; 16], Arc::new(policy), Arc::new(Topology::default()));
+        Self { engine, said: Vec::new(), position: 0 }
+    }
+
+    fn fold(&mut self, input: Input) {
+        let mut out = Outputs::default();
+        self.engine.step(self.position, &input, &mut out).expect("the journal is its own");
+        self.position += 1;
+        self.said.extend(out.items.into_iter().map(|o| o.body));
+    }
+
+    fn event(&mut self, second: i64, entity: &str, status: Status, edit: impl FnOnce(&mut Event)) {
+        let at = Timestamp(second * SECOND);
+        let mut event = Event {
+            id: format!("{}", self.position),
+            time: at,
+            started_at: None,
+            ended_at: None,
+            origin: "tool".to_owned(),
+            entity: entity.to_owned(),
+            check: "up".to_owned(),
+            status,
+            severity: Severity::Major,
+            summary: String::new(),
+            value: None,
+            labels: Vec::new(),
+            service: String::new(),
+            scope: "default".to_owned(),
+            fingerprint: String::new(),
+            kind: Kind::Alert,
+            arrival: at,
+            offset: 0,
+        };
+        edit(&mut event);
+        self.fold(Input::Pack(Pack { range: None, events: vec![event], rejected: Vec::new() }));
+    }
+
+    fn fires(&mut self, second: i64, entity: &str) {
+        self.event(second, entity, Status::Firing, |_| {});
+    }
+
+    fn recovers(&mut self, second: i64, entity: &str) {
+        self.event(second, entity, Status::Resolved, |_| {});
+    }
+
+    /// Entities of the alerts that are kept; with a `-` before those that are clear.
+    fn kept(&mut self) -> Vec<String> {
+        let alerts = self.engine.views().remove(0).alerts;
+        let mut kept: Vec<_> =
+            alerts.iter().map(|a| format!("{}{}", if a.alert.open { "" } else { "-" }, a.alert.entity)).collect();
+        kept.sort();
+        kept
+    }
+
+    fn count(&self, outcome: Outcome) -> u64 {
+        self.engine.ledger_counts().filter(|(_, o, _)| *o == outcome).map(|(_, _, n)| n).sum()
+    }
+}
+
+#[test]
+fn cleared_alerts_make_room_before_open_ones_and_the_longest_silent_first() {
+    let mut world = World::new(|policy| policy.limits.alerts = 3);
+    world.fires(0, "a");
+    world.fires(1, "b");
+    world.fires(2, "c");
+    world.recovers(3, "b");
+    world.fires(4, "d");
+    assert_eq!(world.kept(), ["a", "c", "d"]);
+    world.fires(5, "a");
+    world.fires(6, "e");
+    assert_eq!(world.kept(), ["a", "d", "e"], "c has been silent for longest");
+    let ended = world
+        .said
+        .iter()
+        .any(|body| matches!(body, Body::Alert(u) if &*u.alert.entity == "c" && !u.alert.open && u.alert.expired));
+    assert!(ended, "an open alert that goes is said to be cleared");
+    assert_eq!(world.engine.scopes()[0].evicted(), 2);
+}
+
+#[test]
+fn a_storm_of_new_alerts_stays_within_the_limits() {
+    let mut world = World::new(|policy| {
+        policy.limits.alerts = 20;
+        policy.limits.incidents = 5;
+        policy.raise.settle = Span(0);
+        policy.deduplicate.auto_clear = Span::hours(24);
+    });
+    for n in 0..2_000 {
+        world.fires(n, &format!("host-{n}"));
+        if n % 3 == 0 {
+            world.recovers(n, &format!("host-{n}"));
+            world.recovers(n, &format!("never-fired-{n}"));
+        }
+    }
+    assert!(world.kept().len() <= 20);
+    let view = world.engine.views().remove(0);
+    assert!(view.incidents.len() <= 5);
+    let scope = &world.engine.scopes()[0];
+    assert!(scope.episodes() <= 25, "{} episodes", scope.episodes());
+    assert!(scope.timers() < 400, "{} timers", scope.timers());
+}
+
+#[test]
+fn closed_incidents_make_room_before_new_ones() {
+    let mut world = World::new(|policy| {
+        policy.limits.incidents = 2;
+        policy.raise.settle = Span(0);
+        policy.raise.resolve = Span(0);
+        policy.raise.close = Span(0);
+    });
+    world.fires(0, "open");
+    world.fires(1, "closed");
+    world.recovers(2, "closed");
+    world.fires(600, "third");
+    world.fires(601, "other");
+    let view = world.engine.views().remove(0);
+    let mut titles: Vec<_> = view.incidents.iter().map(|i| i.incident.title.clone()).collect();
+    titles.sort();
+    assert_eq!(titles, ["up on open", "up on third"]);
+    assert!(world.said.iter().any(|body| matches!(body, Body::IncidentGone { .. })));
+}
+
+#[test]
+fn what_has_ended_is_forgotten_with_its_timers() {
+    let mut world = World::new(|policy| policy.deduplicate.auto_clear = Span::hours(1));
+    for n in 0..50 {
+        let entity = format!("host-{n}");
+        world.event(n, &entity, Status::Firing, |event| event.severity = Severity::Info);
+        world.fires(n + 200, &entity);
+        world.recovers(n + 500, &entity);
+        world.fires(n + 600, &entity);
+    }
+    world.fold(Input::Settle);
+    let scope = &world.engine.scopes()[0];
+    assert_eq!((scope.episodes(), scope.timers()), (0, 0));
+    let view = world.engine.views().remove(0);
+    assert!(view.alerts.is_empty() && view.incidents.is_empty());
+}
+
+#[test]
+fn scopes_over_the_limit_are_over_quota() {
+    let mut world = World::new(|policy| policy.limits.scopes = 2);
+    for scope in ["one", "two", "three", "one", "three"] {
+        world.event(0, "host", Status::Firing, |event| scope.clone_into(&mut event.scope));
+    }
+    assert_eq!(world.engine.scopes().len(), 2);
+    assert_eq!(
+        (world.count(Outcome::OverQuota), world.count(Outcome::Opened), world.count(Outcome::Folded)),
+        (2, 2, 1)
+    );
+}
+
+#[test]
+fn recoveries_without_a_problem_are_held_within_a_limit() {
+    let mut world = World::new(|policy| policy.limits.alerts = 2);
+    for (second, entity) in [(0, "a"), (1, "b"), (2, "c"), (3, "a"), (4, "a")] {
+        world.recovers(second, entity);
+    }
+    assert_eq!((world.count(Outcome::OverQuota), world.count(Outcome::OrphanResolve)), (1, 2));
+    assert_eq!(world.engine.scopes()[0].ledger().held, 2);
+    world.fold(Input::Settle);
+    assert_eq!((world.engine.scopes()[0].ledger().held, world.count(Outcome::OrphanResolve)), (0, 4));
+}
+
+#[test]
+fn an_id_is_known_for_the_horizon_and_no_longer() {
+    let mut world = World::new(|_| {});
+    let again = |world: &mut World, at: i64, said: i64| {
+        world.event(at, "clock", Status::Firing, |_| {});
+        world.event(said, "host", Status::Firing, |event| event.id = "same".to_owned());
+    };
+    again(&mut world, 0, 0);
+    again(&mut world, 60, 0);
+    assert_eq!(world.count(Outcome::Redelivered), 1);
+    // Known again at 60 s: until 660 s.
+    again(&mut world, 661, 0);
+    assert_eq!(world.count(Outcome::Redelivered), 1);
+}
+
+#[test]
+fn no_more_ids_are_known_than_the_limit_allows() {
+    let mut world = World::new(|policy| policy.limits.ids = 3);
+    let mut told = |id: &str| {
+        world.event(0, "host", Status::Firing, |event| id.clone_into(&mut event.id));
+        world.count(Outcome::Redelivered)
+    };
+    for id in ["a", "b", "c", "d"] {
+        assert_eq!(told(id), 0);
+    }
+    assert_eq!((told("a"), told("d")), (0, 1));
+}
+
+#[test]
+fn a_problem_and_its_recovery_may_share_an_id() {
+    let mut world = World::new(|_| {});
+    for _ in 0..3 {
+        world.event(0, "host", Status::Firing, |event| event.id = "same".to_owned());
+        world.event(5, "host", Status::Resolved, |event| event.id = "same".to_owned());
+    }
+    assert_eq!(
+        (world.count(Outcome::Opened), world.count(Outcome::Cleared), world.count(Outcome::Redelivered)),
+        (1, 1, 4)
+    );
+    assert_eq!(world.engine.scopes()[0].ledger().id_reused, 1);
+}
+
+#[test]
+fn origins_over_the_limit_are_counted_together() {
+    let mut world = World::new(|policy| policy.limits.origins = 2);
+    for origin in ["a", "b", "c", "d"] {
+        world.event(0, "host", Status::Firing, |event| origin.clone_into(&mut event.origin));
+    }
+    let origins: Vec<_> = world.engine.ledger_counts().map(|(origin, _, n)| (origin.to_string(), n)).collect();
+    assert_eq!(origins, [("(other)".to_owned(), 2), ("a".to_owned(), 1), ("b".to_owned(), 1)]);
+}
+
+#[test]
+fn an_episode_takes_alerts_up_to_its_limit() {
+    let mut world = World::new(|policy| {
+        policy.limits.alerts_per_episode = 4;
+        policy.raise.settle = Span(0);
+    });
+    for n in 0..10 {
+        world.event(n, "host", Status::Firing, |event| event.check = format!("check-{n}"));
+    }
+    world.fold(Input::Tick(Timestamp(60 * SECOND)));
+    let sizes: Vec<_> = world.engine.views().remove(0).incidents.iter().map(|i| i.alert_count).collect();
+    assert_eq!((sizes.iter().max(), sizes.iter().sum::<usize>()), (Some(&4), 10));
+}

@@ -1,0 +1,184 @@
+//! Small worlds in which much happens soon: few things, short windows, every kind of disorder.
+use proptest::prelude::*;
+use quell_core::{
+    domain::{
+        event::{Event, Kind, Status},
+        policy::{Clock, Policy},
+        severity::Severity,
+        time::{Span, Timestamp},
+        topology::Topology,
+    },
+    engine::{Engine, Input, Pack, Range, Rejected},
+    ledger::Outcome,
+    output::{Body, Outputs, Verdict},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+pub const START: i64 = 1_700_000_000_000;
+pub const LATENESS: Span = Span::seconds(30);
+
+/// Windows so short that a run of minutes meets them all.
+pub fn hasty(clock: Clock) -> Policy {
+    let mut policy = Policy { clock, ..Policy::default() };
+    policy.deduplicate.lateness = LATENESS;
+    policy.deduplicate.id_horizon = Span::seconds(60);
+    policy.deduplicate.auto_clear = Span::seconds(90);
+    policy.deduplicate.reopen_window = Span::seconds(60);
+    policy.deduplicate.count_interval = Span::seconds(10);
+    policy.correlate.gap = Span::seconds(40);
+    policy.raise.settle = Span::seconds(20);
+    policy.raise.many_settle = Span::seconds(5);
+    policy.raise.resolve = Span::seconds(30);
+    policy.raise.close = Span::seconds(60);
+    policy.raise.keep = Span::seconds(60);
+    policy
+}
+
+pub fn topology() -> Topology {
+    let file = r#"{
+        "entities": [{"id": "db-1", "on": ["rack"]}, {"id": "pay-1", "on": ["rack"]}],
+        "services": [
+            {"id": "db", "tier": 1, "entities": ["db-1"]},
+            {"id": "payments", "depends_on": ["db"], "entities": ["pay-1"]},
+            {"id": "checkout", "depends_on": ["payments"], "entities": ["web-1"]}]}"#;
+    Topology::new(&serde_json::from_str(file).expect("a topology file")).expect("a valid topology")
+}
+
+pub fn engine(policy: &Policy) -> Engine {
+    Engine::new([7; 16], Arc::new(policy.clone()), Arc::new(topology()))
+}
+
+/// What tells one event from another.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Seconds after the event before.
+    pub gap: i64,
+    /// Milliseconds that it is older than its arrival.
+    pub delay: i64,
+    pub entity: usize,
+    pub check: usize,
+    pub scope: usize,
+    pub firing: bool,
+    pub severity: Severity,
+    pub kind: Kind,
+    /// It repeats the id of the event so many before it.
+    pub same_id: Option<usize>,
+}
+
+const SEVERITIES: [Severity; 5] =
+    [Severity::Info, Severity::Warning, Severity::Minor, Severity::Major, Severity::Critical];
+
+/// Up to `max` events, each at most `delay_max` milliseconds old on arrival.
+pub fn drafts(max: usize, delay_max: i64) -> impl Strategy<Value = Vec<Draft>> {
+    let gap = prop_oneof![3 => Just(0), 6 => 0..8_i64, 2 => 8..50_i64, 1 => 50..200_i64];
+    let delay = prop_oneof![2 => Just(0), 1 => 0..=delay_max];
+    let kind = prop_oneof![12 => Just(Kind::Alert), 1 => Just(Kind::Sample), 1 => Just(Kind::Change)];
+    let same_id = prop_oneof![7 => Just(None), 1 => (0..6_usize).prop_map(Some)];
+    let what = (0..4_usize, 0..2_usize, 0..2_usize, any::<bool>(), 0..5_usize);
+    let draft = (gap, delay, what, kind, same_id);
+    let draft = draft.prop_map(|(gap, delay, (entity, check, scope, firing, severity), kind, same_id)| Draft {
+        gap,
+        delay,
+        entity,
+        check,
+        scope,
+        firing,
+        severity: SEVERITIES[severity],
+        kind,
+        same_id,
+    });
+    prop::collection::vec(draft, 1..max)
+}
+
+/// The events of a draft by arrival, at offsets with holes.
+pub fn events(drafts: &[Draft]) -> Vec<Event> {
+    let mut arrival = START;
+    let mut events: Vec<Event> = Vec::new();
+    for (n, draft) in drafts.iter().enumerate() {
+        arrival += draft.gap * 1_000;
+        let repeated = draft.same_id.and_then(|back| n.checked_sub(back + 1)).map(|n| &events[n]);
+        // Half of the repeated ids are redeliveries, half are another event.
+        let (id, time) = match repeated {
+            Some(before) if draft.firing => (before.id.clone(), before.time.0),
+            Some(before) => (before.id.clone(), arrival - draft.delay),
+            None => (format!("e{n}"), arrival - draft.delay),
+        };
+        events.push(Event {
+            id,
+            time: Timestamp(time),
+            started_at: None,
+            ended_at: None,
+            origin: "tool".to_owned(),
+            entity: ["db-1", "pay-1", "web-1", "other"][draft.entity].to_owned(),
+            check: ["latency", "errors"][draft.check].to_owned(),
+            status: if draft.firing { Status::Firing } else { Status::Resolved },
+            severity: draft.severity,
+            summary: String::new(),
+            value: None,
+            labels: Vec::new(),
+            service: String::new(),
+            scope: ["east", "west"][draft.scope].to_owned(),
+            fingerprint: String::new(),
+            kind: draft.kind,
+            arrival: Timestamp(arrival),
+            offset: 3 * n as i64,
+        });
+    }
+    events
+}
+
+/// A pack `(after, to]` of the source `t/0`.
+pub fn pack(session: i64, after: i64, to: i64, events: Vec<Event>) -> Input {
+    let range = Range { source: "t/0".into(), incarnation: 0, session, after, to, reach: None };
+    Input::Pack(Pack { range: Some(range), events, rejected: Vec::<Rejected>::new() })
+}
+
+/// A source has been read until `at`.
+pub fn reach(to: i64, at: Timestamp) -> Input {
+    let range = Range { source: "t/0".into(), incarnation: 0, session: 0, after: 0, to, reach: Some(at) };
+    Input::Reaches(vec![range])
+}
+
+/// What came of a run.
+#[derive(Debug, Default, PartialEq)]
+pub struct Run {
+    /// With their numbers.
+    pub said: Vec<(u64, Body)>,
+    pub verdicts: Vec<Verdict>,
+    pub ledger: BTreeMap<(String, Outcome), u64>,
+}
+
+impl Run {
+    /// What it said in `scope`.
+    pub fn of_scope(&self, scope: &str) -> Vec<&Body> {
+        self.said.iter().map(|(_, body)| body).filter(|body| scope_of(body) == scope).collect()
+    }
+}
+
+/// Folds inputs, and sees that the ledger balances after each.
+pub fn fold(engine: &mut Engine, first: u64, inputs: &[Input]) -> Run {
+    let mut out = Outputs::traced();
+    for (n, input) in inputs.iter().enumerate() {
+        engine.step(first + n as u64, input, &mut out).expect("the journal is its own");
+        assert!(engine.ledger_balances(), "after {input:?}");
+    }
+    let mut ledger = BTreeMap::new();
+    for (origin, outcome, count) in engine.ledger_counts() {
+        *ledger.entry((origin.to_string(), outcome)).or_default() += count;
+    }
+    Run {
+        said: out.items.into_iter().map(|o| (o.number, o.body)).collect(),
+        verdicts: out.trace.expect("it is traced").verdicts,
+        ledger,
+    }
+}
+
+pub fn scope_of(body: &Body) -> &str {
+    match body {
+        Body::Incident(update) => &update.scope,
+        Body::Alert(update) => &update.scope,
+        Body::Service(update) => &update.scope,
+        Body::IncidentGone { scope, .. } | Body::AlertGone { scope, .. } => scope,
+        Body::DeadLetter(_) => "",
+    }
+}

@@ -1,0 +1,50 @@
+# Every command of the project; `just` lists them.
+default:
+    @just --list
+
+# Format, lints, tests: what has to pass before a commit.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo test --workspace
+
+# All tests. With a real Kafka where tests/kafka can start one.
+test:
+    cargo test --workspace
+
+# What CI runs, on a clean clone.
+ci:
+    bash .ci/run
+
+# Accept the conclusions of the stories as they are now.
+bless:
+    BLESS=1 cargo test -p quell-tests --test scenarios
+
+# The recorded outage, live in the terminal.
+demo *args:
+    cargo run --release -- demo {{args}}
+
+# The service.
+run *args:
+    cargo run --release -- run {{args}}
+
+# A real Apache Kafka on loopback, without Docker.
+kafka *args:
+    tests/kafka/start.sh {{args}}
+
+# The long proof: many seeds over the hostile log, many kills of the real process over Kafka and both journals.
+kill-test seeds="2000" kills="200":
+    cargo build --release -p quell
+    QUELL_SEEDS={{seeds}} cargo test --release -p quell-tests --test hostile -- --nocapture
+    QUELL_KAFKA=$(tests/kafka/start.sh) QUELL_REQUIRE_KAFKA=1 QUELL_KILLS={{kills}} cargo test -p quell-tests --test kill -- --nocapture
+
+# Benchmarks; figures go to benches/RESULTS.md.
+bench:
+    cargo bench -p quell-benches
+
+# Licences and advisories of the dependencies.
+deny:
+    cargo deny check
+
+doc:
+    cargo doc --workspace --no-deps --open

@@ -1,0 +1,233 @@
+//! The real binary, as a user runs it.
+use anyhow::{Context as _, bail, ensure};
+use std::{
+    env,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The binary under test: `QUELL_BIN`, else the one of this build, which is made if need be.
+pub fn binary() -> PathBuf {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    let find = || {
+        if let Some(path) = env::var_os("QUELL_BIN") {
+            return PathBuf::from(path);
+        }
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo).args(["build", "--quiet", "-p", "quell"]).status();
+        assert!(built.is_ok_and(|status| status.success()), "cargo build -p quell failed");
+        // target/debug/deps/this-test
+        let test = env::current_exe().expect("the test has a path");
+        test.ancestors().nth(2).expect("target/debug").join("quell")
+    };
+    BINARY.get_or_init(find).clone()
+}
+
+/// A process that is killed when it is dropped.
+#[derive(Debug)]
+pub struct Quell {
+    child: Child,
+    pub address: SocketAddr,
+    config: PathBuf,
+    log: PathBuf,
+}
+
+/// A port that was free just now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    listener.local_addr().expect("an address").port()
+}
+
+impl Quell {
+    /// `quell run` with this configuration, which listens on `port`. Its log goes to `log`. A full disk is an error to
+    /// it and no signal (`trap`), so that a test can fill one.
+    ///
+    /// # Errors
+    /// Where it can't be started.
+    pub fn run(config: &Path, port: u16, log: &Path) -> anyhow::Result<Self> {
+        let child = spawn(config, log)?;
+        Ok(Self { child, address: ([127, 0, 0, 1], port).into(), config: config.to_owned(), log: log.to_owned() })
+    }
+
+    /// Started anew after it has ended, as a supervisor would.
+    ///
+    /// # Errors
+    /// Where it can't be started.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        self.child = spawn(&self.config, &self.log)?;
+        Ok(())
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until `/ready` is 200.
+    ///
+    /// # Errors
+    /// Where it ends first, or takes more than a minute.
+    pub fn ready(&mut self) -> anyhow::Result<()> {
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("quell ended before it was ready: {status}");
+            }
+            if get(self.address, "/ready").is_ok_and(|(status, _)| status == 200) {
+                return Ok(());
+            }
+            ensure!(since.elapsed() < Duration::from_secs(60), "quell is not ready after a minute");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The sum of a metric over its labels; 0 where it is not there.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        let (status, page) = get(self.address, "/metrics")?;
+        ensure!(status == 200, "/metrics answers {status}");
+        let of = |line: &str| {
+            let rest = line.strip_prefix(name)?;
+            if !rest.starts_with([' ', '{']) {
+                return None;
+            }
+            rest.rsplit_once(' ')?.1.parse::<f64>().ok()
+        };
+        Ok(page.lines().filter_map(of).sum())
+    }
+
+    /// SIGKILL.
+    ///
+    /// # Errors
+    /// Where it can't be sent.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM; its exit code, and how long it took.
+    ///
+    /// # Errors
+    /// Where it does not end within 15 s.
+    pub fn terminate(mut self) -> anyhow::Result<(Option<i32>, Duration)> {
+        let since = Instant::now();
+        Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
+        while since.elapsed() < Duration::from_secs(15) {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok((status.code(), since.elapsed()));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        bail!("quell does not stop")
+    }
+
+    /// Waits until it ends by itself; its exit code.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub fn ends_by_itself(&mut self, within: Duration) -> anyhow::Result<Option<i32>> {
+        let since = Instant::now();
+        while since.elapsed() < within {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.code());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        bail!("quell does not end by itself")
+    }
+}
+
+fn spawn(config: &Path, log: &Path) -> anyhow::Result<Child> {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+    let child = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\" run --config \"$1\""])
+        .arg(binary())
+        .arg(config)
+        .env("RUST_LOG", "info")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()?;
+    Ok(child)
+}
+
+impl Drop for Quell {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command of the binary, to its end.
+///
+/// # Errors
+/// Where it can't be started.
+pub fn quell(args: &[&str]) -> anyhow::Result<Output> {
+    Ok(Command::new(binary()).args(args).stdin(Stdio::null()).output()?)
+}
+
+/// A command of the binary that has to succeed; what it printed.
+///
+/// # Errors
+/// Where it fails, with what it said.
+pub fn quell_ok(args: &[&str]) -> anyhow::Result<String> {
+    let output = quell(args)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "quell {}: {}: {said}", args.join(" "), output.status);
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// HTTP GET; status and body.
+///
+/// # Errors
+/// Where nobody answers.
+pub fn get(address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
+    http(address, &format!("GET {path} HTTP/1.1\r\nHost: quell\r\nConnection: close\r\n\r\n"), b"")
+}
+
+/// HTTP POST of JSON; status and body.
+///
+/// # Errors
+/// Where nobody answers.
+pub fn post(address: SocketAddr, path: &str, body: &[u8]) -> anyhow::Result<(u16, String)> {
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: quell\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    http(address, &head, body)
+}
+
+fn http(address: SocketAddr, head: &str, body: &[u8]) -> anyhow::Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no HTTP status")?;
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    Ok((status, if chunked { unchunk(body) } else { body.to_owned() }))
+}
+
+fn unchunk(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+        if size == 0 || rest.len() < size {
+            break;
+        }
+        whole.push_str(&rest[..size]);
+        body = rest[size..].trim_start_matches("\r\n");
+    }
+    whole
+}

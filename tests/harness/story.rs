@@ -1,0 +1,214 @@
+//! A story in, conclusions out: a text table whose end says what must come of it.
+//!
+//! ```text
+//! # A database outage drags its callers down.
+//! topology db <- payments <- checkout      (services, each on an entity of its name; or JSON as in the file)
+//! policy raise.settle = 1m                 (over the defaults)
+//! 00:00 firing db latency critical         (minutes and seconds, or hours too)
+//! 00:10 firing payments errors major at=00:05 id=7 scope=eu origin=zabbix service=s fingerprint=f source=a
+//! 00:20 resolved db latency
+//! 00:30 reach a                            (the source partition `a` is read until now)
+//! 10:00 tick                               (the wall clock; it ends a story)
+//! --- concludes
+//! 00:00 alert db/latency opened critical
+//! ```
+//!
+//! A line's time is when it reaches Quell; `at` is the event's own time where that is another. Without a `source` events
+//! come by HTTP. The conclusions stand in the order they were said, each with the time it is stamped with.
+use anyhow::{Context, Result, bail, ensure};
+use quell_core::{
+    domain::{
+        event::{Event, Kind, Status},
+        policy::Policy,
+        severity::Severity,
+        time::{Span, Timestamp},
+        topology::{ServiceEntry, Topology, TopologyFile},
+    },
+    engine::{Engine, Input, Pack, Range},
+    output::Outputs,
+};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+
+mod tell;
+
+/// 2026-01-01T00:00:00Z: when stories begin.
+const START: Timestamp = Timestamp(1_767_225_600_000);
+const CONCLUDES: &str = "--- concludes";
+
+/// What happens, before anything is concluded.
+#[derive(Debug, Default)]
+pub struct Story {
+    pub policy: Policy,
+    pub topology: TopologyFile,
+    pub inputs: Vec<Input>,
+    /// The next offset of each source partition.
+    offsets: BTreeMap<String, i64>,
+}
+
+/// Whether the story at `path` ends as it says. With `BLESS=1` in the environment it is made to.
+///
+/// # Errors
+/// Where it does not, or cannot be read.
+pub fn check(path: &Path) -> Result<()> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let (happens, concludes) = text.split_once(CONCLUDES).unwrap_or((&text, ""));
+    let found = Story::parse(happens)?.conclusions()?;
+    if found.trim() == concludes.trim() {
+        return Ok(());
+    }
+    if std::env::var_os("BLESS").is_some() {
+        return Ok(fs::write(path, format!("{}\n{CONCLUDES}\n{found}", happens.trim_end()))?);
+    }
+    bail!("{}", difference(concludes.trim(), found.trim()))
+}
+
+impl Story {
+    /// # Errors
+    /// Names the line that cannot be read.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut story = Self::default();
+        for (n, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if !line.is_empty() && !line.starts_with('#') {
+                story.read(line).with_context(|| format!("line {}: {line}", n + 1))?;
+            }
+        }
+        Ok(story)
+    }
+
+    /// What is concluded, a line each.
+    ///
+    /// # Errors
+    /// Where the topology is not valid, or the ledger does not balance.
+    pub fn conclusions(&self) -> Result<String> {
+        let mut engine = Engine::new([0; 16], Arc::new(self.policy.clone()), Arc::new(Topology::new(&self.topology)?));
+        let mut out = Outputs::default();
+        for (position, input) in self.inputs.iter().enumerate() {
+            engine.step(position as u64, input, &mut out)?;
+            ensure!(engine.ledger_balances(), "the ledger does not balance after {input:?}");
+        }
+        Ok(tell::tell(&out.items, &engine))
+    }
+
+    fn read(&mut self, line: &str) -> Result<()> {
+        let (first, rest) = line.split_once(' ').context("a line has at least two words")?;
+        match first {
+            "topology" => self.read_topology(rest),
+            "policy" => self.read_policy(rest),
+            time => self.read_input(moment(time)?, rest),
+        }
+    }
+
+    fn read_topology(&mut self, text: &str) -> Result<()> {
+        if text.starts_with('{') {
+            let mut more: TopologyFile = serde_json::from_str(text)?;
+            self.topology.entities.append(&mut more.entities);
+            self.topology.services.append(&mut more.services);
+            return Ok(());
+        }
+        let mut callee: Option<Arc<str>> = None;
+        for id in text.split("<-").map(|id| Arc::<str>::from(id.trim())) {
+            let services = &mut self.topology.services;
+            let known = services.iter().position(|s| s.id == id).unwrap_or_else(|| {
+                services.push(ServiceEntry { id: id.clone(), entities: vec![id.clone()], ..ServiceEntry::default() });
+                services.len() - 1
+            });
+            services[known].depends_on.extend(callee.replace(id));
+        }
+        Ok(())
+    }
+
+    fn read_policy(&mut self, text: &str) -> Result<()> {
+        let (key, value) = text.split_once('=').context("a policy is `key = value`")?;
+        let mut policy = serde_json::to_value(&self.policy)?;
+        let pointer = format!("/{}", key.trim().replace('.', "/"));
+        let place = policy.pointer_mut(&pointer).context("no such key")?;
+        *place = serde_json::from_str(value).unwrap_or_else(|_| value.trim().into());
+        self.policy = serde_json::from_value(policy)?;
+        Ok(())
+    }
+
+    fn read_input(&mut self, now: Timestamp, rest: &str) -> Result<()> {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let input = match words[..] {
+            ["tick"] => Input::Tick(now),
+            ["settle"] => Input::Settle,
+            ["reach", source] => {
+                let to = self.offsets.get(source).copied().unwrap_or(0);
+                Input::Reaches(vec![range(source, to, to, Some(now))])
+            }
+            ["firing", entity, check, ref rest @ ..] => self.event(now, Status::Firing, [entity, check], rest)?,
+            ["resolved", entity, check, ref rest @ ..] => self.event(now, Status::Resolved, [entity, check], rest)?,
+            _ => bail!("neither an event nor a tick, a reach, a settle"),
+        };
+        self.inputs.push(input);
+        Ok(())
+    }
+
+    fn event(&mut self, now: Timestamp, status: Status, what: [&str; 2], rest: &[&str]) -> Result<Input> {
+        let [entity, check] = what.map(str::to_owned);
+        let mut event = Event {
+            id: format!("line-{}", self.inputs.len()),
+            time: now,
+            started_at: None,
+            ended_at: None,
+            origin: "monitor".to_owned(),
+            entity,
+            check,
+            status,
+            severity: Severity::Warning,
+            summary: String::new(),
+            value: None,
+            labels: Vec::new(),
+            service: String::new(),
+            scope: "default".to_owned(),
+            fingerprint: String::new(),
+            kind: Kind::Alert,
+            arrival: now,
+            offset: 0,
+        };
+        let mut source = None;
+        for word in rest {
+            match word.split_once('=') {
+                None => event.severity = serde_json::from_value((*word).into())?,
+                Some(("at", value)) => event.time = moment(value)?,
+                Some(("id", value)) => value.clone_into(&mut event.id),
+                Some(("scope", value)) => value.clone_into(&mut event.scope),
+                Some(("origin", value)) => value.clone_into(&mut event.origin),
+                Some(("service", value)) => value.clone_into(&mut event.service),
+                Some(("fingerprint", value)) => value.clone_into(&mut event.fingerprint),
+                Some(("source", value)) => source = Some(value),
+                Some((key, _)) => bail!("an event has no `{key}`"),
+            }
+        }
+        let range = source.map(|source| {
+            let next = self.offsets.entry(source.to_owned()).or_default();
+            event.offset = *next;
+            *next += 1;
+            range(source, event.offset, *next, None)
+        });
+        Ok(Input::Pack(Pack { range, events: vec![event], rejected: Vec::new() }))
+    }
+}
+
+fn range(source: &str, after: i64, to: i64, reach: Option<Timestamp>) -> Range {
+    Range { source: source.into(), incarnation: 0, session: 0, after, to, reach }
+}
+
+/// `minutes:seconds` or `hours:minutes:seconds` after the start.
+fn moment(text: &str) -> Result<Timestamp> {
+    let parts = text.split(':').map(str::parse).collect::<Result<Vec<i64>, _>>();
+    match parts.with_context(|| format!("`{text}` is no time"))?[..] {
+        [minutes, seconds] => Ok(START + Span::seconds(60 * minutes + seconds)),
+        [hours, minutes, seconds] => Ok(START + Span::seconds(3_600 * hours + 60 * minutes + seconds)),
+        _ => bail!("`{text}` is no time"),
+    }
+}
+
+/// What was expected and did not come, and what came instead.
+fn difference(expected: &str, found: &str) -> String {
+    let (old, new): (Vec<_>, Vec<_>) = (expected.lines().collect(), found.lines().collect());
+    let same = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+    let after = |lines: &[&str], mark: &str| lines[same..].iter().map(|l| format!("{mark} {l}\n")).collect::<String>();
+    format!("concludes otherwise, after {same} lines:\n{}{}", after(&old, "-"), after(&new, "+"))
+}

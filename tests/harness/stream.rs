@@ -1,0 +1,116 @@
+//! A recorded stream that is made up: outages that begin at a database and reach its callers, flapping, transients,
+//! repeats, recoveries that come late, redelivered ids. The same seed gives the same stream.
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use serde_json::json;
+
+/// 2026-01-05T00:00:00Z, in milliseconds.
+const EPOCH_MS: i64 = 1_767_571_200_000;
+const SCOPES: usize = 6;
+/// Services of each scope, each depending on the one before.
+const CHAIN: [&str; 4] = ["db", "ledger", "payments", "checkout"];
+
+/// An event of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamEvent {
+    pub scope: usize,
+    pub id: String,
+    pub json: String,
+}
+
+impl StreamEvent {
+    /// The source partition of its scope, of so many: a scope lies in one.
+    pub fn partition(&self, partitions: i32) -> i32 {
+        i32::try_from(self.scope).unwrap_or(0) % partitions.max(1)
+    }
+}
+
+/// The topology that the stream's entities belong to.
+pub fn topology() -> String {
+    let (mut entities, mut services) = (Vec::new(), Vec::new());
+    for scope in 0..SCOPES {
+        for (n, service) in CHAIN.iter().enumerate() {
+            let hosts: Vec<String> = (0..3).map(|host| format!("{service}-{host}")).collect();
+            entities.extend(hosts.iter().map(|host| json!({"id": host, "type": "host", "scope": name(scope)})));
+            let depends_on: Vec<&str> = n.checked_sub(1).map(|n| CHAIN[n]).into_iter().collect();
+            services.push(json!({"id": service, "scope": name(scope), "depends_on": depends_on, "entities": hosts}));
+        }
+    }
+    json!({"entities": entities, "services": services}).to_string()
+}
+
+fn name(scope: usize) -> String {
+    format!("region-{scope}")
+}
+
+/// About `size` events in the order they arrive, each scope's by time but for those that come a little late.
+pub fn generate(seed: u64, size: usize) -> Vec<StreamEvent> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut all: Vec<(i64, StreamEvent)> = Vec::new();
+    let mut clocks = [EPOCH_MS; SCOPES];
+    while all.len() < size {
+        let scope = random.random_range(0..SCOPES);
+        let begin = clocks[scope] + random.random_range(60..900) * 1_000;
+        let length = random.random_range(30..1_200) * 1_000;
+        clocks[scope] = begin + length;
+        // From the root outwards; a transient stays where it is.
+        let depth = if length < 120_000 { 1 } else { random.random_range(1..=CHAIN.len()) };
+        let root = random.random_range(0..=CHAIN.len() - depth);
+        for (step, service) in CHAIN[root..root + depth].iter().enumerate() {
+            for host in 0..random.random_range(1..=3) {
+                let from = begin + (step as i64) * random.random_range(5..40) * 1_000;
+                let check = ["latency", "errors"][random.random_range(0..2)];
+                condition(&mut random, &mut all, scope, (&format!("{service}-{host}"), check), (from, begin + length));
+            }
+        }
+    }
+    all.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.id.cmp(&b.1.id)));
+    all.truncate(size);
+    all.into_iter().map(|(_, event)| event).collect()
+}
+
+/// One condition: it fires, repeats, perhaps flaps, and recovers. The first of a pair is when the event arrives.
+fn condition(
+    random: &mut StdRng,
+    all: &mut Vec<(i64, StreamEvent)>,
+    scope: usize,
+    (entity, check): (&str, &str),
+    (from, to): (i64, i64),
+) {
+    let severity = ["warning", "minor", "major", "critical"][random.random_range(0..4)];
+    let mut say = |random: &mut StdRng, at: i64, status: &str| {
+        let id = format!("{entity}-{check}-{at}-{status}");
+        let event = json!({"id": id, "time": at, "origin": "synthetic", "entity": entity, "check": check,
+            "status": status, "severity": severity, "summary": format!("{check} of {entity}"), "scope": name(scope)});
+        let event = StreamEvent { scope, id: format!("{scope}-{id}"), json: event.to_string() };
+        // One in ten comes up to a minute late; one in fifty comes twice.
+        let late = if random.random_bool(0.1) { random.random_range(0..60_000) } else { 0 };
+        all.push((at + late, event.clone()));
+        if random.random_bool(0.02) {
+            all.push((at + late + 5_000, event));
+        }
+    };
+    let mut at = from;
+    while at < to {
+        say(random, at, "firing");
+        at += random.random_range(20..90) * 1_000;
+        if random.random_bool(0.1) && at < to {
+            say(random, at, "resolved");
+            at += random.random_range(5..60) * 1_000;
+        }
+    }
+    if random.random_bool(0.97) {
+        say(random, to, "resolved");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_a_stream() {
+        assert_eq!(generate(7, 1_000), generate(7, 1_000));
+        assert_ne!(generate(7, 1_000), generate(8, 1_000));
+        assert_eq!(generate(7, 1_000).len(), 1_000);
+    }
+}
