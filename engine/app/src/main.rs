@@ -35,11 +35,8 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| LogWriter).with_ansi(ansi).init();
     let done = match cli.command {
         Command::Check(args) => check::run(&args),
-<<<<<<< HEAD
         Command::Demo(args) => block_on(demo::run(args)),
-=======
         Command::Replay(args) => replay::run(&args),
->>>>>>> main
         Command::Run(args) => block_on(run::run(args)),
         Command::Feed(args) => block_on(feed::run(args)),
         Command::Settle(args) => block_on(settle::run(args)),
