@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// afterwards.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  quell demo                  73 minutes of an outage in one\n  quell demo --speed 20       slower, to read along: 20 recorded seconds a second\n  quell demo --forever        and keeps the feed, the metrics and the HTTP doors open\n  quell demo | cat            plain lines"
+    after_help = "Examples:\n  quell demo                  72 minutes of an outage in one\n  quell demo --speed 20       slower, to read along: 20 recorded seconds a second\n  quell demo --forever        and keeps the feed, the metrics and the HTTP doors open\n  quell demo | cat            plain lines"
 )]
 pub struct DemoArgs {
     /// Recorded seconds a second; without it so many that it takes a minute.

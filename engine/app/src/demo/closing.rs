@@ -34,11 +34,28 @@ fn heading(text: &str) -> Row {
     vec![(Tone::Strong, text.to_owned())]
 }
 
+/// What is said first.
+pub fn opening(address: SocketAddr, minutes: u64, speed: f64, taken: bool) -> Vec<Row> {
+    let other = if taken { " (the usual port is taken)" } else { "" };
+    vec![
+        heading("A web shop's outage, as it was recorded"),
+        quiet(format!("{minutes} minutes, ten services, faults injected one after another; {speed:.0} times as fast")),
+        quiet("(Online Boutique on Kubernetes; data: Nezha, ESEC/FSE 2023, MIT licence)"),
+        quiet("events come through Kafka's protocol; the journal is in a temporary directory"),
+        quiet(format!("feed, metrics, events: http://{address}{other}")),
+        Row::new(),
+    ]
+}
+
+fn quiet(text: impl Into<String>) -> Row {
+    vec![(Tone::Quiet, text.into())]
+}
+
 impl Closing<'_> {
     /// For so many columns; uncut without.
     pub fn rows(&self, follower: &Follower, columns: Option<usize>) -> Vec<Row> {
         let mut rows = vec![Row::new(), heading("The outage in short"), Row::new()];
-        let recorded = lasted(self.recorded.as_secs() as i64 / 60 * 60);
+        let recorded = format!("{} min", self.recorded.as_secs() / 60);
         let board = self.board;
         for (name, value, more) in [
             ("events", board.events.to_string(), format!("{recorded} as recorded, {} s here", self.took.as_secs())),
@@ -77,9 +94,9 @@ impl Closing<'_> {
         rows.push(plain(format!("      {{\"entity\":\"db-07\",\"check\":\"DiskFull\",\"time\":\"{to}\"}}]'")));
         rows.push(Row::new());
         rows.push(heading("What to try next"));
-        rows.push(plain("  quell demo --speed 20        slower, to read along"));
-        rows.push(plain("  quell run                    the service: a journal of its own, the same doors"));
-        rows.push(plain("  quell run --config FILE      with your topics and your topology"));
+        rows.push(plain("  quell demo --speed 20      slower, to read along"));
+        rows.push(plain("  quell run                  the service: a journal of its own, the same doors"));
+        rows.push(plain("  quell run --config FILE    with your topics and your topology"));
         rows
     }
 }

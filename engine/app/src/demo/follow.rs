@@ -11,7 +11,10 @@ use crate::serve::{
 };
 use futures::{FutureExt as _, StreamExt as _};
 use quell_connectors::wire;
-use quell_core::domain::time::{Span, Timestamp};
+use quell_core::{
+    domain::time::{Span, Timestamp},
+    ledger::Outcome,
+};
 use quell_proto::v1::{self, WatchIncidentsRequest, WatchIncidentsResponse, watch_incidents_request::From as Start};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,8 +26,10 @@ use tokio::time::Instant;
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// What follows an opening so soon is told with it.
 const WITH_OPENING: Span = Span::seconds(30);
-/// More alerts are counted, not listed.
+/// More alerts of an incident are counted, not listed; fewer where an alert takes several rows.
 const ALERTS_LISTED: usize = 6;
+const ALERTS_LISTED_NARROW: usize = 4;
+const NARROW: usize = 120;
 
 /// What was told of an incident.
 #[derive(Debug)]
@@ -53,6 +58,14 @@ pub struct Follower {
     /// By name.
     incidents: BTreeMap<String, Told>,
     services: BTreeMap<String, Health>,
+    /// By alert: its service. An alert may be past and forgotten when its incident is told of at the end.
+    of_service: BTreeMap<String, String>,
+    /// Not told yet: feed and views are read beside each other, and what is told is told in the order of its time.
+    blocks: Vec<(Timestamp, Vec<Line>)>,
+    /// The latest time known at the last poll.
+    horizon: Timestamp,
+    /// Alerts of an incident that are listed.
+    listed: usize,
 }
 
 fn time(at: Option<&prost_types::Timestamp>) -> Timestamp {
@@ -69,10 +82,21 @@ impl Follower {
     ///
     /// # Errors
     /// Where the feed can't be opened.
-    pub async fn new(api: Api) -> anyhow::Result<Self> {
+    pub async fn new(api: Api, columns: Option<usize>) -> anyhow::Result<Self> {
         let request = WatchIncidentsRequest { from: Some(Start::Beginning(true)), until_caught_up: false };
         let updates = feed::watch(&api, request).await?;
-        Ok(Self { api, updates, incidents: BTreeMap::new(), services: BTreeMap::new() })
+        let narrow = columns.is_some_and(|columns| columns < NARROW);
+        let listed = if narrow { ALERTS_LISTED_NARROW } else { ALERTS_LISTED };
+        Ok(Self {
+            api,
+            updates,
+            incidents: BTreeMap::new(),
+            services: BTreeMap::new(),
+            of_service: BTreeMap::new(),
+            blocks: Vec::new(),
+            horizon: Timestamp::MIN,
+            listed,
+        })
     }
 
     /// The incidents in the order they were opened.
@@ -87,7 +111,12 @@ impl Follower {
     /// # Errors
     /// Where the feed ends.
     pub fn poll(&mut self, all: bool) -> anyhow::Result<Vec<Line>> {
-        let mut blocks = Vec::new();
+        let mut blocks = std::mem::take(&mut self.blocks);
+        for entry in &self.api.views.alerts {
+            if !entry.service.is_empty() && !self.of_service.contains_key(entry.key()) {
+                self.of_service.insert(entry.key().clone(), entry.service.clone());
+            }
+        }
         for update in self.take()? {
             self.on_update(update, &mut blocks);
         }
@@ -97,6 +126,10 @@ impl Follower {
         }
         self.tell_health(all, &mut blocks);
         blocks.sort_by_key(|(at, _)| *at);
+        let latest = blocks.last().map_or(self.horizon, |(at, _)| *at);
+        let ripe = if all { blocks.len() } else { blocks.partition_point(|(at, _)| *at <= self.horizon) };
+        self.blocks = blocks.split_off(ripe);
+        self.horizon = latest;
         Ok(blocks.into_iter().flat_map(|(_, lines)| lines).collect())
     }
 
@@ -129,8 +162,10 @@ impl Follower {
         told.incident = incident;
         match &*update.change {
             "opened" | "reopened" => {
-                let at = time(told.incident.updated_at.as_ref());
-                blocks.push((at, told.tell_open(at, update.change == "reopened")));
+                let again = update.change == "reopened";
+                let at = if again { &told.incident.updated_at } else { &told.incident.opened_at };
+                let at = time(at.as_ref());
+                blocks.push((at, told.tell_open(at, again, self.listed)));
             }
             "resolved" => {
                 // What it grew by comes before its end.
@@ -152,7 +187,7 @@ impl Follower {
         }
         told.grown = false;
         let at = time(told.incident.updated_at.as_ref());
-        let lines = told.tell_grown(at);
+        let lines = told.tell_grown(at, self.listed);
         if !lines.is_empty() {
             blocks.push((at, lines));
         }
@@ -203,14 +238,22 @@ impl Follower {
     /// The counts as they are now.
     pub fn board(&self) -> Board {
         let views = &self.api.views;
+        let counts = self.api.shared.progress.counts();
+        // What was cleared long ago is in no view.
+        let opened = |outcome| outcome == Outcome::Opened;
         let open = |alert: &v1::Alert| alert.state() == v1::alert::State::Open;
         let is_open = |told: &&Told| told.incident.state() == v1::incident::State::New;
         let mut services: Vec<_> =
             views.services.iter().map(|service| (last(&service.name), service.health_score, service.level())).collect();
         services.sort_by(|a, b| a.1.total_cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
         Board {
-            events: self.api.shared.progress.counts().iter().flat_map(|c| c.ledger.values()).sum(),
-            alerts: views.alerts.len(),
+            events: counts.iter().flat_map(|c| c.ledger.values()).sum(),
+            alerts: counts
+                .iter()
+                .flat_map(|c| &c.ledger)
+                .filter(|((_, outcome), _)| opened(*outcome))
+                .map(|(_, n)| n)
+                .sum(),
             alerts_open: views.alerts.iter().filter(|entry| open(entry.value())).count(),
             incidents: self.incidents.len(),
             incidents_open: self.incidents.values().filter(is_open).count(),
@@ -222,9 +265,8 @@ impl Follower {
     pub fn cause(&self, incident: &v1::Incident) -> Option<(String, String)> {
         let cause = incident.causes.first()?;
         let alert = incident.alerts.iter().find(|a| a.entity == cause.entity && a.check == cause.check);
-        let alert = alert.and_then(|alert| self.api.views.alerts.get(&alert.name).map(|entry| entry.value().clone()));
-        let service = alert.map(|alert| alert.service.clone()).filter(|service| !service.is_empty());
-        Some((clean(&service.unwrap_or_else(|| cause.entity.clone())), clean(&cause.check)))
+        let service = alert.and_then(|alert| self.of_service.get(&alert.name)).unwrap_or(&cause.entity);
+        Some((clean(service), clean(&cause.check)))
     }
 }
 
@@ -242,7 +284,7 @@ impl Told {
         Line { at, kind, tone, incident: clean(&self.incident.number), text, reason }
     }
 
-    fn tell_open(&mut self, at: Timestamp, again: bool) -> Vec<Line> {
+    fn tell_open(&mut self, at: Timestamp, again: bool, listed: usize) -> Vec<Line> {
         self.at = Some(Instant::now());
         self.grown = false;
         let incident = &self.incident;
@@ -259,11 +301,11 @@ impl Told {
             lines.push(self.line(at, Kind::Raised, Tone::Quiet, why, String::new()));
         }
         self.priority = self.incident.priority;
-        lines.extend(self.tell_alerts(at));
+        lines.extend(self.tell_alerts(at, listed));
         lines
     }
 
-    fn tell_grown(&mut self, at: Timestamp) -> Vec<Line> {
+    fn tell_grown(&mut self, at: Timestamp, listed: usize) -> Vec<Line> {
         self.at = Some(Instant::now());
         let incident = &self.incident;
         let more = incident.alerts.iter().filter(|alert| !self.alerts.contains(&alert.name)).count();
@@ -289,7 +331,7 @@ impl Told {
         if caused != self.cause {
             lines.extend(self.tell_cause(at));
         }
-        lines.extend(self.tell_alerts(at));
+        lines.extend(self.tell_alerts(at, listed));
         lines
     }
 
@@ -301,11 +343,11 @@ impl Told {
     }
 
     /// Those that were not told, the worst first.
-    fn tell_alerts(&mut self, at: Timestamp) -> Vec<Line> {
+    fn tell_alerts(&mut self, at: Timestamp, listed: usize) -> Vec<Line> {
         let mut new: Vec<_> = self.incident.alerts.iter().filter(|a| !self.alerts.contains(&a.name)).collect();
         new.sort_by_key(|alert| std::cmp::Reverse(alert.severity));
         // One line more for an alert is as good as one that says there is one more.
-        let listed = if new.len() == ALERTS_LISTED + 1 { new.len() } else { ALERTS_LISTED };
+        let listed = if new.len() == listed + 1 { new.len() } else { listed };
         let mut lines = Vec::new();
         for alert in new.iter().take(listed) {
             let text = if alert.summary.is_empty() {

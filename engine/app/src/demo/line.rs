@@ -112,6 +112,8 @@ pub struct Line {
 
 /// Time, kind, and the blanks after them.
 const LEAD: usize = 8 + 2 + 8 + 2;
+/// Rows that a text may take.
+const TEXT_ROWS: usize = 2;
 
 impl Line {
     /// One line for a pipe.
@@ -154,18 +156,27 @@ impl Line {
             Kind::Health | Kind::Resolved => self.tone,
             _ => Tone::Plain,
         };
-        let mut first = lead(&time, &self.kind.label());
-        let beside = text::width(&body) + 2 + text::width(&self.reason) <= room;
-        first.push((tone, text::clip_middle(&body, room)));
-        if self.reason.is_empty() {
-            return vec![first];
+        let mut texts = text::wrap(&body, room, TEXT_ROWS);
+        let mut rows: Vec<Row> = Vec::new();
+        let reason = if self.reason.is_empty() { String::new() } else { format!("({})", self.reason) };
+        let last = texts.last().map_or(0, |last| text::width(last));
+        let beside = !reason.is_empty() && last + 1 + text::width(&reason) <= room;
+        // A service's alerts are told of with their incident.
+        let beneath = !reason.is_empty() && !beside && self.kind != Kind::Health;
+        let count = texts.len();
+        for (n, part) in texts.drain(..).enumerate() {
+            let mut row = if n == 0 { lead(&time, &self.kind.label()) } else { lead("", "") };
+            row.push((tone, part));
+            if beside && n + 1 == count {
+                row.push((Tone::Quiet, format!(" {reason}")));
+            }
+            rows.push(row);
         }
-        if beside {
-            first.push((Tone::Quiet, format!("  {}", self.reason)));
-            return vec![first];
+        if beneath {
+            let mut row = lead("", "");
+            row.push((Tone::Quiet, text::clip(&reason, room)));
+            rows.push(row);
         }
-        let mut second = lead("", "");
-        second.push((Tone::Quiet, text::clip(&self.reason, room)));
-        vec![first, second]
+        rows
     }
 }

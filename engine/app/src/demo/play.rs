@@ -1,6 +1,6 @@
 //! Plays a recording: Kafka in the process, the service beside it, and what is told of it.
 use super::{
-    closing::Closing,
+    closing::{self, Closing},
     follow::Follower,
     recording::{self, Broker, Pace, Recording, TOPIC},
     screen::{Panel, Screen},
@@ -10,6 +10,7 @@ use crate::{
     app::{App, Membership},
     commands::bad_input,
     config::{Config, JournalKind, SourceEntry, SourceKind},
+    serve::grpc::Api,
 };
 use anyhow::Context as _;
 use futures::FutureExt as _;
@@ -41,7 +42,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Played {
     pub events: u64,
-    pub alerts: usize,
+    pub alerts: u64,
     /// In the order they were opened, as they were at the end.
     pub incidents: Vec<v1::Incident>,
     /// From the start until the first incident was told.
@@ -105,6 +106,13 @@ async fn config(directory: &Path, recording: &Recording, broker: &Broker, option
     Ok(config)
 }
 
+/// Until the views show what is concluded.
+async fn seen(api: &Api) {
+    for partition in 0..api.shared.partitions {
+        api.views.wait_seen(partition, &api.shared.progress.folded(partition).numbers).await;
+    }
+}
+
 async fn watch(
     app: &mut App,
     broker: &Broker,
@@ -114,23 +122,25 @@ async fn watch(
 ) -> anyhow::Result<Played> {
     let (address, api) = (app.address, app.api.clone());
     api.until_ready().await?;
-    let mut follower = Follower::new(api.clone()).await?;
+    let mut follower = Follower::new(api.clone(), screen.columns()).await?;
     let extent = recording.extent();
     let recorded = Duration::from_millis((extent.1 - extent.0).0.unsigned_abs());
     let speed = options.speed.unwrap_or_else(|| (recorded.as_secs_f64() / TAKES).max(1.0));
+    let minutes = recorded.as_secs() / 60;
+    let taken = options.listen.is_none() && address != Config::load(None)?.server.listen;
+    screen.write(&closing::opening(address, minutes, speed, taken))?;
     let producer = broker.producer()?;
     let pace = Pace::new(extent, speed);
     let sending = tokio::spawn(recording::send(producer, recording.events, pace));
     let concluded = async {
         sending.await.context("the sender ended")??;
         api.caught_up().await?;
+        seen(&api).await;
         // What is open now ends as it would have; not without need, as then everything is past and forgotten.
         let open = |i: &v1::Incident| i.state() == v1::incident::State::New;
         if api.views.incidents.iter().any(|entry| open(entry.value())) {
             api.settle(Request::new(SettleRequest {})).await?;
-        }
-        for partition in 0..api.shared.partitions {
-            api.views.wait_seen(partition, &api.shared.progress.folded(partition).numbers).await;
+            seen(&api).await;
         }
         anyhow::Ok(())
     };

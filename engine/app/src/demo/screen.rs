@@ -26,7 +26,8 @@ const COLUMNS_MAX: usize = 180;
 #[derive(Clone, Debug, Default)]
 pub struct Board {
     pub events: u64,
-    pub alerts: usize,
+    /// That ever opened.
+    pub alerts: u64,
     pub alerts_open: usize,
     pub incidents: usize,
     pub incidents_open: usize,

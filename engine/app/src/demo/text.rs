@@ -37,24 +37,23 @@ pub fn clip(text: &str, max: usize) -> String {
     format!("{}{}", head(text, max.saturating_sub(1)).trim_end(), if max > 0 { "…" } else { "" })
 }
 
-/// Cut in its middle: who it is about stands at its beginning, how bad it is at its end.
-pub fn clip_middle(text: &str, max: usize) -> String {
-    if width(text) <= max || max < 12 {
-        return clip(text, max);
-    }
-    let mut tail_from = text.len();
-    let mut used = 0;
-    for (at, c) in text.char_indices().rev() {
-        used += c.width().unwrap_or(0);
-        if used > max / 2 {
+/// Broken at blanks into at most so many rows; what is more is cut from the last.
+pub fn wrap(text: &str, columns: usize, rows: usize) -> Vec<String> {
+    let mut done = Vec::new();
+    let mut rest = text.trim();
+    while done.len() + 1 < rows && width(rest) > columns {
+        let fits = head(rest, columns);
+        // A break in the first half would waste the row.
+        let at = if rest[fits.len()..].starts_with(' ') { fits.len() } else { fits.rfind(' ').unwrap_or(0) };
+        let at = if width(&fits[..at]) * 2 < columns { fits.len() } else { at };
+        if at == 0 {
             break;
         }
-        tail_from = at;
+        done.push(rest[..at].trim_end().to_owned());
+        rest = rest[at..].trim_start();
     }
-    // At a word, if one begins soon.
-    let tail = &text[tail_from..];
-    let tail = tail.split_once(' ').filter(|(cut, _)| cut.len() < 12).map_or(tail, |(_, rest)| rest);
-    format!("{}… {tail}", head(text, max - width(tail) - 2).trim_end())
+    done.push(clip(rest, columns));
+    done
 }
 
 /// Filled with blanks up to a width.
@@ -95,9 +94,10 @@ mod tests {
         let long = "median latency of 注文 calling shippingservice, seen by it 106x its usual (375 ms, usually 4 ms)";
         for max in 0..120 {
             assert!(width(&clip(long, max)) <= max, "{max}");
-            assert!(width(&clip_middle(long, max)) <= max, "{max}");
+            assert!(wrap(long, max, 3).iter().all(|row| width(row) <= max), "{max}");
         }
-        assert_eq!(clip_middle(long, 50), "median latency of 注… (375 ms, usually 4 ms)");
+        assert_eq!(wrap("one two three four", 9, 2), ["one two", "three fo…"]);
+        assert_eq!(wrap("注文注文注文", 5, 3), ["注文", "注文", "注文"]);
         assert_eq!((lasted(45), lasted(510), lasted(7_500)), ("45 s".into(), "8 min 30 s".into(), "2 h 5 min".into()));
     }
 }
