@@ -60,7 +60,11 @@ impl Closing<'_> {
         for (name, value, more) in [
             ("events", board.events.to_string(), format!("{recorded} as recorded, {} s here", self.took.as_secs())),
             ("alerts", board.alerts.to_string(), "events about one condition on one entity, folded".to_owned()),
-            ("incidents", board.incidents.to_string(), "alerts that share a cause, and last".to_owned()),
+            (
+                "incidents",
+                board.incidents.to_string(),
+                "alerts that share a cause and did not pass by themselves".to_owned(),
+            ),
             ("noise reduction", board.noise_reduction_text(), "1 - incidents / events".to_owned()),
         ] {
             rows.push(vec![

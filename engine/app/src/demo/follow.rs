@@ -117,6 +117,8 @@ impl Follower {
                 self.of_service.insert(entry.key().clone(), entry.service.clone());
             }
         }
+        // Before the incidents of the same moment: what suffers, then why.
+        self.tell_health(all, &mut blocks);
         for update in self.take()? {
             self.on_update(update, &mut blocks);
         }
@@ -124,7 +126,6 @@ impl Follower {
         for name in names {
             self.tell_grown(&name, all, &mut blocks);
         }
-        self.tell_health(all, &mut blocks);
         blocks.sort_by_key(|(at, _)| *at);
         let latest = blocks.last().map_or(self.horizon, |(at, _)| *at);
         let ripe = if all { blocks.len() } else { blocks.partition_point(|(at, _)| *at <= self.horizon) };
@@ -205,13 +206,9 @@ impl Follower {
             if told.level == level || (!all && told.at.is_some_and(|at| at.elapsed() < TELL_EVERY)) {
                 continue;
             }
-            let text = format!(
-                "{} {:.0} -> {:.0} {}",
-                last(&service.name),
-                told.score,
-                service.health_score,
-                level_name(level)
-            );
+            // Cut, not rounded: 59.5 is below the level that begins at 60.
+            let (before, now) = (told.score.floor(), service.health_score.floor());
+            let text = format!("{} {before} -> {now} {}", last(&service.name), level_name(level));
             let worst = service.contributions.first().filter(|_| service.health_score < told.score);
             let line = Line {
                 at: time(service.updated_at.as_ref()),

@@ -81,9 +81,17 @@ impl Kind {
         }
     }
 
-    /// Whether it begins something new for the eye.
-    pub const fn begins(self) -> bool {
+    /// Whether it is about an incident as a whole.
+    const fn is_heading(self) -> bool {
         matches!(self, Self::Opened | Self::Grown | Self::Reopened | Self::Resolved)
+    }
+
+    /// Whether it begins something new for the eye.
+    pub fn begins_after(self, before: Option<Self>) -> bool {
+        match self {
+            Self::Health | Self::Resolved => before != Some(self),
+            _ => self.is_heading(),
+        }
     }
 }
 
@@ -148,7 +156,7 @@ impl Line {
             vec![(Tone::Quiet, text::pad(time, 10)), (self.tone, text::pad(kind, 8)), (Tone::Plain, "  ".to_owned())]
         };
         let mut body = self.text.clone();
-        if self.kind.begins() {
+        if self.kind.is_heading() {
             body = format!("{} {body}", self.incident);
         }
         let tone = match self.kind {

@@ -127,7 +127,8 @@ async fn watch(
     let recorded = Duration::from_millis((extent.1 - extent.0).0.unsigned_abs());
     let speed = options.speed.unwrap_or_else(|| (recorded.as_secs_f64() / TAKES).max(1.0));
     let minutes = recorded.as_secs() / 60;
-    let taken = options.listen.is_none() && address != Config::load(None)?.server.listen;
+    let usual = Config::load(None)?.server.listen;
+    let taken = options.listen.is_none() && address != usual;
     screen.write(&closing::opening(address, minutes, speed, taken))?;
     let producer = broker.producer()?;
     let pace = Pace::new(extent, speed);
@@ -183,9 +184,14 @@ async fn watch(
     };
     let board = follower.board();
     let (took, forever) = (played.took, options.forever);
+    // A free port is another one the next time.
+    let address = if forever || !taken { address } else { usual };
     let closing = Closing { board: &board, recorded, took, address, ends: extent.1, forever };
     screen.write(&closing.rows(&follower, screen.columns()))?;
-    while forever {
+    if !forever {
+        return Ok(played);
+    }
+    loop {
         tokio::select! {
             _ = frames.tick() => {}
             failed = app.failed() => {
@@ -196,5 +202,4 @@ async fn watch(
         let panel = Panel { now: extent.1, share: 1.0, pace: "serving".to_owned(), doors: doors.clone() };
         screen.show(&follower.poll(false)?, &follower.board(), &panel)?;
     }
-    Ok(played)
 }

@@ -1,6 +1,6 @@
 //! Where it is told: plain lines for a pipe; on a terminal a log that scrolls above a panel drawn in place.
 use super::{
-    line::{Line, Row, Tone},
+    line::{Kind, Line, Row, Tone},
     text,
 };
 use crossterm::{
@@ -125,6 +125,7 @@ pub struct Live {
     drawn: Vec<usize>,
     /// The time of the latest line.
     at: Option<Timestamp>,
+    before: Option<Kind>,
 }
 
 /// What is logged while a panel is drawn: printed above it.
@@ -169,7 +170,12 @@ impl Live {
             }));
         });
         *LOGGED.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
-        Self { colour: env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()), drawn: Vec::new(), at: None }
+        Self {
+            colour: env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            drawn: Vec::new(),
+            at: None,
+            before: None,
+        }
     }
 
     fn show(&mut self, lines: &[Line], board: &Board, panel: &Panel) -> io::Result<()> {
@@ -180,10 +186,12 @@ impl Live {
             rows.push(vec![(Tone::Quiet, text::clean(line))]);
         }
         for line in lines {
-            if line.kind.begins() && self.at.is_some() {
+            let begins = line.kind.begins_after(self.before);
+            if begins && self.before.is_some() {
                 rows.push(Row::new());
             }
-            let with_time = line.kind.begins() || self.at != Some(line.at);
+            self.before = Some(line.kind);
+            let with_time = begins || self.at != Some(line.at);
             rows.extend(line.rows(columns, with_time));
             self.at = Some(line.at);
         }
@@ -299,7 +307,7 @@ fn services(board: &Board, columns: usize) -> Row {
     let mut row = Row::new();
     let mut used = 0;
     for (n, (name, score, level)) in board.services.iter().enumerate() {
-        let part = format!("{name} {score:.0}");
+        let part = format!("{name} {}", score.floor());
         let left = board.services.len() - n;
         let rest = if left > 1 { format!("and {} more", left - 1).len() + 2 } else { 0 };
         if used + text::width(&part) + 2 + rest > columns {
