@@ -302,24 +302,29 @@ fn draw(board: &Board, panel: &Panel, columns: usize) -> Vec<Row> {
     vec![rule, progress, counts, services(board, columns), vec![(Tone::Quiet, panel.doors.clone())]]
 }
 
-/// Worst first, as many as fit; the rest is counted.
+/// Those that are not all well, worst first, as many as fit; the rest is counted.
 fn services(board: &Board, columns: usize) -> Row {
     let mut row = Row::new();
     let mut used = 0;
-    for (n, (name, score, level)) in board.services.iter().enumerate() {
+    let ill = board.services.iter().filter(|(_, score, _)| *score < 100.0).count();
+    let well = board.services.len() - ill;
+    let rest = |ill: usize| match (ill, well) {
+        (0, 0) => "no service heard of yet".to_owned(),
+        (0, well) => format!("{} well", text::count(well, "service")),
+        (ill, well) => format!("{ill} more, {} well", text::count(well, "service")),
+    };
+    for (n, (name, score, level)) in board.services.iter().take(ill).enumerate() {
         let part = format!("{name} {}", score.floor());
-        let left = board.services.len() - n;
-        let rest = if left > 1 { format!("and {} more", left - 1).len() + 2 } else { 0 };
-        if used + text::width(&part) + 2 + rest > columns {
-            row.push((Tone::Quiet, format!("and {left} more")));
-            break;
+        let left = ill - n;
+        if used + text::width(&part) + 2 + rest(left - 1).len() > columns {
+            row.push((Tone::Quiet, rest(left)));
+            return row;
         }
         used += text::width(&part) + 2;
         row.push((Tone::of_level(*level), part));
         row.push((Tone::Plain, "  ".to_owned()));
     }
-    if row.is_empty() {
-        row.push((Tone::Quiet, "no service heard of yet".to_owned()));
-    }
+    let tone = if ill == 0 && well > 0 { Tone::Good } else { Tone::Quiet };
+    row.push((tone, rest(0)));
     row
 }
