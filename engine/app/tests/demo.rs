@@ -31,7 +31,7 @@ impl Write for Captured {
 /// Plays a recording, fast; what it came to, and what it told.
 async fn played(recording: Recording) -> std::result::Result<(Played, String), Box<dyn Error>> {
     let captured = Captured::default();
-    let options = Options { speed: Some(2_000.0), forever: false, listen: Some("127.0.0.1:0".parse()?) };
+    let options = Options { speed: Some(1_000.0), forever: false, listen: Some("127.0.0.1:0".parse()?) };
     let mut screen = Screen::Plain(Box::new(captured.clone()));
     let played = play(recording, &options, &mut screen, std::future::pending()).await?.ok_or("it was stopped")?;
     let told = captured.0.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -132,9 +132,8 @@ async fn watch(
     screen.write(&closing::opening(address, minutes, speed, taken))?;
     let producer = broker.producer()?;
     let pace = Pace::new(extent, speed);
-    let sending = tokio::spawn(recording::send(producer, recording.events, pace));
     let concluded = async {
-        sending.await.context("the sender ended")??;
+        recording::send(producer, recording.events, pace).await?;
         api.caught_up().await?;
         seen(&api).await;
         // What is open now ends as it would have; not without need, as then everything is past and forgotten.
