@@ -195,8 +195,9 @@ impl Follower {
     }
 
     fn tell_health(&mut self, all: bool, blocks: &mut Vec<(Timestamp, Vec<Line>)>) {
-        for entry in &self.api.views.services {
-            let service = entry.value();
+        let mut services: Vec<_> = self.api.views.services.iter().map(|entry| entry.value().clone()).collect();
+        services.sort_by(|a, b| a.health_score.total_cmp(&b.health_score).then_with(|| a.name.cmp(&b.name)));
+        for service in services {
             let level = service.level();
             let told = self.services.entry(service.name.clone()).or_insert(Health {
                 score: 100.0,
