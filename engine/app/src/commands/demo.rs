@@ -38,10 +38,13 @@ fn speed(text: &str) -> Result<f64, String> {
 /// Where a part can't start or fails.
 pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // A terminal that is closed ends it too, so that the temporary directory goes.
+    let mut hup = signal(SignalKind::hangup())?;
     let stop = async move {
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}
+            _ = hup.recv() => {}
         }
     };
     let options = Options { speed: args.speed, forever: args.forever, listen: args.listen };
