@@ -131,7 +131,8 @@ fn bad_lines_are_named_and_kept() -> Result {
     let long = format!(r#"{{"summary":"{}"}}"#, "x".repeat(300_000));
     let mut replay = Replay::of(&format!("not json\n\n{}{{\"entity\":\"e\"}}\n{long}\n", outage()))?;
     replay.run()?;
-    let (file, stderr, bytes) = (replay.dir.path().join("events.jsonl").display().to_string(), replay.stderr.clone(), long.len());
+    let (file, stderr, bytes) =
+        (replay.dir.path().join("events.jsonl").display().to_string(), replay.stderr.clone(), long.len());
     let named: Vec<&str> = stderr.lines().collect();
     assert_eq!(named.len(), 3);
     assert!(named[0].starts_with(&format!("{file}:1: not readable as JSON")), "{stderr}");

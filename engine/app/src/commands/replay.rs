@@ -203,12 +203,7 @@ impl Fold {
     }
 
     /// Folds an input that stands at a position of its journal.
-    fn input(
-        &mut self,
-        position: u64,
-        input: &Input,
-        letters: &mut dyn FnMut(&DeadLetter),
-    ) -> anyhow::Result<()> {
+    fn input(&mut self, position: u64, input: &Input, letters: &mut dyn FnMut(&DeadLetter)) -> anyhow::Result<()> {
         if let Input::Pack(pack) = input {
             pack.events.iter().for_each(|event| self.conclusions.event(event));
         }

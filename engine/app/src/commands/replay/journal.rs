@@ -40,7 +40,8 @@ async fn replay(args: &ReplayArgs, dir: Option<&Path>, console: Console<'_>) -> 
     let mut conclusions = Conclusions::default();
     for partition in 0..contents.partitions {
         let first = contents.policy(1).zip(contents.topology(1));
-        let (policy, topology) = first.ok_or_else(|| BadInput("the journal has no policy or no topology yet".to_owned()))?;
+        let (policy, topology) =
+            first.ok_or_else(|| BadInput("the journal has no policy or no topology yet".to_owned()))?;
         let mut fold = Fold::of(Engine::new(contents.uuid, policy, topology), conclusions);
         let end = log.extent(Topic::Journal, partition).await?.end;
         let mut reader = log.read_from(Topic::Journal, partition, 0).await.map_err(gone)?;
