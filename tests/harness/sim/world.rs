@@ -137,6 +137,8 @@ pub async fn play(scenario: Scenario) -> Result<Bite, Failure> {
         let load = |n: &std::sync::atomic::AtomicU64| n.load(std::sync::atomic::Ordering::Relaxed);
         bite.add("recoveries", load(&machine.progress.recoveries));
         bite.add("snapshots written", load(&machine.progress.snapshots));
+        let refused = load(&machine.progress.snapshots_refused) + load(&machine.progress.snapshots_rotten);
+        bite.add("snapshots refused or rotten", refused);
         bite.add("sessions failed", load(&machine.counts.sessions_failed));
     }
     let counts = broker.counts();
