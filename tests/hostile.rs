@@ -5,9 +5,10 @@
 use quell::rules::Rules;
 use quell_tests::sim::{self, Bite, Failure, Scenario};
 use std::env;
+use tracing_subscriber::EnvFilter;
 
 fn scenario(seed: u64) -> Scenario {
-    Scenario { seed, rules: Rules::default(), size: 1_500, anew: false }
+    Scenario { seed, rules: Rules::default(), size: 2_000, anew: false }
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -24,6 +25,8 @@ fn seeds(default: u64) -> std::ops::Range<u64> {
 
 fn play(test: &str, scenarios: impl Iterator<Item = Scenario>) -> Bite {
     let mut bite = Bite::default();
+    // Another test may have set it.
+    let _ = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_test_writer().try_init();
     for scenario in scenarios {
         match sim::run(scenario) {
             Ok(one) => bite.merge(&one),

@@ -89,6 +89,7 @@ pub fn run(scenario: Scenario) -> Result<Bite, Failure> {
     runtime.block_on(async {
         let limit = tokio::time::sleep(world::LIMIT);
         tokio::select! {
+            biased;
             done = world::play(scenario) => done,
             () = limit => Err(Failure::Stuck("the whole run".to_owned())),
         }
