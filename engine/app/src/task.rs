@@ -259,7 +259,6 @@ async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left
     let wall = shared.clock == Clock::Wall;
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut control = shared.control.watch();
     // Where nothing is to be folded, it is ready at once.
     owner.on_records(Vec::new())?;
     loop {
@@ -274,7 +273,6 @@ async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left
                     owner.journal(Journaled::Tick(v1::Tick { wall_ms: shared.outside.now().0 }));
                 }
             }
-            Ok(()) = control.changed() => owner.adopt(),
             records = owner.reader.next(shared.limits.read_bytes, Duration::from_millis(200)), if room => {
                 owner.on_records(records?)?;
                 tokio::task::yield_now().await;

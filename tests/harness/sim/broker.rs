@@ -140,6 +140,16 @@ impl Broker {
     }
 }
 
+impl std::fmt::Display for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (n, it) in self.lock().partitions.iter().enumerate() {
+            let (end, highest, member) = (it.records.len(), it.highest, it.member);
+            write!(f, "{n}: {highest} of {end} committed, member {member}, now {:?}; ", it.committed)?;
+        }
+        Ok(())
+    }
+}
+
 impl State {
     fn roll(&mut self, share: f64) -> bool {
         !self.calm && self.rng.random_bool(share)

@@ -353,7 +353,8 @@ impl World {
             sleep(Duration::from_millis(100)).await;
             self.alive().await?;
             if since.elapsed() > CALM_LIMIT {
-                return Err(Failure::Stuck("committing all".to_owned()));
+                let tails: Vec<_> = self.machines.iter().map(|machine| machine.progress.tail_age()).collect();
+                return Err(Failure::Stuck(format!("committing all: {}unfolded for {tails:?}", self.broker)));
             }
         }
         Ok(())
