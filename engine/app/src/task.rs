@@ -251,6 +251,8 @@ struct Owner<'a> {
     records_since: u64,
     ready_at: u64,
     ready: bool,
+    /// How far it told [`Progress`] that it is.
+    marked: Option<Folded>,
 }
 
 async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left> {
@@ -310,6 +312,7 @@ impl<'a> Owner<'a> {
             records_since: 0,
             ready_at: 0,
             ready: false,
+            marked: None,
             kept,
             engine,
         };
@@ -372,7 +375,6 @@ impl<'a> Owner<'a> {
     }
 
     fn on_records(&mut self, records: Vec<Record>) -> Result<(), Left> {
-        let fold = records.len();
         for record in records {
             let Some(input) = self.input(record.bytes)? else { continue };
             self.records_since += 1;
@@ -387,8 +389,10 @@ impl<'a> Owner<'a> {
             self.ready = true;
             self.stands = Default::default();
         }
-        if fold > 0 || self.ready != self.shared.progress.folded(self.partition).ready {
-            let folded = Folded { position, numbers: self.engine.numbers(), ready: self.ready };
+        let folded = Folded { position, numbers: self.engine.numbers(), ready: self.ready };
+        // After a recovery too, which may find everything folded: those who wait look here only.
+        if self.marked != Some(folded) {
+            self.marked = Some(folded);
             self.said.push_back(async move { Ok(Said::Mark(folded)) }.boxed());
         }
         let due = self.records_since >= self.shared.limits.snapshot_records

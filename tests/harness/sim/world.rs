@@ -52,8 +52,8 @@ const PRODUCED_WITHIN: Duration = Duration::from_secs(45);
 const POISON: &str = r#"{"entity": "db-0", "time": "soon""#;
 
 const FAULTS: Faults = Faults {
-    fail: 0.01,
-    fail_yet_happened: 0.01,
+    fail: 0.004,
+    fail_yet_happened: 0.004,
     duplicate: 0.03,
     hole: 0.05,
     delay: Duration::from_millis(120),
@@ -353,8 +353,9 @@ impl World {
             sleep(Duration::from_millis(100)).await;
             self.alive().await?;
             if since.elapsed() > CALM_LIMIT {
-                let tails: Vec<_> = self.machines.iter().map(|machine| machine.progress.tail_age()).collect();
-                return Err(Failure::Stuck(format!("committing all: {}unfolded for {tails:?}", self.broker)));
+                let folded = |machine: &Machine| (0..JOURNALS).map(|n| machine.progress.folded(n)).collect::<Vec<_>>();
+                let folded: Vec<_> = self.machines.iter().map(folded).collect();
+                return Err(Failure::Stuck(format!("committing all: {}folded {folded:?}", self.broker)));
             }
         }
         Ok(())
