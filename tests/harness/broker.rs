@@ -48,7 +48,8 @@ impl Broker {
     /// # Errors
     /// Where it can't be made.
     pub async fn create(&self, topic: &str, partitions: i32) -> anyhow::Result<()> {
-        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        // Recorded events are old: a broker that goes by their time would delete them.
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
         for result in self.admin.create_topics([&new], &AdminOptions::new()).await? {
             result.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
         }

@@ -11,7 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The binary under test: `QUELL_BIN`, else the one of this build, which is made if need be.
+/// The binary under test: `QUELL_BIN`, else the one of this build, made if need be with the features that the
+/// tests are built with.
 pub fn binary() -> PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     let find = || {
@@ -19,8 +20,8 @@ pub fn binary() -> PathBuf {
             return PathBuf::from(path);
         }
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo).args(["build", "--quiet", "-p", "quell"]).status();
-        assert!(built.is_ok_and(|status| status.success()), "cargo build -p quell failed");
+        let built = Command::new(cargo).args(["build", "--quiet", "--workspace", "--bins"]).status();
+        assert!(built.is_ok_and(|status| status.success()), "cargo build failed");
         // target/debug/deps/this-test
         let test = env::current_exe().expect("the test has a path");
         test.ancestors().nth(2).expect("target/debug").join("quell")

@@ -379,7 +379,6 @@ impl Reader for HostileReader {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
     use crate::compliance::{self, Trim};

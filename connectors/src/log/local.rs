@@ -178,7 +178,6 @@ impl Reader for LocalReader {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
     use crate::compliance::{self, Trim};

@@ -144,13 +144,14 @@ impl App {
         Ok(Self { address, api, stop, tasks_stop, ingest, tasks, followers, server, log })
     }
 
-    /// Waits until a partition stops for good, or the server ends.
+    /// Waits until the process can't go on: the log is closed for good, or the server ended. A partition that stops
+    /// alone is told by `/ready`, and the others go on.
     ///
     /// # Errors
     /// Why.
     pub async fn failed(&mut self) -> anyhow::Result<()> {
         tokio::select! {
-            Some(task) = self.tasks.join_next() => task.context("a task ended")?,
+            why = self.api.shared.progress.failed() => Err(anyhow::anyhow!(why)),
             Some(server) = self.server.join_next() => Ok(server.context("the server ended")??),
         }
     }

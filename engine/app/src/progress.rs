@@ -1,4 +1,5 @@
 //! How far each journal partition has been appended, folded and said; shared by those who wait for it.
+use quell_connectors::log::LogError;
 use quell_core::{
     ledger::Outcome,
     output::{ByTopic, OutputTopic},
@@ -59,6 +60,8 @@ pub struct Progress {
     pub divergences: AtomicU64,
     /// Wall time of the last snapshot, in milliseconds; 0 before the first.
     pub snapshot_at: AtomicU64,
+    /// Why the process must end.
+    failure: watch::Sender<Option<String>>,
 }
 
 impl Progress {
@@ -78,6 +81,7 @@ impl Progress {
             snapshots_rotten: AtomicU64::new(0),
             divergences: AtomicU64::new(0),
             snapshot_at: AtomicU64::new(0),
+            failure: watch::channel(None).0,
         })
     }
 
@@ -151,6 +155,19 @@ impl Progress {
         let it = self.get(partition);
         it.folded.send_modify(|folded| folded.ready = false);
         *it.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+
+    /// The log takes no more records until it is opened anew: the process ends, and whoever watches over it starts it
+    /// again.
+    pub fn fail(&self, why: &LogError) {
+        self.failure.send_replace(Some(why.to_string()));
+    }
+
+    /// Waits until the process must end; why.
+    pub async fn failed(&self) -> String {
+        let mut watch = self.failure.subscribe();
+        let why = watch.wait_for(Option::is_some).await;
+        why.ok().and_then(|why| why.clone()).unwrap_or_default()
     }
 
     /// Why partitions stopped, if some did.

@@ -76,6 +76,9 @@ enum Left {
     /// Records from here on were trimmed: another owner is further, and its snapshots are newer.
     #[error("{topic} is trimmed above position {position}")]
     Trimmed { topic: Topic, position: u64 },
+    /// The log takes no more records.
+    #[error(transparent)]
+    Closed(LogError),
     /// A step panicked, at this position.
     #[error("the engine panicked at journal position {0}")]
     Panicked(u64),
@@ -85,8 +88,7 @@ impl From<LogError> for Left {
     fn from(error: LogError) -> Self {
         match error {
             LogError::Trimmed { topic, position, .. } => Self::Trimmed { topic, position },
-            // Whoever watches over the process starts it again, and the log is opened anew.
-            closed @ LogError::Closed { .. } => Self::ForGood(closed.into()),
+            closed @ LogError::Closed { .. } => Self::Closed(closed),
             other => Self::Again(other.into()),
         }
     }
@@ -140,6 +142,10 @@ pub async fn run(shared: Shared, partition: u32, mut stop: Stop) -> anyhow::Resu
                 None
             }
             Left::ForGood(error) => Some(error),
+            Left::Closed(error) => {
+                shared.progress.fail(&error);
+                return Ok(());
+            }
         };
         if let Some(error) = fatal {
             let error = error.context(format!("journal partition {partition} stopped"));
@@ -462,17 +468,19 @@ impl<'a> Owner<'a> {
         Ok(())
     }
 
-    /// A record of ours, whose failure harms nothing.
+    /// A record of ours, whose failure harms nothing but where the log is closed for good.
     fn journal(&mut self, record: Journaled) {
         let append = self.shared.log.append(Topic::Journal, self.partition, wire::bytes(&wire::journal_record(record)));
         let partition = self.partition;
         self.said.push_back(
             append
-                .map(move |done| {
-                    if let Err(error) = done {
+                .map(move |done| match done {
+                    Err(closed @ LogError::Closed { .. }) => Err(closed),
+                    Err(error) => {
                         tracing::debug!(partition, %error, "a tick or adoption was not appended; the next one will be");
+                        Ok(Said::Journaled)
                     }
-                    Ok(Said::Journaled)
+                    Ok(_) => Ok(Said::Journaled),
                 })
                 .boxed(),
         );

@@ -261,7 +261,6 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Limits {
         body: u64,
-        #[serde(with = "crate::human::duration")]
         wait: quell_core::domain::time::Span,
     }
 

@@ -9,75 +9,14 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
+mod error;
+mod input;
+pub use error::EngineError;
+use error::damaged;
+pub use input::{Input, Pack, Range, Rejected};
+
 /// Raised when the same input would be concluded otherwise (design rule 10).
 pub const FOLD: u32 = 1;
-
-/// One contiguous range `(after, to]` of one source partition. Offsets are those of the next record to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Range {
-    /// `{topic}/{partition}`
-    pub source: Arc<str>,
-    /// How often the source was made anew.
-    pub incarnation: u32,
-    /// Where the ingest session began: the committed offset.
-    pub session: i64,
-    pub after: i64,
-    pub to: i64,
-    /// How far the source partition is known to be read.
-    pub reach: Option<Timestamp>,
-}
-
-/// A record that could not be decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    pub offset: i64,
-    pub reason: String,
-    /// As it was received, cut to 64 KiB.
-    pub payload: Vec<u8>,
-    pub arrival: Timestamp,
-}
-
-/// Events for one journal partition.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pack {
-    /// `None` for events that came by HTTP.
-    pub range: Option<Range>,
-    /// By offset.
-    pub events: Vec<Event>,
-    /// By offset.
-    pub rejected: Vec<Rejected>,
-}
-
-/// What can happen.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// The journal begins.
-    Genesis {
-        uuid: [u8; 16],
-        partitions: u32,
-    },
-    Pack(Pack),
-    /// How far source partitions are read.
-    Reaches(Vec<Range>),
-    /// The wall clock.
-    Tick(Timestamp),
-    /// A version of the policy takes effect.
-    Policy {
-        version: u64,
-        policy: Arc<Policy>,
-    },
-    /// A version of the topology takes effect.
-    Topology {
-        version: u64,
-        topology: Arc<Topology>,
-    },
-    /// Code with another `FOLD` goes on from here.
-    Era(u32),
-    /// Time passes until nothing more can happen.
-    Settle,
-    /// A source partition feeds no more.
-    SourceRemoved(String),
-}
 
 /// What is known of a source partition.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -134,21 +73,6 @@ pub struct Engine {
     // How the journal was packed is no part of what was concluded from it.
     packs_ignored: u64,
     records_skipped: u64,
-}
-
-/// Why an engine stops.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EngineError {
-    #[error("the journal belongs to {found:02x?}, not to {expected:02x?}: another journal stands in its place")]
-    AnotherJournal { expected: [u8; 16], found: [u8; 16] },
-    #[error("the journal has been folded by newer code (FOLD {era}, this is {FOLD}): run the newer version")]
-    NewerEra { era: u32 },
-    #[error(
-        "the snapshot was made by other code (FOLD {found}, this is {FOLD}): let the version that made it finish with `quell run --drain`, then start this one"
-    )]
-    OtherFold { found: u32 },
-    #[error("the snapshot is damaged: {0}")]
-    Snapshot(String),
 }
 
 /// The versions of policy and topology that a snapshot needs.
@@ -480,8 +404,4 @@ impl SourceState {
     fn holds(&self) -> Option<Timestamp> {
         self.reach.filter(|_| !self.removed)
     }
-}
-
-fn damaged(error: postcard::Error) -> EngineError {
-    EngineError::Snapshot(error.to_string())
 }

@@ -5,6 +5,7 @@ use crate::{
 };
 use rdkafka::{
     admin::{NewTopic, TopicReplication},
+    consumer::Consumer as _,
     mocking::MockCluster,
     producer::{FutureProducer, FutureRecord, Producer},
     types::{RDKafkaApiKey, RDKafkaRespErr},
@@ -266,4 +267,15 @@ async fn kafka_figures() {
     let waits = readers.iter_mut().map(|reader| reader.next(1, Duration::from_secs(10)));
     future::join_all(waits).await;
     println!("idle with 10 readers: {:.2} % of a core", (cpu() - before) / since.elapsed().as_secs_f64() * 100.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passes_the_suite_of_every_log() {
+    let Some(brokers) = real_kafka() else { return };
+    let config = config(brokers);
+    let writer = async || {
+        let log = KafkaLog::open(config.clone()).await.expect("opens");
+        Arc::new(log) as Arc<dyn Log>
+    };
+    crate::compliance::log(writer, crate::compliance::Trim::Later).await;
 }

@@ -38,8 +38,10 @@ const DEFAULT_ORIGIN: &str = "replay";
 /// Folds recorded events offline and writes what was concluded: alerts, episodes, incidents, and where each event went.
 /// The same recording gives the same bytes.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example:\n  quell replay --topology topology.json --events events.jsonl --out conclusions\n  zstd -dc \
-                        events.jsonl.zst | quell replay --until 2025-10-09T10:00:00Z --events - --out conclusions")]
+#[command(
+    after_help = "Example:\n  quell replay --topology topology.json --events events.jsonl --out conclusions\n  zstd -dc \
+                        events.jsonl.zst | quell replay --until 2025-10-09T10:00:00Z --events - --out conclusions"
+)]
 pub struct ReplayArgs {
     /// The configuration; its clock is ignored: time is that of the events
     #[arg(long, value_name = "FILE")]

@@ -22,13 +22,13 @@ pub struct Request<'a> {
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` for a negative size, or a token that is malformed or of another list.
-pub fn page<T: Message>(
+pub fn page<T>(
     request: Request<'_>,
     items: Vec<Arc<T>>,
     key: impl Fn(&T) -> (i64, String),
 ) -> Result<(Vec<T>, String), Status>
 where
-    T: Clone,
+    T: Message + Clone,
 {
     let size = match usize::try_from(request.size) {
         Ok(0) => PAGE_SIZE,

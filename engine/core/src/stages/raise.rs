@@ -14,10 +14,7 @@ use crate::{
     timers::TimerKind,
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// An incident's alerts in short are cut at about this size.
 const ALERTS_BYTES_MAX: usize = 800_000;

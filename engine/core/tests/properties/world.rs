@@ -71,7 +71,8 @@ const SEVERITIES: [Severity; 5] =
 /// Up to `max` events, each at most `delay_max` milliseconds old on arrival.
 pub fn drafts(max: usize, delay_max: i64) -> impl Strategy<Value = Vec<Draft>> {
     let gap = prop_oneof![3 => Just(0), 6 => 0..8_i64, 2 => 8..50_i64, 1 => 50..200_i64];
-    let delay = prop_oneof![2 => Just(0), 1 => 0..=delay_max];
+    // As old as it may be: the edge of the lateness.
+    let delay = prop_oneof![4 => Just(0), 2 => 0..=delay_max, 1 => Just(delay_max)];
     let kind = prop_oneof![12 => Just(Kind::Alert), 1 => Just(Kind::Sample), 1 => Just(Kind::Change)];
     let same_id = prop_oneof![7 => Just(None), 1 => (0..6_usize).prop_map(Some)];
     let what = (0..4_usize, 0..2_usize, 0..2_usize, any::<bool>(), 0..5_usize);

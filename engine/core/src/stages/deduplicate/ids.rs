@@ -1,0 +1,62 @@
+//! Ids that came lately: who sends the same twice counts once.
+use crate::domain::time::{Span, Timestamp};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Ids that came lately.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ids {
+    /// By event key: what was said (a hash of status and time) and which entry of the queue is the last of it.
+    #[serde(with = "crate::snapshot::sorted")]
+    seen: FxHashMap<u64, (u64, u64)>,
+    queue: VecDeque<(Timestamp, u64)>,
+    /// How many entries have left the queue.
+    gone: u64,
+}
+
+/// What is known of an event's id.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen {
+    New,
+    /// It stood for another status or time.
+    Reused,
+    Redelivered,
+}
+
+impl Ids {
+    /// An event came that said `said` under the id `key`.
+    pub fn see(&mut self, key: u64, said: u64, clock: Timestamp, horizon: Span, max: usize) -> Seen {
+        self.forget(clock, horizon, max);
+        let first = match self.seen.get(&key) {
+            None => return self.keep(key, said, clock, Seen::New),
+            Some((first, _)) if *first == said => return self.keep(key, said, clock, Seen::Redelivered),
+            Some((first, _)) => *first,
+        };
+        // A problem and its recovery may share an id: what else it said stands under a key of its own, for as long.
+        let again = key ^ said.rotate_left(1);
+        let seen = if self.seen.contains_key(&again) { Seen::Redelivered } else { Seen::Reused };
+        self.keep(again, said, clock, seen);
+        self.keep(key, first, clock, seen)
+    }
+
+    fn keep(&mut self, key: u64, said: u64, clock: Timestamp, seen: Seen) -> Seen {
+        let entry = self.gone + self.queue.len() as u64;
+        self.seen.insert(key, (said, entry));
+        self.queue.push_back((clock, key));
+        seen
+    }
+
+    fn forget(&mut self, clock: Timestamp, horizon: Span, max: usize) {
+        while let Some(&(at, old)) = self.queue.front() {
+            if self.queue.len() < max && clock - at <= horizon {
+                return;
+            }
+            self.queue.pop_front();
+            if self.seen.get(&old).is_some_and(|(_, entry)| *entry == self.gone) {
+                self.seen.remove(&old);
+            }
+            self.gone += 1;
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The real binary as its users meet it: doors, feed, metrics, API, stop and start. Over the local journal, and the same
+//! over a journal on a real Apache Kafka.
+use anyhow::{Context as _, ensure};
+use quell_proto::v1::{
+    GetAlertRequest, GetIncidentRequest, ListAlertsRequest, ListIncidentsRequest, ListServicesRequest, WatchIncidentsRequest,
+    quell_client::QuellClient, watch_incidents_request::From as Start,
+};
+use quell_tests::{
+    broker::kafka,
+    process::{Quell, free_port, get, post, quell, quell_ok},
+};
+use serde_json::{Value, json};
+use std::{
+    env, fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+use tempfile::TempDir;
+use tonic::{Code, transport::Channel};
+
+/// 2026-01-05T00:00:00Z
+const T0: i64 = 1_767_571_200_000;
+
+struct Site {
+    directory: TempDir,
+    port: u16,
+}
+
+impl Site {
+    /// A configuration with recorded time, over the local journal or over Kafka.
+    fn new(brokers: Option<&str>) -> anyhow::Result<Self> {
+        let (directory, port) = (TempDir::new()?, free_port());
+        let topology = json!({"entities": [{"id": "db-1"}, {"id": "pay-1"}],
+            "services": [{"id": "db", "tier": 1, "entities": ["db-1"]},
+                         {"id": "payments", "depends_on": ["db"], "entities": ["pay-1"]}]});
+        fs::write(directory.path().join("topology.json"), topology.to_string())?;
+        let (kind, brokers) = brokers.map_or(("local", ""), |brokers| ("kafka", brokers));
+        let (data, prefix) = (directory.path().join("data"), format!("quell-{:x}", rand::random::<u64>()));
+        let config = format!(
+            "data_dir = \"{}\"\ntopology = \"topology.json\"\n[server]\nlisten = \"127.0.0.1:{port}\"\n[journal]\nkind = \"{kind}\"\n\
+             partitions = 3\nclock = \"events\"\n[kafka]\nbrokers = \"{brokers}\"\nprefix = \"{prefix}\"\n",
+            data.display()
+        );
+        fs::write(directory.path().join("quell.toml"), config)?;
+        Ok(Self { directory, port })
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn run(&self) -> anyhow::Result<Quell> {
+        let mut quell = Quell::run(&self.path("quell.toml"), self.port, &self.path("quell.log"))?;
+        quell.ready().with_context(|| fs::read_to_string(self.path("quell.log")).unwrap_or_default())?;
+        Ok(quell)
+    }
+
+    async fn client(&self) -> anyhow::Result<QuellClient<Channel>> {
+        Ok(QuellClient::connect(format!("http://127.0.0.1:{}", self.port)).await?)
+    }
+}
+
+fn event(seconds: i64, entity: &str, check: &str, status: &str) -> Value {
+    json!({"id": format!("{entity}-{check}-{seconds}-{status}"), "time": T0 + seconds * 1_000, "origin": "test", "entity": entity,
+           "check": check, "status": status, "severity": "critical"})
+}
+
+fn send(quell: &Quell, body: &str) -> anyhow::Result<(u16, Value)> {
+    let (status, answer) = post(quell.address, "/api/v1/events", body.as_bytes())?;
+    Ok((status, serde_json::from_str(&answer)?))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_the_local_journal() -> anyhow::Result<()> {
+    suite(&Site::new(None)?).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_the_journal_on_kafka() -> anyhow::Result<()> {
+    let Some(brokers) = kafka("over_the_journal_on_kafka") else { return Ok(()) };
+    suite(&Site::new(Some(&brokers))?).await
+}
+
+/// From the door to the feed, over a stop and a kill.
+async fn suite(site: &Site) -> anyhow::Result<()> {
+    let server = format!("127.0.0.1:{}", site.port);
+    let quell = site.run()?;
+    ensure!(get(quell.address, "/live")?.0 == 200);
+
+    // One, an array, NDJSON; a bad one among good ones.
+    let (status, answer) = send(&quell, &event(0, "db-1", "latency", "firing").to_string())?;
+    ensure!((status, &answer["accepted"]) == (200, &json!(1)), "{answer}");
+    let array = json!([event(20, "pay-1", "errors", "firing"), {"entity": "x"}, event(25, "pay-1", "latency", "firing")]);
+    let (status, answer) = send(&quell, &array.to_string())?;
+    ensure!(status == 207 && answer["rejected"][0]["index"] == 1, "{status} {answer}");
+    let again = |seconds| event(seconds, "pay-1", "errors", "firing");
+    let lines = format!("{}\n\nnot json\n{}\n", again(200), again(201));
+    let (status, answer) = send(&quell, &lines)?;
+    ensure!(status == 207 && answer["accepted"] == 2 && answer["rejected"][0]["index"] == 1, "{status} {answer}");
+    ensure!(send(&quell, "[]")?.0 == 200 && send(&quell, "{}")?.0 == 400 && send(&quell, "")?.0 == 400);
+    let position = answer["position"].as_str().context("a position")?.to_owned();
+
+    // Reads that are no older than the answer.
+    let mut client = site.client().await?;
+    let asked = ListIncidentsRequest { min_position: position.clone(), ..Default::default() };
+    let listed = client.list_incidents(asked.clone()).await?.into_inner();
+    ensure!(listed.incidents.len() == 1, "{listed:?}");
+    let incident = &listed.incidents[0];
+    ensure!(incident.alert_count == 3 && incident.number == "default-1" && incident.priority == 1, "{incident:?}");
+    ensure!(incident.causes[0].entity == "db-1", "{:?}", incident.causes);
+    let got = client.get_incident(GetIncidentRequest { name: incident.name.clone(), ..Default::default() }).await?;
+    ensure!(got.into_inner() == *incident);
+    let alerts = client.list_alerts(ListAlertsRequest { page_size: 2, ..Default::default() }).await?.into_inner();
+    ensure!(alerts.alerts.len() == 2 && !alerts.next_page_token.is_empty());
+    ensure!(alerts.alerts.iter().all(|alert| alert.incident == incident.name), "{alerts:?}");
+    let token = alerts.next_page_token.clone();
+    let rest = ListAlertsRequest { page_size: 2, page_token: token.clone(), ..Default::default() };
+    let rest = client.list_alerts(rest).await?.into_inner();
+    ensure!(rest.alerts.len() == 1 && rest.next_page_token.is_empty(), "{rest:?}");
+    let services = client.list_services(ListServicesRequest::default()).await?.into_inner().services;
+    let scores: Vec<_> = services.iter().map(|s| (s.display_name.as_str(), s.health_score)).collect();
+    ensure!(matches!(scores[..], [("db", db), ("payments", payments)] if db < 30.0 && payments < 30.0), "{scores:?}");
+
+    // Standard codes.
+    let code = |result: Result<_, tonic::Status>| result.err().map(|status: tonic::Status| status.code());
+    let name = |name: &str| GetAlertRequest { name: name.to_owned(), ..Default::default() };
+    ensure!(code(client.get_alert(name("alerts/1")).await.map(|_| ())) == Some(Code::InvalidArgument));
+    ensure!(code(client.get_alert(name("scopes/default/alerts/1")).await.map(|_| ())) == Some(Code::NotFound));
+    let foreign = ListIncidentsRequest { page_token: token, ..Default::default() };
+    ensure!(code(client.list_incidents(foreign).await.map(|_| ())) != Some(Code::Internal));
+    for (filter, well) in [("state = \"NEW\"", true), ("state = \"CLOSED\"", true), ("colour = 1", false)] {
+        let listed = client.list_incidents(ListIncidentsRequest { filter: filter.to_owned(), ..Default::default() }).await;
+        ensure!(listed.is_ok() == well, "{filter}");
+    }
+    let watch = |from| WatchIncidentsRequest { from: Some(from), until_caught_up: false };
+    let malformed = client.watch_incidents(watch(Start::Cursor("x".to_owned()))).await;
+    ensure!(code(malformed.map(|_| ())) == Some(Code::InvalidArgument));
+
+    // From now: what is open, as a snapshot.
+    let mut now = client.watch_incidents(watch(Start::Now(true))).await?.into_inner();
+    let first = now.message().await?.context("a snapshot")?;
+    ensure!(first.snapshot && first.incident.as_ref() == Some(incident));
+
+    // A graceful stop, then a kill: the feed goes on where it was.
+    let before = feed(&server, "beginning")?;
+    ensure!(!before.is_empty());
+    let (code, took) = quell.terminate()?;
+    ensure!(code == Some(0) && took < Duration::from_secs(10), "{code:?} {took:?}");
+    let quell = site.run()?;
+    ensure!(feed(&server, "beginning")? == before, "the feed after a stop");
+    quell.kill()?;
+    let quell = site.run()?;
+    ensure!(feed(&server, "beginning")? == before, "the feed after a kill");
+    ensure!(quell.metric("quell_events_received_total")? == 5.0);
+
+    // It resolves, and closes when time passes.
+    let recovered = json!([event(300, "db-1", "latency", "resolved"), event(300, "pay-1", "errors", "resolved"),
+                           event(301, "pay-1", "latency", "resolved")]);
+    ensure!(send(&quell, &recovered.to_string())?.0 == 200);
+    quell_ok(&["settle", "--server", &server])?;
+    let cursor = before.last().and_then(|update| update["cursor"].as_str()).context("a cursor")?;
+    let after = feed(&server, cursor)?;
+    let states: Vec<_> = after.iter().map(|update| update["incident"]["state"].as_str().unwrap_or_default()).collect();
+    ensure!(states.ends_with(&["RESOLVED", "CLOSED"]), "{states:?}");
+    let whole = feed(&server, "beginning")?;
+    ensure!(whole.len() == before.len() + after.len());
+
+    metrics(&quell)?;
+    python(&server, site.directory.path(), whole.len())?;
+    ensure!(quell.terminate()?.0 == Some(0));
+    Ok(())
+}
+
+fn feed(server: &str, from: &str) -> anyhow::Result<Vec<Value>> {
+    let lines = quell_ok(&["feed", "--server", server, "--from", from, "--json", "--exit-when-caught-up"])?;
+    lines.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+/// Clean under `promtool check metrics`, where there is one.
+fn metrics(quell: &Quell) -> anyhow::Result<()> {
+    let (status, page) = get(quell.address, "/metrics")?;
+    ensure!(status == 200);
+    for name in ["quell_events_received_total", "quell_alerts", "quell_incidents", "quell_service_health_score"] {
+        ensure!(page.contains(&format!("\n# TYPE {name} ")) || page.starts_with(&format!("# HELP {name} ")), "{name} is missing");
+    }
+    let Ok(promtool) = env::var("QUELL_PROMTOOL") else {
+        eprintln!("\n!!! SKIPPED promtool check metrics: QUELL_PROMTOOL names none\n");
+        return Ok(());
+    };
+    let mut child = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().context("a pipe")?.write_all(page.as_bytes())?;
+    let output = child.wait_with_output()?;
+    let said = [output.stdout, output.stderr].concat();
+    ensure!(output.status.success() && said.is_empty(), "promtool: {}", String::from_utf8_lossy(&said));
+    Ok(())
+}
+
+/// The client of `deploy/examples` shows every update, and goes on from its cursor.
+fn python(server: &str, directory: &Path, updates: usize) -> anyhow::Result<()> {
+    let Ok(python) = env::var("QUELL_PYTHON") else {
+        eprintln!("\n!!! SKIPPED deploy/examples/feed.py: QUELL_PYTHON names no Python with grpcio and grpcio-reflection\n");
+        return Ok(());
+    };
+    let cursor = directory.join("cursor");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples/feed.py");
+    let follow = || -> anyhow::Result<usize> {
+        let mut command = Command::new("timeout");
+        command.args(["--signal=INT", "5", &python]).arg(&script).arg(server).arg(&cursor);
+        let output = command.output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).lines().count())
+    };
+    let (first, second) = (follow()?, follow()?);
+    ensure!((first, second) == (updates, 0), "feed.py shows {first} updates, then {second}; there are {updates}");
+    Ok(())
+}
+
+#[test]
+fn bad_input_is_named_and_ends_with_2() -> anyhow::Result<()> {
+    let directory = TempDir::new()?;
+    let config = directory.path().join("quell.toml");
+    let topology = directory.path().join("topology.json");
+    fs::write(&topology, "{\"services\": [\n {\"id\": \"a\", \"depends_on\": [\"b\"]}]}")?;
+    for (text, expected) in [
+        ("[server]\nlisten = 5\n", ":2:"),
+        ("[server]\nlissten = \"x\"\n", "lissten"),
+        ("data_dir = \n", ":1:"),
+        ("[journal]\nkind = \"kafka\"\n", "kafka.brokers"),
+        ("[server]\nlisten = \"0.0.0.0:7117\"\n", "allow_public"),
+        ("[kafka.properties]\nacks = \"1\"\n", "acks"),
+        ("topology = \"topology.json\"\n", "depends on `b`"),
+        ("topology = \"nowhere.json\"\n", "nowhere.json"),
+    ] {
+        fs::write(&config, text)?;
+        let output = quell(&["check", "--config", &config.display().to_string()])?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(2) && said.contains(expected), "{text}: {:?}: {said}", output.status);
+    }
+    fs::write(&config, "")?;
+    ensure!(quell(&["check", "--config", &config.display().to_string()])?.status.success());
+    ensure!(quell(&["feed", "--no-such-flag"])?.status.code() == Some(2));
+    Ok(())
+}
