@@ -88,6 +88,12 @@ impl Contents {
         let ids = self.incarnations.get(topic)?;
         Some((u32::try_from(ids.len()).ok()?.checked_sub(1)?, ids.last()?))
     }
+
+    /// Which incarnation of a topic has this id.
+    pub fn incarnation_of(&self, topic: &str, id: &str) -> Option<u32> {
+        let place = self.incarnations.get(topic)?.iter().position(|known| known == id)?;
+        u32::try_from(place).ok()
+    }
 }
 
 /// Chunks of a document that is not whole yet.
@@ -184,15 +190,16 @@ impl Control {
     async fn refresh(&self) -> anyhow::Result<()> {
         let mut following = self.following.lock().await;
         let end = self.log.extent(Topic::Control, 0).await?.end;
-        let mut changed = false;
         while following.reader.position() < end {
+            let mut changed = false;
             for record in following.reader.next(READ_BYTES, POLL).await? {
                 let read = v1::ControlRecord::decode(record.bytes).context("control")?;
                 changed |= following.fold(read)?;
             }
-        }
-        if changed {
-            self.latest.send_replace(Arc::new(following.contents.clone()));
+            // At once: what is read is not read again, even where the next read fails.
+            if changed {
+                self.latest.send_replace(Arc::new(following.contents.clone()));
+            }
         }
         Ok(())
     }
@@ -258,12 +265,13 @@ impl Control {
         self.publish(ControlKind::Mapping, partition, serde_json::to_vec(mapping)?, Repeat::IfNotLatest).await
     }
 
-    /// Records that a topic has been made anew.
+    /// Records that a topic has been made anew. An id stands once: who slept through the news and still holds an older
+    /// one must not make it the latest again.
     ///
     /// # Errors
     /// Where the log can't be read.
     pub async fn record_incarnation(&self, topic: &str, id: &str) -> anyhow::Result<()> {
-        self.publish(ControlKind::Incarnation, topic, id.as_bytes().to_vec(), Repeat::IfNotLatest).await
+        self.publish(ControlKind::Incarnation, topic, id.as_bytes().to_vec(), Repeat::OnceOnly).await
     }
 }
 

@@ -249,13 +249,13 @@ impl Ingest {
             (None, Some((_, id))) => id.clone(),
             (None, None) => "unnamed-0".to_owned(),
         };
-        if known.as_ref().is_none_or(|(_, known)| *known != id) {
+        if control.latest().incarnation_of(&partition.topic, &id).is_none() {
             if known.is_some() {
                 tracing::warn!(topic = %partition.topic, "the source topic was made anew; it is read from its start");
             }
             control.record_incarnation(&partition.topic, &id).await.map_err(IngestError::Control)?;
         }
-        let incarnation = control.latest().incarnation(&partition.topic).map_or(0, |(n, _)| n);
+        let incarnation = control.latest().incarnation_of(&partition.topic, &id).unwrap_or(0);
         let metadata = commit_metadata(incarnation);
         let start = committed.filter(|c| c.metadata == metadata).map_or(0, |c| c.offset);
         if start < extent.oldest {

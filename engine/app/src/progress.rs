@@ -55,6 +55,8 @@ pub struct Progress {
     pub recoveries: AtomicU64,
     pub snapshots: AtomicU64,
     pub snapshots_refused: AtomicU64,
+    /// Written, and read back otherwise.
+    pub snapshots_rotten: AtomicU64,
     pub divergences: AtomicU64,
     /// Wall time of the last snapshot, in milliseconds; 0 before the first.
     pub snapshot_at: AtomicU64,
@@ -76,6 +78,7 @@ impl Progress {
             recoveries: AtomicU64::new(0),
             snapshots: AtomicU64::new(0),
             snapshots_refused: AtomicU64::new(0),
+            snapshots_rotten: AtomicU64::new(0),
             divergences: AtomicU64::new(0),
             snapshot_at: AtomicU64::new(0),
             failure: watch::channel(None).0,
