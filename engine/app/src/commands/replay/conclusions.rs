@@ -165,7 +165,7 @@ impl Conclusions {
 
     fn alert(&mut self, AlertUpdate { scope, mut alert }: AlertUpdate) {
         // Not written; of many alerts they take most of the memory.
-        alert.labels = Vec::new();
+        alert.labels = [].into();
         match self.alert_index.entry(alert.id) {
             Entry::Occupied(place) => {
                 let record = &mut self.alerts[*place.get()];
