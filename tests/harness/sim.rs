@@ -51,8 +51,29 @@ impl std::fmt::Display for Failure {
 }
 
 /// How often each thing happened: a run in which something did not shows less than it seems to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Bite(BTreeMap<&'static str, u64>);
+
+/// What is counted only when it happens.
+const MAY_HAPPEN: [&str; 11] = [
+    "delay",
+    "duplicate",
+    "fail",
+    "fail_yet_happened",
+    "hole",
+    "killed",
+    "processes killed",
+    "read_short",
+    "rot",
+    "trim_short",
+    "zombies woken",
+];
+
+impl Default for Bite {
+    fn default() -> Self {
+        Self(MAY_HAPPEN.map(|what| (what, 0)).into())
+    }
+}
 
 impl Bite {
     /// Counts `n` more.
