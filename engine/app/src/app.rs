@@ -82,6 +82,9 @@ impl App {
         control.offer_topology(&topology).await?;
 
         let partitions = config.journal.partitions;
+        let contents = control.latest();
+        let founded = (0..partitions).map(|partition| task::found(&log, &contents, partition));
+        futures::future::try_join_all(founded).await?;
         let (stop, stopping) = stop::pair();
         let (tasks_stop, tasks_stopping) = stop::pair();
         let progress = Progress::new(partitions);

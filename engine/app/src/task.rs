@@ -156,6 +156,21 @@ pub async fn run(shared: Shared, partition: u32, mut stop: Stop) -> anyhow::Resu
     }
 }
 
+/// Begins the journal of a partition that has none: before anybody appends to it.
+///
+/// # Errors
+/// Where the log can't be read or written.
+pub async fn found(log: &Arc<dyn Log>, contents: &Contents, partition: u32) -> Result<(), LogError> {
+    if log.extent(Topic::Journal, partition).await?.end > 0 {
+        return Ok(());
+    }
+    let (uuid, partitions) = (contents.uuid.to_vec(), contents.partitions);
+    for record in [Journaled::Genesis(v1::Genesis { uuid, partitions }), Journaled::Era(v1::Era { fold: FOLD })] {
+        log.append(Topic::Journal, partition, wire::bytes(&wire::journal_record(record))).await?;
+    }
+    Ok(())
+}
+
 /// An engine from the newest snapshot that stands on its outputs, or at the beginning.
 #[derive(Debug)]
 pub struct Loaded {
@@ -300,14 +315,6 @@ impl<'a> Owner<'a> {
     async fn recover(shared: &'a Shared, partition: u32) -> Result<Self, Left> {
         let (log, rules) = (&shared.log, shared.rules);
         let contents = shared.control.latest();
-        let extent = log.extent(Topic::Journal, partition).await?;
-        if extent.end == 0 {
-            let partitions = contents.partitions;
-            let genesis = Journaled::Genesis(v1::Genesis { uuid: contents.uuid.to_vec(), partitions });
-            for record in [genesis, Journaled::Era(v1::Era { fold: FOLD })] {
-                log.append(Topic::Journal, partition, wire::bytes(&wire::journal_record(record))).await?;
-            }
-        }
         let Loaded { engine, kept } = load(log, &contents, partition, &shared.progress, rules).await?;
         let engine = engine.with_rules(rules.into());
         let mut owner = Self {

@@ -310,7 +310,7 @@ mod tests {
             ("\nserver = 5", "my.toml:2: server: invalid type: integer `5`, expected struct Server"),
             (
                 "[server.limits]\nwait = \"soon\"",
-                "my.toml:2: server.limits.wait: `soon` is no duration; write it as \"30s\" or \"2m30s\"",
+                "my.toml:2: server.limits.wait: `soon` is not a span of time; write it like 30s, 2m, 1h30m or 7d",
             ),
             ("[server.limits]\nbody = -1", "my.toml:2: server.limits.body: invalid value: integer `-1`, expected u64"),
             (

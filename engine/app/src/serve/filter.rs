@@ -23,7 +23,8 @@ impl Filter {
     /// `INVALID_ARGUMENT` with the place and the fields that there are.
     pub fn parse(text: &str, fields: &'static [&'static str]) -> Result<Self, Status> {
         let mut conditions = Vec::new();
-        let mut rest = text.trim();
+        let text = text.trim();
+        let mut rest = text;
         while !rest.is_empty() {
             let name_end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
             let name = &rest[..name_end];
@@ -45,10 +46,7 @@ impl Filter {
             rest = after.trim_start();
             if !rest.is_empty() {
                 let next = rest.strip_prefix("AND").filter(|next| next.starts_with(char::is_whitespace));
-                rest = next.ok_or_else(|| wrong(text, rest, "AND is expected"))?.trim_start();
-                if rest.is_empty() {
-                    return Err(wrong(text, rest, "a condition is expected after AND"));
-                }
+                rest = next.ok_or_else(|| wrong(text, rest, "AND and a condition are expected"))?.trim_start();
             }
         }
         Ok(Self(conditions))
@@ -102,9 +100,10 @@ mod tests {
         for (text, at) in [
             ("colour = 1", "1"),
             ("state", "6"),
-            ("state = ", "9"),
+            ("state = ", "8"),
             ("state = A entity = b", "11"),
-            ("state = A AND ", "15"),
+            ("state = A AND ", "11"),
+            ("state = A AND", "11"),
             ("state = \"A", "9"),
         ] {
             let error = Filter::parse(text, FIELDS).expect_err(text);

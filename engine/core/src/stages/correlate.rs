@@ -18,12 +18,14 @@ use crate::{
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Neighbours looked at for one occurrence: enough for a host, a bound for a hub.
 const PROBES_MAX: usize = 64;
 /// A share of this of the episodes goes when there are too many.
 const EVICTED_SHARE: usize = 64;
+/// How many steps of dependency lie between the service where an episode began and one of its alerts.
+const FOUNDER_STEPS_MAX: u8 = 2;
 /// Keys under which an episode is found.
 const KEYS_MAX: usize = 256;
 
@@ -283,7 +285,7 @@ fn await_end(episode: &Episode, cx: &mut Cx<'_>) {
 }
 
 /// Where to look, nearest first, and what it would mean to find an episode there.
-fn neighbourhood(alert: &Alert, cx: &Cx<'_>, framed: &mut Framed) -> Vec<(u64, Reason)> {
+fn neighbourhood<'a>(alert: &Alert, cx: &Cx<'a>, framed: &mut Framed) -> Vec<(u64, Reason)> {
     let scope = &cx.core.name;
     let mut probes = vec![(Key::Entity(&alert.entity).hash(framed), Reason::SameEntity)];
     if let Some(entity) = cx.topology.entity(scope, &alert.entity) {
@@ -296,10 +298,11 @@ fn neighbourhood(alert: &Alert, cx: &Cx<'_>, framed: &mut Framed) -> Vec<(u64, R
         probes.push((Key::Service(service).hash(framed), Reason::SameService(service.clone())));
     }
     for service in alert.services.iter().filter_map(|s| cx.topology.service(scope, s)) {
-        for other in &service.depends_on {
+        let near = |others: &'a BTreeMap<Arc<str>, u8>| others.iter().filter(|(_, steps)| **steps <= FOUNDER_STEPS_MAX);
+        for (other, _) in near(&service.upstream) {
             probes.push((Key::Founder(other).hash(framed), Reason::DependsOn(other.clone())));
         }
-        for other in &service.dependents {
+        for (other, _) in near(&service.downstream) {
             probes.push((Key::Founder(other).hash(framed), Reason::Serves(other.clone())));
         }
     }
