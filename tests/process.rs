@@ -242,9 +242,10 @@ fn bad_input_is_named_and_ends_with_2() -> anyhow::Result<()> {
         ("[server]\nlissten = \"x\"\n", "lissten"),
         ("data_dir = \n", ":1:"),
         ("[journal]\nkind = \"kafka\"\n", "kafka.brokers"),
-        ("[server]\nlisten = \"0.0.0.0:7117\"\n", "allow_public"),
-        ("[kafka.properties]\nacks = \"1\"\n", "acks"),
-        ("topology = \"topology.json\"\n", "depends on `b`"),
+        ("[server]\nlisten = \"0.0.0.0:7117\"\n", "quell.toml:2: server.listen: "),
+        ("[kafka.properties]\nacks = \"1\"\n", "quell.toml:2: kafka.properties.acks: can't be set"),
+        ("topology = \"topology.json\"\n", "topology.json:2: service `a` depends on `b`"),
+        ("[[source]]\nkind = \"kafka\"\ntopics = []\n[kafka]\nbrokers = \"b:1\"\n", "quell.toml:3: source[0].topics: "),
         ("topology = \"nowhere.json\"\n", "nowhere.json"),
     ] {
         fs::write(&config, text)?;

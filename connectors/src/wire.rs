@@ -286,7 +286,7 @@ pub fn incident(update: &IncidentUpdate) -> v1::Incident {
         check: a.check.to_string(),
         severity: severity(a.severity) as i32,
         state: alert_state(a.open),
-        reason: a.reason.clone(),
+        reason: a.why(),
         opened_at: Some(time(a.opened_at)),
         summary: a.summary.to_string(),
     };

@@ -60,6 +60,8 @@ pub enum Membership {
     Group,
     /// All partitions, by this process: for a cluster without groups.
     Alone,
+    /// Not at all: what is in the journal is concluded.
+    Nobody,
 }
 
 impl App {
@@ -93,6 +95,10 @@ impl App {
         let followed = control.clone();
         followers.spawn(async move { followed.follow().await });
 
+        let topics = match membership {
+            Membership::Nobody => None,
+            Membership::Group | Membership::Alone => Some(Arc::new(config.topics().into_keys().collect())),
+        };
         let mut tasks = JoinSet::new();
         for partition in 0..partitions {
             let shared = task::Shared {
@@ -103,6 +109,7 @@ impl App {
                 clock: config.journal.clock,
                 rules,
                 limits: config.task_limits(),
+                topics: topics.clone(),
             };
             tasks.spawn(task::run(shared, partition, tasks_stopping.clone()));
             let (log, control, progress) = (log.clone(), control.clone(), progress.clone());
@@ -216,7 +223,7 @@ async fn start_ingest(
     ingest: &mut JoinSet<()>,
 ) -> anyhow::Result<()> {
     let topics = config.topics();
-    if topics.is_empty() {
+    if topics.is_empty() || membership == Membership::Nobody {
         // Everything that stands in no source is in the journal.
         ingest.spawn(async move {
             let mut stopping = stopping;

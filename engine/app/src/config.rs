@@ -1,11 +1,14 @@
 //! The configuration: `default.toml` is the manual and the one source of defaults.
 use crate::{human, ingest, task, toml_file};
 use anyhow::Context as _;
-use quell_connectors::decode::{FieldPath, Format, Mapping};
+use quell_connectors::{
+    decode::{FieldPath, Format, Mapping},
+    kafka::{PropertyError, check_properties},
+};
 use quell_core::domain::{
     policy::{Assess, Clock, Correlate, Deduplicate, Limits, Policy, Raise},
     time::Span,
-    topology::{Topology, TopologyFile},
+    topology::{Topology, TopologyError, TopologyFile},
 };
 use serde::Deserialize;
 use std::{
@@ -79,13 +82,29 @@ pub struct Kafka {
     pub properties: BTreeMap<String, Property>,
 }
 
-/// A property as TOML has it; librdkafka takes text.
+/// A property as TOML has it: `security.protocol = "SSL"` is a table in a table there, and one name to librdkafka, which
+/// takes text.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Property {
     Bool(bool),
     Integer(i64),
     Text(String),
+    Table(BTreeMap<String, Property>),
+}
+
+impl Property {
+    fn flatten(&self, name: &str, all: &mut BTreeMap<String, String>) {
+        let text = match self {
+            Self::Bool(value) => value.to_string(),
+            Self::Integer(value) => value.to_string(),
+            Self::Text(value) => value.clone(),
+            Self::Table(table) => {
+                return table.iter().for_each(|(key, value)| value.flatten(&format!("{name}.{key}"), all));
+            }
+        };
+        all.insert(name.to_owned(), text);
+    }
 }
 
 /// What kind of source.
@@ -152,12 +171,15 @@ impl Config {
         let text = path
             .map(|path| fs::read_to_string(path).with_context(|| format!("{}: can't be read", path.display())))
             .transpose()?;
-        let mut config: Self = toml_file::load(DEFAULTS, path.zip(text.as_deref()))?;
+        let user = path.zip(text.as_deref());
+        let mut config: Self = toml_file::load(DEFAULTS, user)?;
         // Paths are those of the file that names them.
         if let (Some(topology), Some(beside)) = (&mut config.topology, path.and_then(Path::parent)) {
             *topology = beside.join(&*topology);
         }
-        config.validate().with_context(|| path.unwrap_or(Path::new("default.toml")).display().to_string())?;
+        if let Err(error) = config.validate() {
+            return Err(toml_file::refused(DEFAULTS, user, &format!("{error:#}"))?.into());
+        }
         Ok(config)
     }
 
@@ -201,7 +223,12 @@ impl Config {
             !needs_brokers || !self.kafka.brokers.is_empty(),
             "kafka.brokers: needed by the journal or a source; write brokers = \"host:9092\""
         );
-        quell_connectors::kafka::check_properties(&self.kafka_properties()).context("kafka.properties")?;
+        check_properties(&self.kafka_properties()).map_err(|error| match error {
+            PropertyError::Protected { name, reason } => {
+                anyhow::anyhow!("kafka.properties.{name}: can't be set: {reason}")
+            }
+            PropertyError::Invalid { name, reason } => anyhow::anyhow!("kafka.properties.{name}: {reason}"),
+        })?;
         let mut topics = std::collections::BTreeSet::new();
         for (n, source) in self.source.iter().enumerate() {
             match source.kind {
@@ -245,12 +272,9 @@ impl Config {
 
     /// For librdkafka.
     pub fn kafka_properties(&self) -> BTreeMap<String, String> {
-        let text = |property: &Property| match property {
-            Property::Bool(value) => value.to_string(),
-            Property::Integer(value) => value.to_string(),
-            Property::Text(value) => value.clone(),
-        };
-        self.kafka.properties.iter().map(|(key, value)| (key.clone(), text(value))).collect()
+        let mut all = BTreeMap::new();
+        self.kafka.properties.iter().for_each(|(name, property)| property.flatten(name, &mut all));
+        all
     }
 
     /// How the records of each Kafka topic are read.
@@ -297,11 +321,23 @@ impl Config {
 /// With file, line and reason where it is not valid.
 pub fn read_topology(path: &Path) -> anyhow::Result<TopologyFile> {
     let name = path.display();
-    let text = fs::read(path).with_context(|| format!("{name}: can't be read"))?;
+    let text = fs::read_to_string(path).with_context(|| format!("{name}: can't be read"))?;
     let file: TopologyFile =
-        serde_json::from_slice(&text).map_err(|error| anyhow::anyhow!("{name}:{}: {error}", error.line()))?;
-    Topology::new(&file).with_context(|| name.to_string())?;
+        serde_json::from_str(&text).map_err(|error| anyhow::anyhow!("{name}:{}: {error}", error.line()))?;
+    Topology::new(&file).map_err(|error| anyhow::anyhow!("{name}:{}: {error}", line_of(&text, &error)))?;
     Ok(file)
+}
+
+/// Where the text says what is wrong, from 1: JSON does not keep places, so the last line that names the id is taken.
+fn line_of(text: &str, error: &TopologyError) -> usize {
+    let names = |line: &str, id: &str| line.contains(&format!("\"{id}\""));
+    let last = |id: &str| text.lines().enumerate().filter(|(_, line)| names(line, id)).last().map(|(n, _)| n + 1);
+    let found = match error {
+        TopologyError::Twice { id, .. } => last(id),
+        TopologyError::NoId { .. } => last(""),
+        TopologyError::Unknown { other, .. } => last(other),
+    };
+    found.unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -311,6 +347,16 @@ mod tests {
     #[test]
     fn the_cores_defaults_are_the_manuals() -> anyhow::Result<()> {
         assert_eq!(Config::load(None)?.policy(), Policy::default());
+        Ok(())
+    }
+
+    #[test]
+    fn properties_are_named_as_librdkafka_names_them() -> anyhow::Result<()> {
+        let user = "[kafka.properties]\nsecurity.protocol = \"plaintext\"\n\"fetch.wait.max.ms\" = 50\n";
+        let config: Config = toml_file::load(DEFAULTS, Some((Path::new("q.toml"), user)))?;
+        let properties: Vec<_> = config.kafka_properties().into_iter().collect();
+        let expected = [("fetch.wait.max.ms", "50"), ("security.protocol", "plaintext")];
+        assert_eq!(properties, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
         Ok(())
     }
 }

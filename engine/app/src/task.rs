@@ -22,7 +22,7 @@ use quell_core::{
 };
 use quell_proto::v1::{self, ControlKind, journal_record::Record as Journaled};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -58,6 +58,8 @@ pub struct Shared {
     pub clock: Clock,
     pub rules: Rules,
     pub limits: Limits,
+    /// Those that the configuration names; `None` where it is not to be asked.
+    pub topics: Option<Arc<BTreeSet<String>>>,
 }
 
 /// Why an owner lets go of its partition.
@@ -406,6 +408,7 @@ impl<'a> Owner<'a> {
         if !self.ready && position >= self.ready_at {
             self.ready = true;
             self.stands = Default::default();
+            self.remove_sources();
         }
         let folded = Folded { position, numbers: self.engine.numbers(), ready: self.ready };
         // After a recovery too, which may find everything folded: those who wait look here only.
@@ -474,6 +477,19 @@ impl<'a> Owner<'a> {
         }
         if latest.topology > engine.topology && self.ready {
             self.journal(Journaled::Adopt(v1::Adopt { kind: ControlKind::Topology as i32, version: latest.topology }));
+        }
+    }
+
+    /// Records that a source which the configuration no longer names feeds no more: else its reach would hold the clock
+    /// of its scopes back for ever.
+    fn remove_sources(&mut self) {
+        let Some(topics) = self.shared.topics.clone() else { return };
+        let topic = |source: &str| source.rsplit_once('/').map_or(source, |(topic, _)| topic).to_owned();
+        let gone: Vec<_> =
+            self.engine.feeding().filter(|s| !topics.contains(&topic(s))).map(ToString::to_string).collect();
+        for source in gone {
+            tracing::info!(partition = self.partition, source, "the source is no longer configured; it feeds no more");
+            self.journal(Journaled::SourceRemoved(v1::SourceRemoved { source }));
         }
     }
 

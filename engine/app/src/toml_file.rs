@@ -192,6 +192,25 @@ fn explain(texts: &[Text<'_>], error: &serde_path_to_error::Error<toml::de::Erro
     ConfigError { file, line, column: None, key: written(&path), reason }
 }
 
+/// An error about a value that is well-formed and can't be all the same: `key: reason`, such as
+/// `source[0].topics: at least one`.
+///
+/// # Errors
+/// Where the defaults are no TOML.
+pub fn refused(defaults: &str, user: Option<(&Path, &str)>, error: &str) -> Result<ConfigError, ConfigError> {
+    let (key, reason) = error.split_once(": ").unwrap_or(("", error));
+    let mut path = Vec::new();
+    for part in key.split('.') {
+        let (name, index) = part.strip_suffix(']').and_then(|part| part.split_once('[')).unwrap_or((part, ""));
+        path.push(Part::Key(name.to_owned()));
+        path.extend(index.parse().ok().map(Part::Index));
+    }
+    let (path_of_file, text) = user.unwrap_or((Path::new(DEFAULTS), defaults));
+    let text = Text::new(path_of_file.display().to_string(), text)?;
+    let line = text.find(&path).0;
+    Ok(ConfigError { file: text.file, line, column: None, key: key.to_owned(), reason: reason.to_owned() })
+}
+
 /// `source[0].format`.
 fn written(path: &[Part]) -> String {
     let mut text = String::new();

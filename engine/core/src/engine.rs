@@ -390,6 +390,11 @@ impl Engine {
         self.records_skipped
     }
 
+    /// The source partitions that hold clocks back, by name.
+    pub fn feeding(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.state.source_index.iter().filter(|(_, n)| !self.state.sources[**n].removed).map(|(name, _)| name)
+    }
+
     /// The next offset to fold of each source partition, by name and incarnation.
     pub fn marks(&self) -> impl Iterator<Item = (&Arc<str>, u32, i64)> {
         self.state.source_index.iter().map(|(name, n)| {

@@ -26,12 +26,10 @@ pub struct RunArgs {
 /// # Errors
 /// Where it can't start, or a partition has to stop.
 pub async fn run(args: RunArgs) -> anyhow::Result<()> {
-    let mut config = Config::load(args.config.as_deref()).map_err(bad_input)?;
-    if args.drain {
-        config.source.clear();
-    }
+    let config = Config::load(args.config.as_deref()).map_err(bad_input)?;
+    let membership = if args.drain { Membership::Nobody } else { Membership::Group };
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut app = App::start(&config, Membership::Group).await.map_err(bad_input)?;
+    let mut app = App::start(&config, membership).await.map_err(bad_input)?;
     tracing::info!(address = %app.address, "listening: gRPC, HTTP and /metrics");
     if args.drain {
         app.api.until_ready().await?;

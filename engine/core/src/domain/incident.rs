@@ -1,5 +1,10 @@
 //! An episode that people are asked to act on.
-use super::{alert::AlertId, episode::EpisodeId, severity::Severity, time::Timestamp};
+use super::{
+    alert::AlertId,
+    episode::{EpisodeId, Reason},
+    severity::Severity,
+    time::Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
@@ -44,6 +49,9 @@ pub enum RaiseReason {
 impl fmt::Display for RaiseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Fires { entity, check, seconds } if seconds % 60 == 0 && *seconds > 0 => {
+                write!(f, "{check} on {entity} has fired for {} min", seconds / 60)
+            }
             Self::Fires { entity, check, seconds } => write!(f, "{check} on {entity} has fired for {seconds} s"),
             Self::Many { alerts, entities } => write!(f, "{alerts} alerts on {entities} entities at once"),
         }
@@ -106,6 +114,18 @@ pub struct ShortAlert {
     pub summary: Arc<str>,
     pub severity: Severity,
     pub open: bool,
-    pub reason: String,
+    pub reason: Reason,
+    /// Seconds after the alert it joined; 0 where it did not come after it.
+    pub after: i64,
     pub opened_at: Timestamp,
+}
+
+impl ShortAlert {
+    /// Why it is in the incident, for people.
+    pub fn why(&self) -> String {
+        match self.after {
+            ..=0 => self.reason.to_string(),
+            after => format!("{}, {after} s after the alert before", self.reason),
+        }
+    }
 }

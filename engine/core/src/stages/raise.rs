@@ -280,7 +280,8 @@ fn update(
         summary: m.summary.clone(),
         severity: m.severity,
         open: m.open,
-        reason: reason(m),
+        reason: m.reason.clone(),
+        after: m.after,
         opened_at: m.opened_at,
     };
     let alerts: Vec<_> = shown.iter().take_while(&mut fits).map(short).collect();
@@ -293,14 +294,6 @@ fn update(
         open_alert_count: episode.open,
         added: episode.members.iter().skip(incident.members_said).map(|m| m.alert).collect(),
         change,
-    }
-}
-
-fn reason(member: &Member) -> String {
-    if member.after == 0 {
-        member.reason.to_string()
-    } else {
-        format!("{}, {} s after the alert before", member.reason, member.after)
     }
 }
 
