@@ -3,6 +3,8 @@
 pub mod broker;
 #[path = "harness/process.rs"]
 pub mod process;
+#[path = "harness/sim.rs"]
+pub mod sim;
 #[path = "harness/story.rs"]
 pub mod story;
 #[path = "harness/stream.rs"]

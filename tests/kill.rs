@@ -69,7 +69,8 @@ async fn kill(journal: Journal, test: &str) -> anyhow::Result<()> {
         let feed = followed.follow(quell.address)?;
         // A part of what is left; more of it than this life will see.
         let until = events.len() * (life + 1) / (kills + 1);
-        let part: Vec<_> = events[sent..until].iter().map(|e| (e.partition(SOURCE_PARTITIONS), e.json.clone())).collect();
+        let part: Vec<_> =
+            events[sent..until].iter().map(|e| (e.partition(SOURCE_PARTITIONS), e.json.clone())).collect();
         sent = until;
         broker.send(&topic, &part).await?;
         if life == kills / 2 {
@@ -84,7 +85,11 @@ async fn kill(journal: Journal, test: &str) -> anyhow::Result<()> {
                 folded = now;
                 break;
             }
-            ensure!(since.elapsed() < LIFE_MAX, "life {life} folds nothing: {now} of {goal}\n{}", tail(&path("quell.log")));
+            ensure!(
+                since.elapsed() < LIFE_MAX,
+                "life {life} folds nothing: {now} of {goal}\n{}",
+                tail(&path("quell.log"))
+            );
             thread::sleep(Duration::from_millis(2));
         }
         quell.kill()?;
@@ -115,16 +120,25 @@ async fn kill(journal: Journal, test: &str) -> anyhow::Result<()> {
     let out = path("replay");
     let strings = [path("events.jsonl"), path("topology.json"), out.clone()].map(|p| p.display().to_string());
     let config = path("quell.toml").display().to_string();
-    quell_ok(&["replay", "--config", &config, "--events", &strings[0], "--topology", &strings[1], "--out", &strings[2]])?;
-    let replayed: Vec<Value> = fs::read_to_string(out.join("incidents.jsonl"))?
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<_, _>>()?;
+    quell_ok(&[
+        "replay",
+        "--config",
+        &config,
+        "--events",
+        &strings[0],
+        "--topology",
+        &strings[1],
+        "--out",
+        &strings[2],
+    ])?;
+    let replayed: Vec<Value> =
+        fs::read_to_string(out.join("incidents.jsonl"))?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
 
     let live = revisions(&all)?;
     let resumed = revisions(&followed.updates())?;
     ensure!(live == resumed, "a feed that was followed over all lives says otherwise than one from the beginning");
-    let said: BTreeMap<&str, BTreeSet<String>> = all.iter().map(|u| (text(&u["incident"]["name"]), alerts(&u["incident"]))).collect();
+    let said: BTreeMap<&str, BTreeSet<String>> =
+        all.iter().map(|u| (text(&u["incident"]["name"]), alerts(&u["incident"]))).collect();
     let told: BTreeMap<&str, BTreeSet<String>> = replayed.iter().map(|i| (text(&i["name"]), alerts(i))).collect();
     ensure!(said == told, "the feed and the replay differ:\n{}", difference(&said, &told));
     ensure!(said.len() >= 20, "only {} incidents: the stream proves little", said.len());

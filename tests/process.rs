@@ -2,8 +2,8 @@
 //! over a journal on a real Apache Kafka.
 use anyhow::{Context as _, ensure};
 use quell_proto::v1::{
-    GetAlertRequest, GetIncidentRequest, ListAlertsRequest, ListIncidentsRequest, ListServicesRequest, WatchIncidentsRequest,
-    quell_client::QuellClient, watch_incidents_request::From as Start,
+    GetAlertRequest, GetIncidentRequest, ListAlertsRequest, ListIncidentsRequest, ListServicesRequest,
+    WatchIncidentsRequest, quell_client::QuellClient, watch_incidents_request::From as Start,
 };
 use quell_tests::{
     broker::kafka,
@@ -92,12 +92,14 @@ async fn suite(site: &Site) -> anyhow::Result<()> {
     // One, an array, NDJSON; a bad one among good ones.
     let (status, answer) = send(&quell, &event(0, "db-1", "latency", "firing").to_string())?;
     ensure!((status, &answer["accepted"]) == (200, &json!(1)), "{answer}");
-    let array = json!([event(20, "pay-1", "errors", "firing"), {"entity": "x"}, event(25, "pay-1", "latency", "firing")]);
+    let array =
+        json!([event(20, "pay-1", "errors", "firing"), {"entity": "x"}, event(25, "pay-1", "latency", "firing")]);
     let (status, answer) = send(&quell, &array.to_string())?;
     ensure!(status == 207 && answer["rejected"][0]["index"] == 1, "{status} {answer}");
-    let lines = format!("{}\n\nnot json\n", event(200, "pay-1", "errors", "firing"));
+    let again = |seconds| event(seconds, "pay-1", "errors", "firing");
+    let lines = format!("{}\n\nnot json\n{}\n", again(200), again(201));
     let (status, answer) = send(&quell, &lines)?;
-    ensure!(status == 207 && answer["accepted"] == 1 && answer["rejected"][0]["index"] == 1, "{status} {answer}");
+    ensure!(status == 207 && answer["accepted"] == 2 && answer["rejected"][0]["index"] == 1, "{status} {answer}");
     ensure!(send(&quell, "[]")?.0 == 200 && send(&quell, "{}")?.0 == 400 && send(&quell, "")?.0 == 400);
     let position = answer["position"].as_str().context("a position")?.to_owned();
 
@@ -130,7 +132,8 @@ async fn suite(site: &Site) -> anyhow::Result<()> {
     let foreign = ListIncidentsRequest { page_token: token, ..Default::default() };
     ensure!(code(client.list_incidents(foreign).await.map(|_| ())) != Some(Code::Internal));
     for (filter, well) in [("state = \"NEW\"", true), ("state = \"CLOSED\"", true), ("colour = 1", false)] {
-        let listed = client.list_incidents(ListIncidentsRequest { filter: filter.to_owned(), ..Default::default() }).await;
+        let listed =
+            client.list_incidents(ListIncidentsRequest { filter: filter.to_owned(), ..Default::default() }).await;
         ensure!(listed.is_ok() == well, "{filter}");
     }
     let watch = |from| WatchIncidentsRequest { from: Some(from), until_caught_up: false };
@@ -152,11 +155,14 @@ async fn suite(site: &Site) -> anyhow::Result<()> {
     quell.kill()?;
     let quell = site.run()?;
     ensure!(feed(&server, "beginning")? == before, "the feed after a kill");
-    ensure!(quell.metric("quell_events_received_total")? == 4.0);
+    ensure!(quell.metric("quell_events_received_total")? == 5.0);
 
     // It resolves, and closes when time passes.
-    let recovered = json!([event(300, "db-1", "latency", "resolved"), event(300, "pay-1", "errors", "resolved"),
-                           event(301, "pay-1", "latency", "resolved")]);
+    let recovered = json!([
+        event(300, "db-1", "latency", "resolved"),
+        event(300, "pay-1", "errors", "resolved"),
+        event(301, "pay-1", "latency", "resolved")
+    ]);
     ensure!(send(&quell, &recovered.to_string())?.0 == 200);
     quell_ok(&["settle", "--server", &server])?;
     let cursor = before.last().and_then(|update| update["cursor"].as_str()).context("a cursor")?;
@@ -182,7 +188,10 @@ fn metrics(quell: &Quell) -> anyhow::Result<()> {
     let (status, page) = get(quell.address, "/metrics")?;
     ensure!(status == 200);
     for name in ["quell_events_received_total", "quell_alerts", "quell_incidents", "quell_service_health_score"] {
-        ensure!(page.contains(&format!("\n# TYPE {name} ")) || page.starts_with(&format!("# HELP {name} ")), "{name} is missing");
+        ensure!(
+            page.contains(&format!("\n# TYPE {name} ")) || page.starts_with(&format!("# HELP {name} ")),
+            "{name} is missing"
+        );
     }
     let Ok(promtool) = env::var("QUELL_PROMTOOL") else {
         eprintln!("\n!!! SKIPPED promtool check metrics: QUELL_PROMTOOL names none\n");
@@ -204,7 +213,9 @@ fn metrics(quell: &Quell) -> anyhow::Result<()> {
 /// The client of `deploy/examples` shows every update, and goes on from its cursor.
 fn python(server: &str, directory: &Path, updates: usize) -> anyhow::Result<()> {
     let Ok(python) = env::var("QUELL_PYTHON") else {
-        eprintln!("\n!!! SKIPPED deploy/examples/feed.py: QUELL_PYTHON names no Python with grpcio and grpcio-reflection\n");
+        eprintln!(
+            "\n!!! SKIPPED deploy/examples/feed.py: QUELL_PYTHON names no Python with grpcio and grpcio-reflection\n"
+        );
         return Ok(());
     };
     let cursor = directory.join("cursor");

@@ -2,12 +2,13 @@
 use rdkafka::{
     ClientConfig, ClientContext,
     config::RDKafkaLogLevel,
-    consumer::ConsumerContext,
+    consumer::{Consumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
 };
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -15,6 +16,9 @@ pub(crate) mod native;
 
 /// How long a question to the cluster may take.
 pub(crate) const ASK: Duration = Duration::from_secs(10);
+
+/// How long to wait before a question is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The same error of a client is said again after this long.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
@@ -79,6 +83,32 @@ pub fn check_properties(properties: &BTreeMap<String, String>) -> Result<(), Pro
         }
     }
     Ok(())
+}
+
+/// What a partition holds. Asked again while it moves between brokers, or has only just been made and not every broker
+/// knows it.
+pub(crate) fn watermarks<C: ConsumerContext>(
+    consumer: &impl Consumer<C>,
+    topic: &str,
+    partition: i32,
+) -> Result<(i64, i64), KafkaError> {
+    let since = Instant::now();
+    loop {
+        match consumer.fetch_watermarks(topic, partition, ASK) {
+            Err(KafkaError::MetadataFetch(code)) if moves(code) && since.elapsed() < ASK => thread::sleep(ASK_AGAIN),
+            answer => return answer,
+        }
+    }
+}
+
+const fn moves(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::NotLeaderForPartition
+            | RDKafkaErrorCode::LeaderNotAvailable
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownPartition
+    )
 }
 
 /// A client's configuration: `defaults`, over them the user's `properties`, over all what Quell's promises need. A

@@ -87,7 +87,11 @@ impl Broker {
     /// Where the broker refuses.
     pub async fn set_max_message_bytes(&self, topic: &str, bytes: usize) -> anyhow::Result<()> {
         let text = bytes.to_string();
-        let alter = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("max.message.bytes", &text);
+        // What is not named goes back to its default, which Quell would refuse.
+        let alter = AlterConfig::new(ResourceSpecifier::Topic(topic))
+            .set("max.message.bytes", &text)
+            .set("retention.ms", "-1")
+            .set("retention.bytes", "-1");
         for result in self.admin.alter_configs([&alter], &AdminOptions::new()).await? {
             result.map_err(|(_, code)| anyhow::anyhow!("{topic}: {code}"))?;
         }

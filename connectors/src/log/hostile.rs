@@ -5,12 +5,13 @@ use futures::{FutureExt, future::BoxFuture};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
     runtime::Handle,
-    sync::{oneshot, watch},
+    sync::{Notify, oneshot},
     time::{self, Instant},
 };
 
@@ -76,12 +77,14 @@ struct Pending {
 
 struct Partition {
     records: BTreeMap<u64, Bytes>,
-    extent: watch::Sender<Extent>,
+    extent: Extent,
+    /// Wakes its readers in the order in which they began to wait. (A `watch` does so in a random one.)
+    grown: Arc<Notify>,
 }
 
 impl Default for Partition {
     fn default() -> Self {
-        Self { records: BTreeMap::new(), extent: watch::Sender::new(Extent { oldest: 0, end: 0 }) }
+        Self { records: BTreeMap::new(), extent: Extent { oldest: 0, end: 0 }, grown: Arc::default() }
     }
 }
 
@@ -198,9 +201,10 @@ impl State {
             *hole = self.rng.random_range(1..=3);
         }
         let partition = self.partitions.entry((topic, partition)).or_default();
-        let position = partition.extent.borrow().end + before;
+        let position = partition.extent.end + before;
         partition.records.insert(position, bytes);
-        partition.extent.send_modify(|extent| extent.end = position + 1 + after);
+        partition.extent.end = position + 1 + after;
+        partition.grown.notify_waiters();
         position
     }
 }
@@ -238,20 +242,20 @@ impl Log for HostileLog {
         partition: u32,
         position: u64,
     ) -> BoxFuture<'_, Result<Box<dyn Reader>, LogError>> {
-        let extent = lock(&self.shared).partitions.entry((topic, partition)).or_default().extent.subscribe();
+        let grown = lock(&self.shared).partitions.entry((topic, partition)).or_default().grown.clone();
         // That the position is trimmed comes with the first read, as it may.
-        let reader = HostileReader { shared: self.shared.clone(), topic, partition, position, extent };
+        let reader = HostileReader { shared: self.shared.clone(), topic, partition, position, grown };
         futures::future::ready(Ok(Box::new(reader) as _)).boxed()
     }
 
     fn extent(&self, topic: Topic, partition: u32) -> BoxFuture<'_, Result<Extent, LogError>> {
-        let extent = *lock(&self.shared).partitions.entry((topic, partition)).or_default().extent.borrow();
+        let extent = lock(&self.shared).partitions.entry((topic, partition)).or_default().extent;
         futures::future::ready(Ok(extent)).boxed()
     }
 
     fn trim(&self, topic: Topic, partition: u32, position: u64) -> BoxFuture<'_, Result<(), LogError>> {
         let mut state = lock(&self.shared);
-        let extent = *state.partitions.entry((topic, partition)).or_default().extent.borrow();
+        let extent = state.partitions.entry((topic, partition)).or_default().extent;
         let mut position = position.min(extent.end);
         let share = state.faults.trim_short;
         if position > extent.oldest && state.roll("trim_short", share) {
@@ -259,7 +263,7 @@ impl Log for HostileLog {
         }
         if let Some(partition) = state.partitions.get_mut(&(topic, partition)).filter(|_| position > extent.oldest) {
             partition.records = partition.records.split_off(&position);
-            partition.extent.send_modify(|extent| extent.oldest = position);
+            partition.extent.oldest = position;
         }
         futures::future::ready(Ok(())).boxed()
     }
@@ -308,7 +312,7 @@ struct HostileReader {
     topic: Topic,
     partition: u32,
     position: u64,
-    extent: watch::Receiver<Extent>,
+    grown: Arc<Notify>,
 }
 
 impl HostileReader {
@@ -316,7 +320,7 @@ impl HostileReader {
     fn read(&mut self, bytes_max: usize) -> Result<Option<Vec<Record>>, LogError> {
         let Self { topic, partition, position, .. } = *self;
         let mut state = lock(&self.shared);
-        let Extent { oldest, end } = *self.extent.borrow_and_update();
+        let Extent { oldest, end } = state.partitions.entry((topic, partition)).or_default().extent;
         if position < oldest {
             return Err(LogError::Trimmed { topic, partition, position, oldest });
         }
@@ -352,17 +356,17 @@ impl HostileReader {
 impl Reader for HostileReader {
     fn next(&mut self, bytes_max: usize, wait: Duration) -> BoxFuture<'_, Result<Vec<Record>, LogError>> {
         async move {
-            if let Some(records) = self.read(bytes_max)? {
-                return Ok(records);
-            }
+            let grown = self.grown.clone();
             let come = async {
-                // The reader holds the log, which has the other side: it does not close.
-                while self.extent.changed().await.is_ok() {
+                loop {
+                    // Begins to wait before it reads: what comes in between is not missed.
+                    let mut more = pin!(grown.notified());
+                    more.as_mut().enable();
                     if let Some(records) = self.read(bytes_max)? {
                         return Ok(records);
                     }
+                    more.await;
                 }
-                Ok(Vec::new())
             };
             time::timeout(wait, come).await.unwrap_or(Ok(Vec::new()))
         }

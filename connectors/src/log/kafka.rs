@@ -1,12 +1,11 @@
 //! A log on Apache Kafka. Every partition of ours is a partition of a topic `<prefix>.<name>`.
 use super::{Append, Extent, Log, LogError, RECORD_BYTES_MAX, Reader, Topic};
-use crate::kafka::{ASK, PropertyError, Voice, check_properties, client_config};
+use crate::kafka::{ASK, PropertyError, Voice, check_properties, client_config, watermarks};
 use bytes::Bytes;
 use futures::future::{self, BoxFuture};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
-    consumer::Consumer,
     error::KafkaError,
 };
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -99,7 +98,7 @@ impl Inner {
         let consumer = self.readers.any();
         let name = self.config.topic(topic);
         let number = number(topic, partition)?;
-        let ask = move || consumer.fetch_watermarks(&name, number, ASK);
+        let ask = move || watermarks(&*consumer, &name, number);
         let (oldest, end) = blocking(ask).await.map_err(|reason| LogError::Backend { topic, partition, reason })?;
         Ok(Extent { oldest: u64::try_from(oldest).unwrap_or(0), end: u64::try_from(end).unwrap_or(0) })
     }

@@ -2,7 +2,7 @@
 //!
 //! The client is given a partition to read by [`Source::seek`] and not before: being assigned one only says whose it is.
 use super::{Committed, Source, SourceError, SourceEvent, SourceExtent, SourcePartition, SourceRecord};
-use crate::kafka::{ASK, PropertyError, Voice, check_properties, client_config, native};
+use crate::kafka::{ASK, PropertyError, Voice, check_properties, client_config, native, watermarks};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use rdkafka::{
@@ -500,7 +500,7 @@ impl Source for KafkaSource {
         let consumer = self.consumer.clone();
         let SourcePartition { topic, partition: number } = partition.clone();
         Box::pin(async move {
-            let ask = move || consumer.fetch_watermarks(&topic, number, ASK);
+            let ask = move || watermarks(&*consumer, &topic, number);
             let (oldest, end) = self.blocking(partition, ask).await?;
             Ok(SourceExtent { oldest, end })
         })

@@ -144,13 +144,14 @@ impl App {
         Ok(Self { address, api, stop, tasks_stop, ingest, tasks, followers, server, log })
     }
 
-    /// Waits until a partition stops for good, or the server ends.
+    /// Waits until the process can't go on: the log is closed for good, or the server ended. A partition that stops
+    /// alone is told by `/ready`, and the others go on.
     ///
     /// # Errors
     /// Why.
     pub async fn failed(&mut self) -> anyhow::Result<()> {
         tokio::select! {
-            Some(task) = self.tasks.join_next() => task.context("a task ended")?,
+            why = self.api.shared.progress.failed() => Err(anyhow::anyhow!(why)),
             Some(server) = self.server.join_next() => Ok(server.context("the server ended")??),
         }
     }
@@ -175,9 +176,14 @@ impl App {
     }
 }
 
-type Syncs = Option<Arc<dyn Fn() -> u64 + Send + Sync>>;
+/// Counts the syncs of a local log.
+pub type Syncs = Option<Arc<dyn Fn() -> u64 + Send + Sync>>;
 
-async fn open_log(config: &Config) -> anyhow::Result<(Arc<dyn Log>, Syncs)> {
+/// The log of the configuration.
+///
+/// # Errors
+/// Where it can't be opened, with a word for a person.
+pub async fn open_log(config: &Config) -> anyhow::Result<(Arc<dyn Log>, Syncs)> {
     Ok(match config.journal.kind {
         JournalKind::Local => {
             let directory = config.data_dir.join("journal");

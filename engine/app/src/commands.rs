@@ -1,5 +1,6 @@
 //! One file per subcommand; exit code 0 on success, 2 on bad usage or bad input.
 pub mod check;
+pub mod demo;
 pub mod feed;
 pub mod replay;
 pub mod run;

@@ -161,7 +161,11 @@ impl Config {
         Ok(config)
     }
 
-    fn validate(&self) -> anyhow::Result<()> {
+    /// Whether the options go together.
+    ///
+    /// # Errors
+    /// Which do not, and what to write.
+    pub fn validate(&self) -> anyhow::Result<()> {
         anyhow::ensure!((1..=1024).contains(&self.journal.partitions), "journal.partitions: from 1 to 1024");
         let shares = 0.0..=1.0;
         anyhow::ensure!(shares.contains(&self.assess.dependency_share), "assess.dependency_share: from 0 to 1");

@@ -88,6 +88,12 @@ impl Contents {
         let ids = self.incarnations.get(topic)?;
         Some((u32::try_from(ids.len()).ok()?.checked_sub(1)?, ids.last()?))
     }
+
+    /// Which incarnation of a topic has this id.
+    pub fn incarnation_of(&self, topic: &str, id: &str) -> Option<u32> {
+        let place = self.incarnations.get(topic)?.iter().position(|known| known == id)?;
+        u32::try_from(place).ok()
+    }
 }
 
 /// Chunks of a document that is not whole yet.
@@ -122,11 +128,7 @@ impl Control {
     /// # Errors
     /// Where the journal has another number of partitions, or the log can't be read.
     pub async fn open(log: Arc<dyn Log>, outside: Arc<dyn Outside>, partitions: u32) -> anyhow::Result<Arc<Self>> {
-        let reader = log.read_from(Topic::Control, 0, 0).await?;
-        let following = Following { reader, contents: Contents::default(), partial: HashMap::new() };
-        let (latest, _) = watch::channel(Arc::new(Contents::default()));
-        let control = Self { log, outside, following: Mutex::new(following), latest };
-        control.refresh().await?;
+        let control = Self::read(log, outside).await?;
         while control.latest().partitions == 0 {
             let uuid = [control.outside.random().to_le_bytes(), control.outside.random().to_le_bytes()].concat();
             let genesis = control_record::Record::Genesis(v1::Genesis { uuid, partitions });
@@ -140,6 +142,19 @@ impl Control {
             );
         }
         Ok(Arc::new(control))
+    }
+
+    /// Reads it as it stands; nothing in it says that there is no journal yet.
+    ///
+    /// # Errors
+    /// Where the log can't be read.
+    pub async fn read(log: Arc<dyn Log>, outside: Arc<dyn Outside>) -> anyhow::Result<Self> {
+        let reader = log.read_from(Topic::Control, 0, 0).await?;
+        let following = Following { reader, contents: Contents::default(), partial: HashMap::new() };
+        let (latest, _) = watch::channel(Arc::new(Contents::default()));
+        let control = Self { log, outside, following: Mutex::new(following), latest };
+        control.refresh().await?;
+        Ok(control)
     }
 
     /// What it says now.
@@ -175,15 +190,16 @@ impl Control {
     async fn refresh(&self) -> anyhow::Result<()> {
         let mut following = self.following.lock().await;
         let end = self.log.extent(Topic::Control, 0).await?.end;
-        let mut changed = false;
         while following.reader.position() < end {
+            let mut changed = false;
             for record in following.reader.next(READ_BYTES, POLL).await? {
                 let read = v1::ControlRecord::decode(record.bytes).context("control")?;
                 changed |= following.fold(read)?;
             }
-        }
-        if changed {
-            self.latest.send_replace(Arc::new(following.contents.clone()));
+            // At once: what is read is not read again, even where the next read fails.
+            if changed {
+                self.latest.send_replace(Arc::new(following.contents.clone()));
+            }
         }
         Ok(())
     }
@@ -249,12 +265,13 @@ impl Control {
         self.publish(ControlKind::Mapping, partition, serde_json::to_vec(mapping)?, Repeat::IfNotLatest).await
     }
 
-    /// Records that a topic has been made anew.
+    /// Records that a topic has been made anew. An id stands once: who slept through the news and still holds an older
+    /// one must not make it the latest again.
     ///
     /// # Errors
     /// Where the log can't be read.
     pub async fn record_incarnation(&self, topic: &str, id: &str) -> anyhow::Result<()> {
-        self.publish(ControlKind::Incarnation, topic, id.as_bytes().to_vec(), Repeat::IfNotLatest).await
+        self.publish(ControlKind::Incarnation, topic, id.as_bytes().to_vec(), Repeat::OnceOnly).await
     }
 }
 

@@ -249,13 +249,13 @@ impl Ingest {
             (None, Some((_, id))) => id.clone(),
             (None, None) => "unnamed-0".to_owned(),
         };
-        if known.as_ref().is_none_or(|(_, known)| *known != id) {
+        if control.latest().incarnation_of(&partition.topic, &id).is_none() {
             if known.is_some() {
                 tracing::warn!(topic = %partition.topic, "the source topic was made anew; it is read from its start");
             }
             control.record_incarnation(&partition.topic, &id).await.map_err(IngestError::Control)?;
         }
-        let incarnation = control.latest().incarnation(&partition.topic).map_or(0, |(n, _)| n);
+        let incarnation = control.latest().incarnation_of(&partition.topic, &id).unwrap_or(0);
         let metadata = commit_metadata(incarnation);
         let start = committed.filter(|c| c.metadata == metadata).map_or(0, |c| c.offset);
         if start < extent.oldest {
@@ -353,6 +353,9 @@ impl Ingest {
     fn on_done(&mut self, (partition, id, batch, result): Done) {
         let Some(session) = self.sessions.get_mut(&partition).filter(|s| s.id == id) else { return };
         if let Err(error) = result {
+            if matches!(error, LogError::Closed { .. }) {
+                self.shared.progress.fail(&error);
+            }
             // What was appended behind it may have landed: everything from the committed offset on goes again.
             if self.shared.rules.commit_after_durable {
                 self.end(partition, &error);
@@ -639,7 +642,11 @@ pub async fn append_events(shared: &Shared, events: Vec<Event>) -> Result<BTreeM
     appends.extend(open.into_iter().map(|(journal, (pack, _))| append(journal, pack)));
     let mut positions = BTreeMap::new();
     for (journal, done) in appends {
-        let position = done.await?;
+        let position = done.await.inspect_err(|error| {
+            if matches!(error, LogError::Closed { .. }) {
+                shared.progress.fail(error);
+            }
+        })?;
         shared.progress.appended(journal, position);
         positions.insert(journal, position);
     }

@@ -32,6 +32,10 @@ pub struct OutputReader {
     journal: [u8; 16],
     /// The last number taken.
     pub number: u64,
+    /// The log position behind it.
+    pub next: u64,
+    /// Records that were not the next number.
+    pub skipped: u64,
     /// The highest journal position that an output named.
     pub position: u64,
     skip: bool,
@@ -53,7 +57,7 @@ impl OutputReader {
     ) -> Result<Self, LogError> {
         let reader = log.read_from(topic, partition, next).await?;
         let pending = Vec::new().into_iter();
-        Ok(Self { reader, topic, partition, journal, number, position: 0, skip, pending })
+        Ok(Self { reader, topic, partition, journal, number, next, skipped: 0, position: 0, skip, pending })
     }
 
     /// The next output, in order, that comes within `wait`. Cancelling it loses nothing.
@@ -82,9 +86,10 @@ impl OutputReader {
             return Err(damaged("it was written for another journal".to_owned()));
         }
         if self.skip && output.number != self.number + 1 {
+            self.skipped += 1;
             return Ok(None);
         }
-        self.number = output.number;
+        (self.number, self.next) = (output.number, position + 1);
         self.position = self.position.max(output.position);
         Ok(Some(Next { output, next: position + 1 }))
     }

@@ -1,4 +1,5 @@
 //! How far each journal partition has been appended, folded and said; shared by those who wait for it.
+use quell_connectors::log::LogError;
 use quell_core::{
     ledger::Outcome,
     output::{ByTopic, OutputTopic},
@@ -54,9 +55,13 @@ pub struct Progress {
     pub recoveries: AtomicU64,
     pub snapshots: AtomicU64,
     pub snapshots_refused: AtomicU64,
+    /// Written, and read back otherwise.
+    pub snapshots_rotten: AtomicU64,
     pub divergences: AtomicU64,
     /// Wall time of the last snapshot, in milliseconds; 0 before the first.
     pub snapshot_at: AtomicU64,
+    /// Why the process must end.
+    failure: watch::Sender<Option<String>>,
 }
 
 impl Progress {
@@ -73,8 +78,10 @@ impl Progress {
             recoveries: AtomicU64::new(0),
             snapshots: AtomicU64::new(0),
             snapshots_refused: AtomicU64::new(0),
+            snapshots_rotten: AtomicU64::new(0),
             divergences: AtomicU64::new(0),
             snapshot_at: AtomicU64::new(0),
+            failure: watch::channel(None).0,
         })
     }
 
@@ -148,6 +155,19 @@ impl Progress {
         let it = self.get(partition);
         it.folded.send_modify(|folded| folded.ready = false);
         *it.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+
+    /// The log takes no more records until it is opened anew: the process ends, and whoever watches over it starts it
+    /// again.
+    pub fn fail(&self, why: &LogError) {
+        self.failure.send_replace(Some(why.to_string()));
+    }
+
+    /// Waits until the process must end; why.
+    pub async fn failed(&self) -> String {
+        let mut watch = self.failure.subscribe();
+        let why = watch.wait_for(Option::is_some).await;
+        why.ok().and_then(|why| why.clone()).unwrap_or_default()
     }
 
     /// Why partitions stopped, if some did.

@@ -2,7 +2,7 @@
 use crate::clock::Outside;
 use prost::Message as _;
 use quell_connectors::{
-    log::{Log, LogError, Topic},
+    log::{Extent, Log, LogError, Topic},
     wire,
 };
 use quell_core::{
@@ -15,7 +15,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 const CHUNK_BYTES: usize = 512 * 1024;
 const READ_BYTES: usize = 4 * 1024 * 1024;
-const WAIT: Duration = Duration::from_secs(10);
+/// The end may be a hole, in which nothing comes.
+const WAIT: Duration = Duration::from_millis(100);
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Days of which positions are remembered, to trim the journal by age.
 const TRAIL_MAX: usize = 400;
@@ -46,20 +47,20 @@ pub struct Snapshot {
 /// # Errors
 /// Where the log can't be read.
 pub async fn read(log: &Arc<dyn Log>, partition: u32, journal: [u8; 16]) -> Result<Vec<Snapshot>, LogError> {
-    let extent = log.extent(Topic::Snapshots, partition).await?;
-    read_from(log, partition, journal, extent.oldest).await
+    Ok(scan(log, partition, journal, None).await?.0)
 }
 
-async fn read_from(
+/// As [`read`]; and whether the one with this id is whole.
+async fn scan(
     log: &Arc<dyn Log>,
     partition: u32,
     journal: [u8; 16],
-    from: u64,
-) -> Result<Vec<Snapshot>, LogError> {
-    let end = log.extent(Topic::Snapshots, partition).await?.end;
-    let mut reader = log.read_from(Topic::Snapshots, partition, from).await?;
+    id: Option<u64>,
+) -> Result<(Vec<Snapshot>, bool), LogError> {
+    let Extent { oldest, end } = log.extent(Topic::Snapshots, partition).await?;
+    let mut reader = log.read_from(Topic::Snapshots, partition, oldest).await?;
     let mut chunks: BTreeMap<u64, BTreeMap<u32, (u64, Vec<u8>)>> = BTreeMap::new();
-    let mut found: Vec<Snapshot> = Vec::new();
+    let (mut found, mut is_whole) = (Vec::<Snapshot>::new(), false);
     while reader.position() < end {
         for record in reader.next(READ_BYTES, WAIT).await? {
             // What can't be read is as good as not there: hashes decide.
@@ -69,8 +70,11 @@ async fn read_from(
                     chunks.entry(chunk.id).or_default().insert(chunk.index, (record.position, chunk.content));
                 }
                 Some(Record::Manifest(manifest)) => {
-                    let parts = chunks.remove(&manifest.id).unwrap_or_default();
-                    found.extend(verified(manifest, parts, journal));
+                    let of = manifest.id;
+                    let parts = chunks.remove(&of).unwrap_or_default();
+                    let Some(snapshot) = verified(manifest, parts, journal) else { continue };
+                    is_whole |= id == Some(of);
+                    found.push(snapshot);
                     found.sort_by_key(|snapshot| snapshot.position);
                     found.dedup_by_key(|snapshot| snapshot.position);
                     let surplus = found.len().saturating_sub(2);
@@ -80,7 +84,12 @@ async fn read_from(
             }
         }
     }
-    Ok(found)
+    Ok((found, is_whole))
+}
+
+/// Of a manifest as it is with 0 there.
+fn hash_of(manifest: &v1::SnapshotManifest) -> u64 {
+    xxh3_64(&v1::SnapshotManifest { hash: 0, ..manifest.clone() }.encode_to_vec())
 }
 
 fn verified(
@@ -88,6 +97,9 @@ fn verified(
     parts: BTreeMap<u32, (u64, Vec<u8>)>,
     journal: [u8; 16],
 ) -> Option<Snapshot> {
+    if manifest.hash != hash_of(&manifest) {
+        return None;
+    }
     let whole = parts.len() == manifest.chunks as usize
         && manifest.hashes.len() == parts.len()
         && parts.values().zip(&manifest.hashes).all(|((_, content), hash)| xxh3_64(content) == *hash);
@@ -117,7 +129,8 @@ pub struct Draft {
     pub trail: Vec<v1::TrailMark>,
 }
 
-/// Writes a snapshot and reads it back: it counts only if it is there and right.
+/// Writes a snapshot and reads it back: it counts only if it is there and right, or else there is none. What is kept then
+/// are the newest two, whoever wrote them.
 ///
 /// # Errors
 /// Where the log failed. Nothing is lost: the ones before it stand.
@@ -127,7 +140,7 @@ pub async fn write(
     partition: u32,
     journal: [u8; 16],
     mut draft: Draft,
-) -> Result<Option<Snapshot>, LogError> {
+) -> Result<Option<Vec<Snapshot>>, LogError> {
     let id = outside.random();
     let now = outside.now().0;
     if draft.trail.last().is_none_or(|last| now - last.at_ms >= DAY_MS) {
@@ -138,13 +151,10 @@ pub async fn write(
     let chunks: Vec<&[u8]> = draft.bytes.chunks(CHUNK_BYTES).collect();
     let append =
         |record| log.append(Topic::Snapshots, partition, wire::bytes(&v1::SnapshotRecord { record: Some(record) }));
-    let mut first = None;
     for (index, content) in chunks.iter().enumerate() {
-        let chunk = v1::SnapshotChunk { id, index: index as u32, content: content.to_vec() };
-        let position = append(Record::Chunk(chunk)).await?;
-        first.get_or_insert(position);
+        append(Record::Chunk(v1::SnapshotChunk { id, index: index as u32, content: content.to_vec() })).await?;
     }
-    let manifest = v1::SnapshotManifest {
+    let mut manifest = v1::SnapshotManifest {
         id,
         journal: journal.to_vec(),
         fold: FOLD,
@@ -154,8 +164,10 @@ pub async fn write(
         outputs: draft.outputs.iter().map(|m| v1::OutputMark { number: m.number, next: m.next }).collect(),
         at_ms: now,
         trail: draft.trail,
+        hash: 0,
     };
+    manifest.hash = hash_of(&manifest);
     append(Record::Manifest(manifest)).await?;
-    let found = read_from(log, partition, journal, first.unwrap_or(0)).await?;
-    Ok(found.into_iter().rev().find(|snapshot| snapshot.position == draft.position))
+    let (kept, is_whole) = scan(log, partition, journal, Some(id)).await?;
+    Ok(is_whole.then_some(kept))
 }

@@ -2,6 +2,7 @@
 use crate::{
     clock::Outside,
     control::{Contents, Control},
+    journal::{self, InputError},
     outputs::{OutputError, OutputReader},
     progress::{Counts, Folded, Progress},
     rules::Rules,
@@ -9,19 +10,14 @@ use crate::{
     stop::Stop,
 };
 use anyhow::{Context as _, anyhow};
-use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
-use prost::Message as _;
 use quell_connectors::{
     log::{Log, LogError, Reader, Record, Topic},
     wire,
 };
 use quell_core::{
-    domain::{
-        policy::Clock,
-        time::{Span, Timestamp},
-    },
-    engine::{Engine, EngineError, FOLD, Input, Versions},
+    domain::{policy::Clock, time::Span},
+    engine::{Engine, EngineError, FOLD, Versions},
     output::{ByTopic, OutputTopic, Outputs},
 };
 use quell_proto::v1::{self, ControlKind, journal_record::Record as Journaled};
@@ -33,6 +29,9 @@ use std::{
 };
 use tokio::time::{Instant, MissedTickBehavior};
 use xxhash_rust::xxh3::xxh3_64;
+
+/// The end of a topic may be a hole, in which nothing comes.
+const WAIT: Duration = Duration::from_millis(100);
 
 /// Limits of a task.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +69,12 @@ enum Left {
     /// Only a person can help.
     #[error("{0:#}")]
     ForGood(anyhow::Error),
+    /// Records from here on were trimmed: another owner is further, and its snapshots are newer.
+    #[error("{topic} is trimmed above position {position}")]
+    Trimmed { topic: Topic, position: u64 },
+    /// The log takes no more records.
+    #[error(transparent)]
+    Closed(LogError),
     /// A step panicked, at this position.
     #[error("the engine panicked at journal position {0}")]
     Panicked(u64),
@@ -78,11 +83,8 @@ enum Left {
 impl From<LogError> for Left {
     fn from(error: LogError) -> Self {
         match error {
-            LogError::Trimmed { .. } => {
-                Self::ForGood(anyhow!(error).context("the journal or an output topic lost records that are needed"))
-            }
-            // Whoever watches over the process starts it again, and the log is opened anew.
-            closed @ LogError::Closed { .. } => Self::ForGood(closed.into()),
+            LogError::Trimmed { topic, position, .. } => Self::Trimmed { topic, position },
+            closed @ LogError::Closed { .. } => Self::Closed(closed),
             other => Self::Again(other.into()),
         }
     }
@@ -108,7 +110,7 @@ impl From<EngineError> for Left {
 /// # Errors
 /// Where the partition must not be folded on, with a word for a person.
 pub async fn run(shared: Shared, partition: u32, mut stop: Stop) -> anyhow::Result<()> {
-    let mut panicked_at = None;
+    let (mut panicked_at, mut trimmed_at) = (None, None);
     loop {
         let left = match own(&shared, partition, stop.clone()).await {
             Ok(()) => return Ok(()),
@@ -117,6 +119,14 @@ pub async fn run(shared: Shared, partition: u32, mut stop: Stop) -> anyhow::Resu
         let fatal = match left {
             Left::Again(error) => {
                 tracing::warn!(partition, error = format!("{error:#}"), "recovering");
+                None
+            }
+            Left::Trimmed { topic, position } if trimmed_at == Some((topic, position)) => {
+                Some(anyhow!("{topic} lost records from position {position} on that are needed"))
+            }
+            Left::Trimmed { topic, position } => {
+                tracing::warn!(partition, %topic, position, "trimmed by another owner; recovering from its snapshot");
+                trimmed_at = Some((topic, position));
                 None
             }
             Left::Panicked(position) if panicked_at == Some(position) => Some(anyhow!(
@@ -128,6 +138,10 @@ pub async fn run(shared: Shared, partition: u32, mut stop: Stop) -> anyhow::Resu
                 None
             }
             Left::ForGood(error) => Some(error),
+            Left::Closed(error) => {
+                shared.progress.fail(&error);
+                return Ok(());
+            }
         };
         if let Some(error) = fatal {
             let error = error.context(format!("journal partition {partition} stopped"));
@@ -156,15 +170,27 @@ pub enum LoadError {
     #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error(transparent)]
     Engine(#[from] EngineError),
     #[error("control does not have version {0} of the policy or {1} of the topology yet")]
     Control(u64, u64),
+}
+
+impl From<InputError> for Left {
+    fn from(error: InputError) -> Self {
+        match error {
+            InputError::Unreadable(_) => Self::ForGood(error.into()),
+            InputError::Missing { .. } => Self::Again(error.into()),
+        }
+    }
 }
 
 impl From<LoadError> for Left {
     fn from(error: LoadError) -> Self {
         match error {
             LoadError::Log(error) => error.into(),
+            LoadError::Output(error) => error.into(),
             LoadError::Engine(error) => error.into(),
             LoadError::Control(..) => Self::Again(error.into()),
         }
@@ -184,7 +210,7 @@ pub async fn load(
 ) -> Result<Loaded, LoadError> {
     let mut kept = Vec::new();
     for snapshot in snapshots::read(log, partition, contents.uuid).await? {
-        if stands_on_outputs(log, partition, &snapshot).await? || !rules.snapshot_after_outputs {
+        if !rules.snapshot_after_outputs || stands_on_outputs(log, partition, contents.uuid, &snapshot).await? {
             kept.push(snapshot);
         } else {
             tracing::warn!(partition, position = snapshot.position, "a snapshot is beyond the outputs; not used");
@@ -208,8 +234,8 @@ pub async fn load(
 
 /// What happens in the order of the outputs.
 enum Said {
-    /// An output is durable: its topic, number, and the log position behind it.
-    Output { topic: OutputTopic, number: u64, next: u64 },
+    /// An output is durable.
+    Output,
     /// Everything before it is durable.
     Mark(Folded),
     /// A snapshot may be written: everything before it is durable.
@@ -227,8 +253,8 @@ struct Owner<'a> {
     mute: ByTopic<u64>,
     /// Hashes of the outputs that stand there, to compare what is folded again.
     stands: ByTopic<BTreeMap<u64, u64>>,
-    /// How far the topics are durable, for the next snapshot.
-    marks: ByTopic<Mark>,
+    /// By output topic: reads what was said as every reader does, for the next snapshot.
+    readers: Vec<OutputReader>,
     said: FuturesOrdered<BoxFuture<'static, Result<Said, LogError>>>,
     outputs: Outputs,
     kept: Vec<Snapshot>,
@@ -236,6 +262,8 @@ struct Owner<'a> {
     records_since: u64,
     ready_at: u64,
     ready: bool,
+    /// How far it told [`Progress`] that it is.
+    marked: Option<Folded>,
 }
 
 async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left> {
@@ -244,7 +272,6 @@ async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left
     let wall = shared.clock == Clock::Wall;
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut control = shared.control.watch();
     // Where nothing is to be folded, it is ready at once.
     owner.on_records(Vec::new())?;
     loop {
@@ -259,7 +286,6 @@ async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left
                     owner.journal(Journaled::Tick(v1::Tick { wall_ms: shared.outside.now().0 }));
                 }
             }
-            Ok(()) = control.changed() => owner.adopt(),
             records = owner.reader.next(shared.limits.read_bytes, Duration::from_millis(200)), if room => {
                 owner.on_records(records?)?;
                 tokio::task::yield_now().await;
@@ -284,20 +310,20 @@ impl<'a> Owner<'a> {
         }
         let Loaded { engine, kept } = load(log, &contents, partition, &shared.progress, rules).await?;
         let engine = engine.with_rules(rules.into());
-        let marks = kept.last().map_or_else(Default::default, |snapshot| snapshot.outputs);
         let mut owner = Self {
             shared,
             partition,
             reader: log.read_from(Topic::Journal, partition, engine.position()).await?,
             mute: [0; OutputTopic::ALL.len()],
             stands: Default::default(),
-            marks,
+            readers: Vec::new(),
             said: FuturesOrdered::new(),
             outputs: Outputs::default(),
             snapshot_at: Instant::now(),
             records_since: 0,
             ready_at: 0,
             ready: false,
+            marked: None,
             kept,
             engine,
         };
@@ -318,13 +344,14 @@ impl<'a> Owner<'a> {
     async fn hear(&mut self) -> Result<u64, Left> {
         let mut named = 0;
         let log = &self.shared.log;
+        let marks = self.kept.last().map_or_else(Default::default, |snapshot| snapshot.outputs);
         for topic in OutputTopic::ALL {
-            let (place, mark) = ((wire::topic(topic), self.partition), self.marks[topic as usize]);
+            let (place, mark) = ((wire::topic(topic), self.partition), marks[topic as usize]);
             let end = log.extent(place.0, place.1).await?.end;
             let journal = self.engine.journal();
             let mut reader = OutputReader::open(log, place, journal, (mark.number, mark.next), true).await?;
             while !reader.is_past(end) {
-                let Some(next) = reader.next(Duration::from_secs(10)).await? else { continue };
+                let Some(next) = reader.next(WAIT).await? else { continue };
                 if next.output.fold != FOLD {
                     return Err(Left::ForGood(anyhow!(
                         "the journal was being concluded by another version (FOLD {}, this is {FOLD}), which did not stop gracefully: start that version once with `quell run --drain`, then this one",
@@ -335,14 +362,32 @@ impl<'a> Owner<'a> {
                 named = named.max(next.output.position + 1);
             }
             self.mute[topic as usize] = reader.number;
+            self.readers.push(reader);
         }
         Ok(named)
     }
 
+    /// Where a reader goes on who has taken everything up to `numbers`, which stand there. The position of our own last
+    /// output would be too far: another owner may have said the ones after it before.
+    async fn marks(&mut self, numbers: ByTopic<u64>) -> Result<ByTopic<Mark>, Left> {
+        let mut marks = ByTopic::<Mark>::default();
+        for (topic, (mark, reader)) in OutputTopic::ALL.into_iter().zip(marks.iter_mut().zip(&mut self.readers)) {
+            let number = numbers[topic as usize];
+            while self.shared.rules.snapshot_after_outputs && reader.number < number {
+                let end = self.shared.log.extent(wire::topic(topic), self.partition).await?.end;
+                if reader.next(WAIT).await?.is_none() && reader.is_past(end) && reader.number < number {
+                    let last = reader.number;
+                    return Err(Left::Again(anyhow!("{topic:?} is read to {last}, and {number} was durable")));
+                }
+            }
+            *mark = Mark { number, next: reader.next };
+        }
+        Ok(marks)
+    }
+
     fn on_records(&mut self, records: Vec<Record>) -> Result<(), Left> {
-        let fold = records.len();
         for record in records {
-            let Some(input) = self.input(record.bytes)? else { continue };
+            let input = journal::input(record.bytes, &self.shared.control.latest())?;
             self.records_since += 1;
             let (engine, outputs) = (&mut self.engine, &mut self.outputs);
             // A panic leaves the engine in no state to go on from: it is dropped, and recovery begins anew.
@@ -355,8 +400,10 @@ impl<'a> Owner<'a> {
             self.ready = true;
             self.stands = Default::default();
         }
-        if fold > 0 || self.ready != self.shared.progress.folded(self.partition).ready {
-            let folded = Folded { position, numbers: self.engine.numbers(), ready: self.ready };
+        let folded = Folded { position, numbers: self.engine.numbers(), ready: self.ready };
+        // After a recovery too, which may find everything folded: those who wait look here only.
+        if self.marked != Some(folded) {
+            self.marked = Some(folded);
             self.said.push_back(async move { Ok(Said::Mark(folded)) }.boxed());
         }
         let due = self.records_since >= self.shared.limits.snapshot_records
@@ -365,39 +412,6 @@ impl<'a> Owner<'a> {
             self.draft()?;
         }
         Ok(())
-    }
-
-    fn input(&self, bytes: Bytes) -> Result<Option<Input>, Left> {
-        let unreadable = |error| Left::ForGood(anyhow!("a journal record can't be read: {error}"));
-        let record = v1::JournalRecord::decode(bytes).map_err(|e| unreadable(e.to_string()))?;
-        Ok(Some(match record.record {
-            None => return Err(unreadable("its kind is not known: run the newer version".to_owned())),
-            Some(Journaled::Genesis(genesis)) => {
-                let uuid = genesis.uuid.try_into().map_err(|_| unreadable("its uuid is not 16 bytes".to_owned()))?;
-                Input::Genesis { uuid, partitions: genesis.partitions }
-            }
-            Some(Journaled::Pack(pack)) => Input::Pack(wire::pack_back(pack).map_err(|e| unreadable(e.to_string()))?),
-            Some(Journaled::Reaches(reaches)) => {
-                Input::Reaches(reaches.ranges.into_iter().map(wire::range_back).collect())
-            }
-            Some(Journaled::Tick(tick)) => Input::Tick(Timestamp(tick.wall_ms)),
-            Some(Journaled::Adopt(adopt)) => return self.adoption(&adopt).map(Some),
-            Some(Journaled::Era(era)) => Input::Era(era.fold),
-            Some(Journaled::Settle(_)) => Input::Settle,
-            Some(Journaled::SourceRemoved(removed)) => Input::SourceRemoved(removed.source),
-        }))
-    }
-
-    fn adoption(&self, adopt: &v1::Adopt) -> Result<Input, Left> {
-        let (contents, version) = (self.shared.control.latest(), adopt.version);
-        let missing = || Left::Again(anyhow!("control does not have version {version} of {:?} yet", adopt.kind()));
-        Ok(match adopt.kind() {
-            ControlKind::Policy => Input::Policy { version, policy: contents.policy(version).ok_or_else(missing)? },
-            ControlKind::Topology => {
-                Input::Topology { version, topology: contents.topology(version).ok_or_else(missing)? }
-            }
-            other => return Err(Left::ForGood(anyhow!("the journal adopts {other:?}: run the newer version"))),
-        })
     }
 
     /// Appends what was said and does not stand in its topic yet.
@@ -420,9 +434,8 @@ impl<'a> Owner<'a> {
                 }
                 continue;
             }
-            let number = output.number;
             let append = self.shared.log.append(wire::topic(topic), self.partition, wire::bytes(&message));
-            self.said.push_back(append.map(move |done| Ok(Said::Output { topic, number, next: done? + 1 })).boxed());
+            self.said.push_back(append.map(|done| done.map(|_| Said::Output)).boxed());
         }
         Ok(())
     }
@@ -475,49 +488,42 @@ impl<'a> Owner<'a> {
 
     async fn on_said(&mut self, said: Said) -> Result<(), Left> {
         match said {
-            Said::Output { topic, number, next } => self.marks[topic as usize] = Mark { number, next },
             Said::Mark(folded) => {
                 self.shared.progress.set_folded(self.partition, folded);
                 self.count();
             }
             Said::Snapshot { position, bytes, numbers } => self.write_snapshot(position, bytes, numbers).await?,
-            Said::Journaled => {}
+            Said::Output | Said::Journaled => {}
         }
         Ok(())
     }
 
     async fn write_snapshot(&mut self, position: u64, bytes: Vec<u8>, numbers: ByTopic<u64>) -> Result<(), Left> {
         let Shared { log, outside, progress, limits, .. } = self.shared;
-        let mut outputs = self.marks;
-        for (mark, number) in outputs.iter_mut().zip(numbers) {
-            // Where the last outputs were said by an owner before, reading begins a little early.
-            mark.number = number;
-        }
+        let outputs = self.marks(numbers).await?;
         let trail = self.kept.last().map(|s| s.trail.clone()).unwrap_or_default();
         let draft = Draft { position, bytes, outputs, trail };
         let written = snapshots::write(log, &**outside, self.partition, self.engine.journal(), draft).await;
-        let snapshot = match written {
-            Ok(Some(snapshot)) => snapshot,
+        match written {
+            Ok(Some(kept)) => self.kept = kept,
             Ok(None) => {
                 tracing::warn!(partition = self.partition, position, "a snapshot did not read back right; not counted");
+                Progress::count(&progress.snapshots_rotten);
                 return Ok(());
             }
             Err(error) => {
                 tracing::warn!(partition = self.partition, %error, "a snapshot was not written");
                 return Ok(());
             }
-        };
+        }
         Progress::count(&progress.snapshots);
         progress.snapshot_at.store(outside.now().0.unsigned_abs(), Ordering::Relaxed);
-        self.kept.push(snapshot);
-        let surplus = self.kept.len().saturating_sub(2);
-        self.kept.drain(..surplus);
         if let [older, newest] = &self.kept[..] {
             let horizon = outside.now() - limits.history;
             let past = newest.trail.iter().rev().find(|mark| mark.at_ms <= horizon.0).map(|mark| mark.position);
             let below = if limits.history.0 == 0 { Some(older.position) } else { past.map(|p| p.min(older.position)) };
             let trimmed = async {
-                log.trim(Topic::Snapshots, self.partition, older.begins).await?;
+                log.trim(Topic::Snapshots, self.partition, older.begins.min(newest.begins)).await?;
                 if let Some(below) = below {
                     log.trim(Topic::Journal, self.partition, below).await?;
                 }
@@ -568,10 +574,24 @@ fn hashed(output: &v1::Output) -> Vec<u8> {
 }
 
 /// A snapshot whose numbers are beyond the topics' would make a recovery mute over outputs that were never said.
-async fn stands_on_outputs(log: &Arc<dyn Log>, partition: u32, snapshot: &Snapshot) -> Result<bool, LogError> {
+async fn stands_on_outputs(
+    log: &Arc<dyn Log>,
+    partition: u32,
+    journal: [u8; 16],
+    snapshot: &Snapshot,
+) -> Result<bool, OutputError> {
     for topic in OutputTopic::ALL {
-        let mark = snapshot.outputs[topic as usize];
-        if mark.number > 0 && log.extent(wire::topic(topic), partition).await?.end < mark.next.max(1) {
+        let (place, Mark { number, next }) = ((wire::topic(topic), partition), snapshot.outputs[topic as usize]);
+        let extent = log.extent(place.0, place.1).await?;
+        // What is trimmed was there.
+        if number == 0 || (1..=extent.oldest).contains(&next) {
+            continue;
+        }
+        if next == 0 || next > extent.end {
+            return Ok(false);
+        }
+        let mut reader = OutputReader::open(log, place, journal, (number - 1, next - 1), true).await?;
+        if !matches!(reader.next(WAIT).await?, Some(found) if found.next == next) {
             return Ok(false);
         }
     }

@@ -138,7 +138,8 @@ pub struct Outputs {
     pub items: Vec<Output>,
     /// Kept where someone asks what became of each event: offline, in tests.
     pub trace: Option<Trace>,
-    /// Incidents are said without their alerts, which the trace has too: many times faster in a storm.
+    /// Incidents are said without their alerts, which the trace has too, and services not at all: many times faster in a
+    /// storm.
     pub brief: bool,
 }
 

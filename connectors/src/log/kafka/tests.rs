@@ -5,6 +5,7 @@ use crate::{
 };
 use rdkafka::{
     admin::{NewTopic, TopicReplication},
+    consumer::Consumer as _,
     mocking::MockCluster,
     producer::{FutureProducer, FutureRecord, Producer},
     types::{RDKafkaApiKey, RDKafkaRespErr},

@@ -28,6 +28,7 @@ use std::{
 pub mod conclusions;
 mod feed;
 mod files;
+mod journal;
 mod letters;
 mod lines;
 mod summary;
@@ -38,8 +39,11 @@ const DEFAULT_ORIGIN: &str = "replay";
 /// Folds recorded events offline and writes what was concluded: alerts, episodes, incidents, and where each event went.
 /// The same recording gives the same bytes.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example:\n  quell replay --topology topology.json --events events.jsonl --out conclusions\n  zstd -dc \
-                        events.jsonl.zst | quell replay --until 2025-10-09T10:00:00Z --events - --out conclusions")]
+#[command(
+    after_help = "Example:\n  quell replay --topology topology.json --events events.jsonl --out conclusions\n  zstd -dc \
+                        events.jsonl.zst | quell replay --until 2025-10-09T10:00:00Z --events - --out conclusions\n  quell \
+                        replay --journal quell-data --out conclusions      (of a service that is stopped)"
+)]
 pub struct ReplayArgs {
     /// The configuration; its clock is ignored: time is that of the events
     #[arg(long, value_name = "FILE")]
@@ -54,8 +58,11 @@ pub struct ReplayArgs {
     #[arg(long)]
     pub strict: bool,
     /// Canonical events as JSON, one a line, in the order they arrived; `-` is stdin
-    #[arg(long, value_name = "FILE")]
-    pub events: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "journal")]
+    pub events: Option<PathBuf>,
+    /// What a service has folded, instead of events: its data directory; without one the journal of --config
+    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["events", "topology", "until", "strict"])]
+    pub journal: Option<Option<PathBuf>>,
     /// Where the conclusions go; made if missing, files of the same names are overwritten
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -73,9 +80,9 @@ enum Source<'a> {
     Stdin,
 }
 
-impl ReplayArgs {
-    fn source(&self) -> Source<'_> {
-        if self.events == Path::new("-") { Source::Stdin } else { Source::File(&self.events) }
+impl Source<'_> {
+    fn of(events: &Path) -> Source<'_> {
+        if events == Path::new("-") { Source::Stdin } else { Source::File(events) }
     }
 }
 
@@ -110,8 +117,11 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<()> {
 /// # Errors
 /// As [`run`].
 pub fn run_on(args: &ReplayArgs, console: Console<'_>) -> anyhow::Result<()> {
+    let Some(events) = &args.events else {
+        return journal::run(args, args.journal.as_ref().and_then(Option::as_deref), console);
+    };
     let setup = Setup::load(args)?;
-    let source = args.source();
+    let source = Source::of(events);
     let name = source.name();
     let unreadable = |error: io::Error| BadInput(format!("{name}: can't be read: {error}"));
     let mut file;
@@ -184,8 +194,21 @@ struct Fold {
 
 impl Fold {
     fn new(setup: &Setup) -> Self {
-        let engine = Engine::new([0; 16], setup.policy.clone(), setup.topology.clone());
-        Self { engine, position: 0, outputs: Conclusions::outputs(), conclusions: Conclusions::default() }
+        Self::of(Engine::new([0; 16], setup.policy.clone(), setup.topology.clone()), Conclusions::default())
+    }
+
+    /// Goes on with `conclusions` of other partitions.
+    fn of(engine: Engine, conclusions: Conclusions) -> Self {
+        Self { engine, position: 0, outputs: Conclusions::outputs(), conclusions }
+    }
+
+    /// Folds an input that stands at a position of its journal.
+    fn input(&mut self, position: u64, input: &Input, letters: &mut dyn FnMut(&DeadLetter)) -> anyhow::Result<()> {
+        if let Input::Pack(pack) = input {
+            pack.events.iter().for_each(|event| self.conclusions.event(event));
+        }
+        self.position = position;
+        self.step(input, letters)
     }
 
     /// Folds a pack; gives it back to be filled again.

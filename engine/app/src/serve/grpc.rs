@@ -5,6 +5,7 @@ use super::{
     page::{self, page},
 };
 use crate::{ingest, stop::Stop, views::Views};
+use dashmap::DashMap;
 use quell_connectors::{log::Topic, wire};
 use quell_proto::v1::{self, admin_server::Admin, journal_record::Record, quell_server::Quell};
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
@@ -139,8 +140,22 @@ fn decode_position(text: &str, partitions: u32) -> Result<BTreeMap<u32, u64>, St
     text.split(',').filter(|part| !part.is_empty()).map(one).collect()
 }
 
-fn in_scope(scope: Option<&str>, name: &str) -> bool {
-    scope.is_none_or(|prefix| name.starts_with(prefix))
+impl Api {
+    /// A page of a view: of one scope or all, those that match, in the order of their keys.
+    fn list<T: prost::Message + Clone>(
+        &self,
+        view: &DashMap<String, Arc<T>>,
+        (parent, filter): (&str, &str),
+        (size, token): (i32, &str),
+        matches: impl Fn(&T) -> bool,
+        key: impl Fn(&T) -> (i64, String),
+    ) -> Result<(Vec<T>, String), Status> {
+        let scope = scope_of(parent)?;
+        let asked = |name: &str, item: &T| scope.as_deref().is_none_or(|s| name.starts_with(s)) && matches(item);
+        let items = view.iter().filter(|entry| asked(entry.key(), entry.value()));
+        let items = items.map(|entry| entry.value().clone()).collect();
+        page(page::Request { size, token, parent, filter, bytes_max: self.page_bytes_max }, items, key)
+    }
 }
 
 #[tonic::async_trait]
@@ -150,7 +165,6 @@ impl Quell for Api {
         request: Request<v1::ListIncidentsRequest>,
     ) -> Result<Response<v1::ListIncidentsResponse>, Status> {
         let request = request.into_inner();
-        let scope = scope_of(&request.parent)?;
         let filter = Filter::parse(&request.filter, &["state", "severity", "priority", "number", "title"])?;
         self.await_position(&request.min_position).await?;
         let matches = |i: &v1::Incident| {
@@ -162,16 +176,8 @@ impl Quell for Api {
                 _ => i.title.clone().into(),
             })
         };
-        let all = self.views.incidents.iter().map(|entry| entry.value().clone());
-        let items = all.filter(|i| in_scope(scope.as_deref(), &i.name) && matches(i)).collect();
-        let asked = page::Request {
-            size: request.page_size,
-            token: &request.page_token,
-            parent: &request.parent,
-            filter: &request.filter,
-            bytes_max: self.page_bytes_max,
-        };
-        let (incidents, next_page_token) = page(asked, items, incident_key)?;
+        let (of, page) = ((&*request.parent, &*request.filter), (request.page_size, &*request.page_token));
+        let (incidents, next_page_token) = self.list(&self.views.incidents, of, page, matches, incident_key)?;
         Ok(Response::new(v1::ListIncidentsResponse { incidents, next_page_token }))
     }
 
@@ -197,7 +203,6 @@ impl Quell for Api {
         request: Request<v1::ListAlertsRequest>,
     ) -> Result<Response<v1::ListAlertsResponse>, Status> {
         let request = request.into_inner();
-        let scope = scope_of(&request.parent)?;
         let fields = &["state", "severity", "entity", "check", "origin", "service", "episode"];
         let filter = Filter::parse(&request.filter, fields)?;
         self.await_position(&request.min_position).await?;
@@ -214,16 +219,9 @@ impl Quell for Api {
                 }
             })
         };
-        let all = self.views.alerts.iter().map(|entry| entry.value().clone());
-        let items = all.filter(|a| in_scope(scope.as_deref(), &a.name) && matches(a)).collect();
-        let asked = page::Request {
-            size: request.page_size,
-            token: &request.page_token,
-            parent: &request.parent,
-            filter: &request.filter,
-            bytes_max: self.page_bytes_max,
-        };
-        let (alerts, next_page_token) = page(asked, items, |a: &v1::Alert| (0, a.name.clone()))?;
+        let (of, page) = ((&*request.parent, &*request.filter), (request.page_size, &*request.page_token));
+        let by_name = |alert: &v1::Alert| (0, alert.name.clone());
+        let (alerts, next_page_token) = self.list(&self.views.alerts, of, page, matches, by_name)?;
         let alerts = alerts.iter().map(|alert| self.views.with_incident(alert)).collect();
         Ok(Response::new(v1::ListAlertsResponse { alerts, next_page_token }))
     }
@@ -243,18 +241,10 @@ impl Quell for Api {
         request: Request<v1::ListServicesRequest>,
     ) -> Result<Response<v1::ListServicesResponse>, Status> {
         let request = request.into_inner();
-        let scope = scope_of(&request.parent)?;
         self.await_position(&request.min_position).await?;
-        let all = self.views.services.iter().map(|entry| entry.value().clone());
-        let items = all.filter(|s| in_scope(scope.as_deref(), &s.name)).collect();
-        let asked = page::Request {
-            size: request.page_size,
-            token: &request.page_token,
-            parent: &request.parent,
-            filter: "",
-            bytes_max: self.page_bytes_max,
-        };
-        let (services, next_page_token) = page(asked, items, |s: &v1::Service| (0, s.name.clone()))?;
+        let (of, page) = ((&*request.parent, ""), (request.page_size, &*request.page_token));
+        let by_name = |service: &v1::Service| (0, service.name.clone());
+        let (services, next_page_token) = self.list(&self.views.services, of, page, |_| true, by_name)?;
         Ok(Response::new(v1::ListServicesResponse { services, next_page_token }))
     }
 

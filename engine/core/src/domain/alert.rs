@@ -39,7 +39,7 @@ pub struct Alert {
     /// The services it speaks of: the event's own first, then those that the topology knows.
     pub services: Vec<Arc<str>>,
     pub summary: Arc<str>,
-    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    pub labels: Arc<[(Arc<str>, Arc<str>)]>,
     /// Of the latest firing, by its time; of several at one time the worst.
     pub severity: Severity,
     pub open: bool,

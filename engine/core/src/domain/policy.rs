@@ -108,7 +108,7 @@ impl Default for Policy {
                 reopen_window: Span::minutes(30),
                 count_interval: Span::minutes(1),
             },
-            correlate: Correlate { gap: Span::minutes(2), distance_max: 2 },
+            correlate: Correlate { gap: Span::minutes(1), distance_max: 2 },
             assess: Assess { dependency_share: 0.5 },
             raise: Raise {
                 severity_min: Severity::Warning,

@@ -150,6 +150,9 @@ impl HealthBoard {
 
     fn say(&mut self, id: &Arc<str>, cx: &mut Cx<'_>) {
         self.unsaid.remove(id);
+        if cx.out.brief {
+            return;
+        }
         if let Some(update) = self.update(id, cx) {
             cx.out.say(Body::Service(Box::new(update)));
         }

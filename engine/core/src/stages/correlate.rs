@@ -1,5 +1,7 @@
 //! Places each occurrence of an alert in an episode: by scope, topology neighbourhood and a time gap.
 //!
+//! Dependencies are counted from the service it began with, everything else from any member.
+//!
 //! Candidates come from an index of what episodes touch (entities, what those run on, services), never from a walk over
 //! all episodes.
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 /// Neighbours looked at for one occurrence: enough for a host, a bound for a hub.
 const PROBES_MAX: usize = 64;
@@ -31,7 +33,10 @@ enum Key<'a> {
     Entity(&'a str),
     /// Something that runs on it has an alert.
     Under(&'a str),
+    /// An alert of this service belongs to it.
     Service(&'a str),
+    /// It began with an alert of this service.
+    Founder(&'a str),
 }
 
 impl Key<'_> {
@@ -40,6 +45,7 @@ impl Key<'_> {
             Self::Entity(name) => ("e", name),
             Self::Under(name) => ("u", name),
             Self::Service(name) => ("s", name),
+            Self::Founder(name) => ("f", name),
         };
         framed.clear().field(kind).field(name).hash64()
     }
@@ -194,7 +200,11 @@ impl Correlator {
             .into_iter()
             .chain(on.iter().map(|parent| Key::Under(parent)))
             .chain(alert.services.iter().map(|service| Key::Service(service)));
-        for key in keys {
+        // Dependencies are counted from where it began: from any member, one step at a time, an episode would wander
+        // through the whole graph.
+        let is_founder = episode.members.len() == 1;
+        let founders = alert.services.iter().filter(|_| is_founder).map(|service| Key::Founder(service));
+        for key in keys.chain(founders) {
             let hash = key.hash(&mut self.framed);
             if let Err(place) = episode.keys.binary_search(&hash)
                 && episode.keys.len() < KEYS_MAX
@@ -282,16 +292,15 @@ fn neighbourhood(alert: &Alert, cx: &Cx<'_>, framed: &mut Framed) -> Vec<(u64, R
         probes.extend(parents.chain(linked).map(|(key, reason)| (key.hash(framed), reason)));
     }
     probes.push((Key::Under(&alert.entity).hash(framed), Reason::Carries));
-    let service_key = |s: &Arc<str>, framed: &mut Framed| Key::Service(s).hash(framed);
     for service in &alert.services {
-        probes.push((service_key(service, framed), Reason::SameService(service.clone())));
+        probes.push((Key::Service(service).hash(framed), Reason::SameService(service.clone())));
     }
     for service in alert.services.iter().filter_map(|s| cx.topology.service(scope, s)) {
         for other in &service.depends_on {
-            probes.push((service_key(other, framed), Reason::DependsOn(other.clone())));
+            probes.push((Key::Founder(other).hash(framed), Reason::DependsOn(other.clone())));
         }
         for other in &service.dependents {
-            probes.push((service_key(other, framed), Reason::Serves(other.clone())));
+            probes.push((Key::Founder(other).hash(framed), Reason::Serves(other.clone())));
         }
     }
     probes.truncate(PROBES_MAX);

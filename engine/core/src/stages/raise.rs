@@ -14,10 +14,7 @@ use crate::{
     timers::TimerKind,
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// An incident's alerts in short are cut at about this size.
 const ALERTS_BYTES_MAX: usize = 800_000;
@@ -243,7 +240,10 @@ fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
 /// A revision.
 fn say(incident: &mut Incident, episode: &Episode, change: &'static str, cx: &mut Cx<'_>) {
     if incident.members_said != episode.members.len() {
-        incident.causes = causes(episode, cx);
+        // Later ones are no suspects.
+        if incident.members_said < SUSPECTS_MAX {
+            incident.causes = causes(episode, cx);
+        }
         add_services(&mut incident.services, &episode.members[incident.members_said.min(episode.members.len())..]);
     }
     // One whose alerts are all clear stays as grave as it was.

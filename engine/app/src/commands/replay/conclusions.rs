@@ -163,7 +163,9 @@ impl Conclusions {
         self.episode_index.get(&id).map(|place| &self.episodes[*place])
     }
 
-    fn alert(&mut self, AlertUpdate { scope, alert }: AlertUpdate) {
+    fn alert(&mut self, AlertUpdate { scope, mut alert }: AlertUpdate) {
+        // Not written; of many alerts they take most of the memory.
+        alert.labels = [].into();
         match self.alert_index.entry(alert.id) {
             Entry::Occupied(place) => {
                 let record = &mut self.alerts[*place.get()];

@@ -87,12 +87,10 @@ mod tests {
 
     #[test]
     fn long_ones_are_cut_and_measured() {
-        assert_eq!(lines("abcd\nabcde\nabcdefgh\nx", 4), [
-            ("abcd".into(), 4),
-            ("abcd".into(), 5),
-            ("abcd".into(), 8),
-            ("x".into(), 1)
-        ]);
+        assert_eq!(
+            lines("abcd\nabcde\nabcdefgh\nx", 4),
+            [("abcd".into(), 4), ("abcd".into(), 5), ("abcd".into(), 8), ("x".into(), 1)]
+        );
         let long = "y".repeat(3 * CHUNK_BYTES);
         assert_eq!(lines(&long, 2), [("yy".into(), long.len())]);
     }

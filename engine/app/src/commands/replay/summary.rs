@@ -48,7 +48,8 @@ impl Conclusions {
     /// In numbers.
     pub fn summary(&self, digest: u64) -> Summary {
         let are = |state| self.incidents.iter().filter(|record| record.update.incident.state == state).count();
-        let mut ledger: BTreeMap<_, _> = Outcome::ALL.into_iter().map(|o| (o.name(), self.ledger[o as usize])).collect();
+        let mut ledger: BTreeMap<_, _> =
+            Outcome::ALL.into_iter().map(|o| (o.name(), self.ledger[o as usize])).collect();
         ledger.insert("held", self.held);
         Summary {
             events: Events { received: self.received(), distinct: self.rows.len(), after_until: self.beyond },

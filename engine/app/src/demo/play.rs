@@ -1,0 +1,204 @@
+//! Plays a recording: Kafka in the process, the service beside it, and what is told of it.
+use super::{
+    closing::{self, Closing},
+    follow::Follower,
+    recording::{self, Broker, Pace, Recording, TOPIC},
+    screen::{Panel, Screen},
+    text::lasted,
+};
+use crate::{
+    app::{App, Membership},
+    commands::bad_input,
+    config::{Config, JournalKind, SourceEntry, SourceKind},
+    serve::grpc::Api,
+};
+use anyhow::Context as _;
+use futures::FutureExt as _;
+use quell_connectors::decode::Format;
+use quell_core::domain::policy::Clock;
+use quell_proto::v1::{self, SettleRequest, admin_server::Admin as _};
+use std::{fs, io, net::SocketAddr, path::Path, time::Duration};
+use tokio::{net::TcpListener, time::MissedTickBehavior};
+use tonic::Request;
+
+/// Without a speed it is over after so many seconds.
+const TAKES: f64 = 58.0;
+/// The journal's.
+const PARTITIONS: u32 = 4;
+const FRAME: Duration = Duration::from_millis(100);
+
+/// How it is played.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Recorded seconds a second.
+    pub speed: Option<f64>,
+    /// Serves on after the end.
+    pub forever: bool,
+    /// Where it listens; without it the default, or a free port where that is taken.
+    pub listen: Option<SocketAddr>,
+}
+
+/// What it came to.
+#[derive(Debug)]
+pub struct Played {
+    pub events: u64,
+    pub alerts: u64,
+    /// In the order they were opened, as they were at the end.
+    pub incidents: Vec<v1::Incident>,
+    /// From the start until the first incident was told.
+    pub first_incident: Option<Duration>,
+    pub took: Duration,
+}
+
+/// Plays it. `None` where `stop` came before the end.
+///
+/// # Errors
+/// Where a part can't start or fails.
+pub async fn play(
+    recording: Recording,
+    options: &Options,
+    screen: &mut Screen,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<Option<Played>> {
+    let directory = tempfile::tempdir().context("a temporary directory")?;
+    let broker = Broker::start()?;
+    let config = config(directory.path(), &recording, &broker, options).await?;
+    let mut app = App::start(&config, Membership::Alone).await.map_err(bad_input)?;
+    let played = tokio::select! {
+        played = watch(&mut app, &broker, recording, options, screen) => played.map(Some),
+        () = stop => Ok(None),
+    };
+    // The reader of our output may have left: no failure of ours.
+    let gone = |error: &anyhow::Error| {
+        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    app.stop().await;
+    match played {
+        Err(error) if gone(&error) => Ok(None),
+        played => played,
+    }
+}
+
+/// The defaults, but for where things are.
+async fn config(directory: &Path, recording: &Recording, broker: &Broker, options: &Options) -> anyhow::Result<Config> {
+    let topology = directory.join("topology.json");
+    fs::write(&topology, &recording.topology).context("the temporary directory")?;
+    let mut config = Config::load(None)?;
+    config.data_dir = directory.join("data");
+    config.topology = Some(topology);
+    config.journal.kind = JournalKind::Local;
+    config.journal.partitions = PARTITIONS;
+    config.journal.clock = Clock::Events;
+    config.kafka.brokers = broker.address();
+    config.source = vec![SourceEntry {
+        kind: SourceKind::Kafka,
+        topics: vec![TOPIC.to_owned()],
+        format: Format::Canonical,
+        scope: None,
+        fingerprint: Vec::new(),
+    }];
+    match options.listen {
+        Some(listen) => config.server.listen = listen,
+        None if TcpListener::bind(config.server.listen).await.is_err() => config.server.listen.set_port(0),
+        None => {}
+    }
+    config.validate().map_err(bad_input)?;
+    Ok(config)
+}
+
+/// Until the views show what is concluded.
+async fn seen(api: &Api) {
+    for partition in 0..api.shared.partitions {
+        api.views.wait_seen(partition, &api.shared.progress.folded(partition).numbers).await;
+    }
+}
+
+async fn watch(
+    app: &mut App,
+    broker: &Broker,
+    recording: Recording,
+    options: &Options,
+    screen: &mut Screen,
+) -> anyhow::Result<Played> {
+    let (address, api) = (app.address, app.api.clone());
+    api.until_ready().await?;
+    let mut follower = Follower::new(api.clone(), screen.columns()).await?;
+    let extent = recording.extent();
+    let recorded = Duration::from_millis((extent.1 - extent.0).0.unsigned_abs());
+    let speed = options.speed.unwrap_or_else(|| (recorded.as_secs_f64() / TAKES).max(1.0));
+    let minutes = recorded.as_secs() / 60;
+    let usual = Config::load(None)?.server.listen;
+    let taken = options.listen.is_none() && address != usual;
+    screen.write(&closing::opening(address, minutes, speed, taken))?;
+    let producer = broker.producer()?;
+    let pace = Pace::new(extent, speed);
+    let concluded = async {
+        recording::send(producer, recording.events, pace).await?;
+        api.caught_up().await?;
+        seen(&api).await;
+        // What is open now ends as it would have; not without need, as then everything is past and forgotten.
+        let open = |i: &v1::Incident| i.state() == v1::incident::State::New;
+        if api.views.incidents.iter().any(|entry| open(entry.value())) {
+            api.settle(Request::new(SettleRequest {})).await?;
+            seen(&api).await;
+        }
+        anyhow::Ok(())
+    };
+    let mut concluded = std::pin::pin!(concluded.fuse());
+    let mut frames = tokio::time::interval(FRAME);
+    frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let doors = format!("feed, metrics, events: http://{address}   Ctrl-C ends");
+    let (mut ending, mut first_incident) = (false, None);
+    let played = loop {
+        tokio::select! {
+            done = &mut concluded, if !ending => {
+                done?;
+                ending = true;
+            }
+            _ = frames.tick() => {}
+            failed = app.failed() => {
+                failed?;
+                anyhow::bail!("the service ended");
+            }
+        }
+        let lines = follower.poll(ending)?;
+        let board = follower.board();
+        if board.incidents > 0 && first_incident.is_none() {
+            first_incident = Some(pace.passed());
+        }
+        let left = pace.left().as_secs() as i64;
+        let pace_text = if left > 0 { format!("{speed:.0}x, {} left", lasted(left)) } else { "concluding".to_owned() };
+        let panel = Panel { now: pace.now(), share: pace.share(), pace: pace_text, doors: doors.clone() };
+        screen.show(&lines, &board, &panel)?;
+        if ending && follower.is_current() {
+            let incidents = follower.incidents().into_iter().cloned().collect();
+            break Played {
+                events: board.events,
+                alerts: board.alerts,
+                incidents,
+                first_incident,
+                took: pace.passed(),
+            };
+        }
+    };
+    let board = follower.board();
+    let (took, forever) = (played.took, options.forever);
+    // A free port is another one the next time.
+    let address = if forever || !taken { address } else { usual };
+    let closing = Closing { board: &board, recorded, took, address, ends: extent.1, forever };
+    screen.write(&closing.rows(&follower, screen.columns()))?;
+    if !forever {
+        return Ok(played);
+    }
+    loop {
+        tokio::select! {
+            _ = frames.tick() => {}
+            failed = app.failed() => {
+                failed?;
+                anyhow::bail!("the service ended");
+            }
+        }
+        let panel = Panel { now: extent.1, share: 1.0, pace: "serving".to_owned(), doors: doors.clone() };
+        screen.show(&follower.poll(false)?, &follower.board(), &panel)?;
+    }
+}
