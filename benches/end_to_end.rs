@@ -157,6 +157,8 @@ struct Plain<'a> {
 fn ceiling(brokers: &str, topic: &str, events: usize) -> anyhow::Result<()> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers).set("group.id", "ceiling").set("enable.auto.commit", "false");
+    // As Quell's: a fetcher that found its queue full sleeps for a second by default.
+    config.set("fetch.queue.backoff.ms", "5");
     let consumer: BaseConsumer = config.create()?;
     let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
     let mut all = TopicPartitionList::new();
