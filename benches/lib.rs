@@ -1,4 +1,11 @@
 //! What benches are fed with.
+#[path = "../tests/harness/broker.rs"]
+pub mod broker;
+pub mod crowd;
+pub mod running;
+#[path = "../tests/harness/stream.rs"]
+pub mod stream;
+
 use anyhow::Context as _;
 use quell_connectors::decode::{Context, Format, Mapping, decode};
 use quell_core::domain::{

@@ -232,10 +232,15 @@ impl KafkaSource {
             timestamp_ms: message.timestamp().to_millis(),
             payload: message.payload().map(Bytes::copy_from_slice),
         };
-        if let Some(SourceEvent::Records { partition, records, next }) = self.ready.back_mut()
-            && partition.partition == message.partition()
-            && &*partition.topic == message.topic()
-        {
+        // Partitions come in turns: a batch of each costs less than one of each turn. No further back than a rebalance.
+        let mut batches = self.ready.iter_mut().rev().map_while(|event| match event {
+            SourceEvent::Records { partition, records, next } => Some((partition, records, next)),
+            _ => None,
+        });
+        let of = |partition: &SourcePartition| {
+            partition.partition == message.partition() && &*partition.topic == message.topic()
+        };
+        if let Some((_, records, next)) = batches.find(|(partition, ..)| of(partition)) {
             records.push(record);
             *next = offset + 1;
             return;

@@ -12,7 +12,7 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
 use quell_connectors::{
-    log::{Log, LogError, Reader, Record, Topic},
+    log::{Append, Log, LogError, Reader, Record, Topic},
     wire,
 };
 use quell_core::{
@@ -251,8 +251,8 @@ pub async fn load(
 
 /// What happens in the order of the outputs.
 enum Said {
-    /// An output is durable.
-    Output,
+    /// So many outputs are durable.
+    Outputs(usize),
     /// Everything before it is durable.
     Mark(Folded),
     /// A snapshot may be written: everything before it is durable.
@@ -273,6 +273,8 @@ struct Owner<'a> {
     /// By output topic: reads what was said as every reader does, for the next snapshot.
     readers: Vec<OutputReader>,
     said: FuturesOrdered<BoxFuture<'static, Result<Said, LogError>>>,
+    /// Outputs on their way.
+    in_flight: usize,
     outputs: Outputs,
     kept: Vec<Snapshot>,
     snapshot_at: Instant,
@@ -292,7 +294,7 @@ async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left
     // Where nothing is to be folded, it is ready at once.
     owner.on_records(Vec::new())?;
     loop {
-        let room = owner.said.len() < shared.limits.outputs_in_flight;
+        let room = owner.in_flight < shared.limits.outputs_in_flight;
         tokio::select! {
             biased;
             () = stop.requested() => break,
@@ -327,6 +329,7 @@ impl<'a> Owner<'a> {
             stands: Default::default(),
             readers: Vec::new(),
             said: FuturesOrdered::new(),
+            in_flight: 0,
             outputs: Outputs::default(),
             snapshot_at: Instant::now(),
             records_since: 0,
@@ -395,6 +398,7 @@ impl<'a> Owner<'a> {
     }
 
     fn on_records(&mut self, records: Vec<Record>) -> Result<(), Left> {
+        let mut appends = Vec::new();
         for record in records {
             let input = journal::input(record.bytes, &self.shared.control.latest())?;
             self.records_since += 1;
@@ -402,7 +406,11 @@ impl<'a> Owner<'a> {
             // A panic leaves the engine in no state to go on from: it is dropped, and recovery begins anew.
             let step = catch_unwind(AssertUnwindSafe(|| engine.step(record.position, &input, outputs)));
             step.map_err(|_| Left::Panicked(record.position))??;
-            self.say()?;
+            self.say(&mut appends)?;
+        }
+        if !appends.is_empty() {
+            self.in_flight += appends.len();
+            self.said.push_back(all(appends).boxed());
         }
         let position = self.engine.position().max(self.reader.position());
         if !self.ready && position >= self.ready_at {
@@ -425,7 +433,7 @@ impl<'a> Owner<'a> {
     }
 
     /// Appends what was said and does not stand in its topic yet.
-    fn say(&mut self) -> Result<(), Left> {
+    fn say(&mut self, appends: &mut Vec<Append>) -> Result<(), Left> {
         for output in self.outputs.items.drain(..) {
             let topic = output.body.topic();
             let muted = output.number <= self.mute[topic as usize];
@@ -444,8 +452,7 @@ impl<'a> Owner<'a> {
                 }
                 continue;
             }
-            let append = self.shared.log.append(wire::topic(topic), self.partition, wire::bytes(&message));
-            self.said.push_back(append.map(|done| done.map(|_| Said::Output)).boxed());
+            appends.push(self.shared.log.append(wire::topic(topic), self.partition, wire::bytes(&message)));
         }
         Ok(())
     }
@@ -516,7 +523,8 @@ impl<'a> Owner<'a> {
                 self.count();
             }
             Said::Snapshot { position, bytes, numbers } => self.write_snapshot(position, bytes, numbers).await?,
-            Said::Output | Said::Journaled => {}
+            Said::Outputs(count) => self.in_flight -= count,
+            Said::Journaled => {}
         }
         Ok(())
     }
@@ -587,6 +595,16 @@ impl<'a> Owner<'a> {
         }
         Ok(())
     }
+}
+
+/// Waits for appends in turn. They are on their way, and become durable about together: who waits for the first is woken
+/// once for most of them.
+async fn all(appends: Vec<Append>) -> Result<Said, LogError> {
+    let count = appends.len();
+    for append in appends {
+        append.await?;
+    }
+    Ok(Said::Outputs(count))
 }
 
 /// What two owners must say alike: all but the journal position's packing.
