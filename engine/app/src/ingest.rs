@@ -6,19 +6,18 @@ use crate::{
     rules::Rules,
     stop::Stop,
 };
-use bytes::Bytes;
 use dashmap::DashMap;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use prost::Message as _;
 use quell_connectors::{
-    decode::{self, Format, Mapping},
+    decode::{Format, Mapping},
     log::{Append, Log, LogError, RECORD_BYTES_MAX, Topic},
     source::{Source, SourceError, SourceEvent, SourcePartition, SourceRecord},
     wire,
 };
 use quell_core::{
     domain::{event::Event, hash::partition_of, policy::Clock, time::Timestamp},
-    engine::{Pack, Range, Rejected},
+    engine::Range,
 };
 use quell_proto::v1::{self, journal_record::Record};
 use std::{
@@ -34,12 +33,9 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-/// Rejected records travel with so much of what was received.
-const PAYLOAD_KEPT: usize = 64 * 1024;
-/// What a pack may hold beside its events, and what their frames take: room below the log's largest record.
-const PACK_BYTES_MAX: usize = RECORD_BYTES_MAX - 64 * 1024;
-/// Scope of what belongs to none.
-const NO_SCOPE: &str = decode::DEFAULT_SCOPE;
+mod pack;
+use pack::{PACK_BYTES_MAX, Packer, event_bytes};
+
 /// How long a session that failed waits before the next.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -501,119 +497,6 @@ async fn ends(source: &dyn Source) -> Result<BTreeMap<SourcePartition, i64>, Sou
 /// What is committed beside an offset: a commit of another incarnation counts as none.
 fn commit_metadata(incarnation: u32) -> String {
     format!("incarnation={incarnation}")
-}
-
-/// Records to packs.
-struct Packer<'a> {
-    shared: &'a Shared,
-    partition: &'a SourcePartition,
-    name: Arc<str>,
-    session: &'a mut Session,
-    open: BTreeMap<u32, (Pack, usize)>,
-    packed: Packed,
-}
-
-#[derive(Default)]
-struct Packed {
-    packs: Vec<(u32, Pack)>,
-    arrival: Option<Timestamp>,
-}
-
-impl<'a> Packer<'a> {
-    fn new(shared: &'a Shared, partition: &'a SourcePartition, session: &'a mut Session) -> Self {
-        let name = partition.to_string().into();
-        Self { shared, partition, name, session, open: BTreeMap::new(), packed: Packed::default() }
-    }
-
-    fn pack(mut self, records: Vec<SourceRecord>, next: i64, now: Timestamp) -> Packed {
-        let contents = self.shared.control.latest();
-        let wall = self.shared.clock == Clock::Wall;
-        for record in records {
-            let told = record.timestamp_ms.map_or(now, Timestamp);
-            let arrival = if wall { told.min(now) } else { told };
-            self.packed.arrival = self.packed.arrival.max(Some(arrival));
-            let Some(payload) = record.payload else {
-                self.shared.counts.tombstones.fetch_add(1, Ordering::Relaxed);
-                continue;
-            };
-            let version = contents.mapping(&self.name, self.session.incarnation, record.offset);
-            let fallback = Mapping::default();
-            let (format, mapping) = version.map_or((Format::Canonical, &fallback), |v| (v.format, &v.mapping));
-            let context = decode::Context {
-                arrival,
-                offset: record.offset,
-                check_wall: wall,
-                mapping,
-                default_origin: &self.partition.topic,
-            };
-            match decode::decode(format, &payload, &context) {
-                Ok(event) => self.add(event),
-                Err(rejection) => self.reject(record.offset, rejection.reason, &payload, arrival),
-            }
-        }
-        let open = std::mem::take(&mut self.open);
-        for (journal, (pack, _)) in open {
-            self.close(journal, pack, next);
-        }
-        self.packed
-    }
-
-    fn add(&mut self, event: Event) {
-        let size = event_bytes(&event);
-        let journal = partition_of(&event.scope, self.shared.partitions);
-        self.room(journal, size, event.offset).events.push(event);
-    }
-
-    fn reject(&mut self, offset: i64, reason: String, payload: &Bytes, arrival: Timestamp) {
-        let payload = payload[..payload.len().min(PAYLOAD_KEPT)].to_vec();
-        let journal = partition_of(NO_SCOPE, self.shared.partitions);
-        let size = payload.len() + reason.len() + 32;
-        self.room(journal, size, offset).rejected.push(Rejected { offset, reason, payload, arrival });
-    }
-
-    /// The open pack of a journal partition, with room for `size` more bytes; the one before ends below `offset`.
-    fn room(&mut self, journal: u32, size: usize, offset: i64) -> &mut Pack {
-        if self.open.get(&journal).is_some_and(|(_, bytes)| bytes + size > PACK_BYTES_MAX)
-            && let Some((pack, _)) = self.open.remove(&journal)
-        {
-            self.close(journal, pack, offset);
-        }
-        let (pack, bytes) = self
-            .open
-            .entry(journal)
-            .or_insert_with(|| (Pack { range: None, events: Vec::new(), rejected: Vec::new() }, 0));
-        *bytes += size;
-        pack
-    }
-
-    fn close(&mut self, journal: u32, mut pack: Pack, to: i64) {
-        let after = std::mem::replace(&mut self.session.last[journal as usize], to);
-        pack.range = Some(Range {
-            source: self.name.clone(),
-            incarnation: self.session.incarnation,
-            session: self.session.start,
-            after,
-            to,
-            reach: None,
-        });
-        self.packed.packs.push((journal, pack));
-    }
-}
-
-/// An upper bound of what an event takes in a pack.
-fn event_bytes(event: &Event) -> usize {
-    let labels: usize = event.labels.iter().map(|(k, v)| k.len() + v.len() + 12).sum();
-    let texts = [
-        &event.id,
-        &event.origin,
-        &event.entity,
-        &event.check,
-        &event.summary,
-        &event.service,
-        &event.scope,
-        &event.fingerprint,
-    ];
-    texts.iter().map(|text| text.len() + 6).sum::<usize>() + labels + 96
 }
 
 /// Events that came by HTTP: appended, and answered when they are durable.
