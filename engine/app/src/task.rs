@@ -386,8 +386,11 @@ impl<'a> Owner<'a> {
         for (topic, (mark, reader)) in OutputTopic::ALL.into_iter().zip(marks.iter_mut().zip(&mut self.readers)) {
             let number = numbers[topic as usize];
             while self.shared.rules.snapshot_after_outputs && reader.number < number {
+                if reader.next(WAIT).await?.is_some() {
+                    continue;
+                }
                 let end = self.shared.log.extent(wire::topic(topic), self.partition).await?.end;
-                if reader.next(WAIT).await?.is_none() && reader.is_past(end) && reader.number < number {
+                if reader.is_past(end) && reader.number < number {
                     let last = reader.number;
                     return Err(Left::Again(anyhow!("{topic:?} is read to {last}, and {number} was durable")));
                 }
