@@ -19,6 +19,10 @@ const EVENTS: usize = 100_000;
 const PACK_EVENTS: usize = 500;
 const RUNS: usize = 5;
 
+/// That of the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     let workload = workload(EVENTS)?;
     let events = workload.events.len();
