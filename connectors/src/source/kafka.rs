@@ -22,7 +22,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::{sync::Notify, task::JoinHandle, time::Instant};
 
 /// How often a topic that does not exist is looked for: by a group in milliseconds, without one.
 const GROUP_LOOKS_MS: &str = "5000";
@@ -67,6 +67,10 @@ pub enum KafkaSourceError {
 /// moment.
 pub struct KafkaSource {
     consumer: Arc<StreamConsumer<Member>>,
+    /// Asks the cluster. Not the one that reads: a question would wait behind a fetch that waits for records.
+    asker: Arc<StreamConsumer<Voice>>,
+    /// Polls the asker's queue, where errors and log lines come.
+    events: JoinHandle<()>,
     topics: Vec<Arc<str>>,
     assign: bool,
     /// What is still to be told, in order.
@@ -173,6 +177,7 @@ impl KafkaSource {
             ("isolation.level", "read_committed"),
             ("enable.partition.eof", "true"),
         ];
+        let mut asks = client_config(&config.brokers, &config.properties, &defaults, &fixed);
         if !config.assign {
             fixed.push(("group.instance.id", config.instance.as_str()));
         }
@@ -181,13 +186,27 @@ impl KafkaSource {
         let consumer: StreamConsumer<Member> = client_config(&config.brokers, &config.properties, &defaults, &fixed)
             .create_with_context(Member::default())
             .map_err(client)?;
+        let asker: StreamConsumer<Voice> =
+            asks.set("client.id", "quell-asks").create_with_context(Voice::default()).map_err(client)?;
+        let asker = Arc::new(asker);
         let topics: Vec<Arc<str>> = config.topics.iter().map(|topic| topic.as_str().into()).collect();
         if !config.assign {
             let names: Vec<_> = config.topics.iter().map(String::as_str).collect();
             consumer.subscribe(&names).map_err(client)?;
         }
+        let events = tokio::spawn({
+            let asker = asker.clone();
+            async move {
+                loop {
+                    // `Voice` has said what there is to say.
+                    let _ = asker.recv().await;
+                }
+            }
+        });
         Ok(Self {
             consumer: Arc::new(consumer),
+            asker,
+            events,
             missing: if config.assign { topics.clone() } else { Vec::new() },
             topics,
             assign: config.assign,
@@ -444,6 +463,7 @@ impl KafkaSource {
 impl Drop for KafkaSource {
     fn drop(&mut self) {
         self.consumer.context().closing.store(true, Ordering::Release);
+        self.events.abort();
     }
 }
 
@@ -453,11 +473,11 @@ impl Source for KafkaSource {
     }
 
     fn partitions(&self) -> BoxFuture<'_, Result<Vec<SourcePartition>, SourceError>> {
-        let (consumer, topics) = (self.consumer.clone(), self.topics.clone());
+        let (asker, topics) = (self.asker.clone(), self.topics.clone());
         let ask = move || {
             let mut partitions = Vec::new();
             for topic in topics {
-                let metadata = consumer.fetch_metadata(Some(&topic), ASK)?;
+                let metadata = asker.fetch_metadata(Some(&topic), ASK)?;
                 for told in metadata.topics().iter().filter(|told| told.error().is_none()) {
                     let ids = told.partitions().iter().map(|partition| partition.id());
                     partitions.extend(ids.map(|partition| SourcePartition { topic: topic.clone(), partition }));
@@ -469,13 +489,13 @@ impl Source for KafkaSource {
     }
 
     fn topic_id<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<Option<String>, SourceError>> {
-        let consumer = self.consumer.clone();
+        let asker = self.asker.clone();
         let name = topic.to_owned();
         Box::pin(async move {
             if self.assign {
                 return Ok(None);
             }
-            let ask = move || Ok(native::topic_id(consumer.client(), &name, ASK));
+            let ask = move || Ok(native::topic_id(asker.client(), &name, ASK));
             self.blocking(topic, ask).await?.map_err(|reason| SourceError { what: topic.to_owned(), reason })
         })
     }
@@ -502,10 +522,10 @@ impl Source for KafkaSource {
     }
 
     fn extent<'a>(&'a self, partition: &'a SourcePartition) -> BoxFuture<'a, Result<SourceExtent, SourceError>> {
-        let consumer = self.consumer.clone();
+        let asker = self.asker.clone();
         let SourcePartition { topic, partition: number } = partition.clone();
         Box::pin(async move {
-            let ask = move || watermarks(&*consumer, &topic, number);
+            let ask = move || watermarks(&*asker, &topic, number);
             let (oldest, end) = self.blocking(partition, ask).await?;
             Ok(SourceExtent { oldest, end })
         })

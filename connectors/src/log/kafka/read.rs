@@ -23,7 +23,8 @@ use tokio::{task::JoinHandle, time::Instant};
 /// The consumers that readers share.
 pub(super) struct Consumers {
     config: ClientConfig,
-    first: Arc<Shared>,
+    /// Asks the cluster, and reads nothing: a question would wait behind a fetch that waits for records.
+    asker: Arc<Shared>,
     all: Mutex<Vec<Arc<Shared>>>,
 }
 
@@ -57,13 +58,20 @@ impl Consumers {
             ("enable.partition.eof", "true"),
         ];
         let config = config.client(&defaults, &fixed);
-        let first = Arc::new(Shared::new(&config)?);
-        Ok(Self { config, all: Mutex::new(vec![first.clone()]), first })
+        let asker = Arc::new(Shared::new(&config)?);
+        Ok(Self { config, all: Mutex::default(), asker })
     }
 
     /// One to ask the cluster by.
     pub(super) fn any(&self) -> Arc<StreamConsumer<Voice>> {
-        self.first.consumer.clone()
+        self.asker.consumer.clone()
+    }
+
+    /// How many partitions are read now, as the clients have it.
+    #[cfg(test)]
+    pub(super) fn assigned(&self) -> usize {
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().map(|shared| shared.consumer.assignment().map_or(0, |list| list.count())).sum()
     }
 
     /// One that reads `key` from now on, and for no one else.
