@@ -10,13 +10,20 @@ use crate::{
     stop::Stop,
 };
 use anyhow::{Context as _, anyhow};
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::BoxFuture,
+    stream::{FuturesOrdered, FuturesUnordered},
+};
 use quell_connectors::{
     log::{Append, Log, LogError, Reader, Record, Topic},
     wire,
 };
 use quell_core::{
-    domain::{policy::Clock, time::Span},
+    domain::{
+        policy::Clock,
+        time::{Span, Timestamp},
+    },
     engine::{Engine, EngineError, FOLD, Versions},
     output::{ByTopic, OutputTopic, Outputs},
 };
@@ -273,6 +280,8 @@ struct Owner<'a> {
     /// By output topic: reads what was said as every reader does, for the next snapshot.
     readers: Vec<OutputReader>,
     said: FuturesOrdered<BoxFuture<'static, Result<Said, LogError>>>,
+    /// A snapshot on its way, at most one.
+    writing: FuturesUnordered<BoxFuture<'static, Result<Option<Vec<Snapshot>>, LogError>>>,
     /// Outputs on their way.
     in_flight: usize,
     outputs: Outputs,
@@ -299,6 +308,7 @@ async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left
             biased;
             () = stop.requested() => break,
             Some(said) = owner.said.next() => owner.on_said(said?).await?,
+            Some(written) = owner.writing.next() => owner.on_written(written),
             _ = ticks.tick() => {
                 owner.adopt();
                 if wall {
@@ -329,6 +339,7 @@ impl<'a> Owner<'a> {
             stands: Default::default(),
             readers: Vec::new(),
             said: FuturesOrdered::new(),
+            writing: FuturesUnordered::new(),
             in_flight: 0,
             outputs: Outputs::default(),
             snapshot_at: Instant::now(),
@@ -429,7 +440,7 @@ impl<'a> Owner<'a> {
         }
         let due = self.records_since >= self.shared.limits.snapshot_records
             || (self.records_since > 0 && self.snapshot_at.elapsed() >= self.shared.limits.snapshot_interval);
-        if due && self.ready {
+        if due && self.ready && self.writing.is_empty() {
             self.draft()?;
         }
         Ok(())
@@ -532,42 +543,43 @@ impl<'a> Owner<'a> {
         Ok(())
     }
 
+    /// Writes a snapshot beside the fold.
     async fn write_snapshot(&mut self, position: u64, bytes: Vec<u8>, numbers: ByTopic<u64>) -> Result<(), Left> {
-        let Shared { log, outside, progress, limits, .. } = self.shared;
         let outputs = self.marks(numbers).await?;
         let trail = self.kept.last().map(|s| s.trail.clone()).unwrap_or_default();
         let draft = Draft { position, bytes, outputs, trail };
-        let written = snapshots::write(log, &**outside, self.partition, self.engine.journal(), draft).await;
-        match written {
-            Ok(Some(kept)) => self.kept = kept,
-            Ok(None) => {
-                tracing::warn!(partition = self.partition, position, "a snapshot did not read back right; not counted");
-                Progress::count(&progress.snapshots_rotten);
-                return Ok(());
-            }
-            Err(error) => {
-                tracing::warn!(partition = self.partition, %error, "a snapshot was not written");
-                return Ok(());
-            }
-        }
-        Progress::count(&progress.snapshots);
-        progress.snapshot_at.store(outside.now().0.unsigned_abs(), Ordering::Relaxed);
-        if let [older, newest] = &self.kept[..] {
-            let horizon = outside.now() - limits.history;
-            let past = newest.trail.iter().rev().find(|mark| mark.at_ms <= horizon.0).map(|mark| mark.position);
-            let below = if limits.history.0 == 0 { Some(older.position) } else { past.map(|p| p.min(older.position)) };
-            let trimmed = async {
-                log.trim(Topic::Snapshots, self.partition, older.begins.min(newest.begins)).await?;
-                if let Some(below) = below {
-                    log.trim(Topic::Journal, self.partition, below).await?;
+        let (log, outside, history) =
+            (self.shared.log.clone(), self.shared.outside.clone(), self.shared.limits.history);
+        let (partition, journal) = (self.partition, self.engine.journal());
+        self.writing.push(
+            async move {
+                let kept = snapshots::write(&log, &*outside, partition, journal, draft).await?;
+                if let Some(kept) = &kept
+                    && let Err(error) = trim(&log, partition, kept, outside.now() - history, history).await
+                {
+                    tracing::warn!(partition, %error, "trim failed; the next snapshot tries again");
                 }
-                Ok::<_, LogError>(())
-            };
-            if let Err(error) = trimmed.await {
-                tracing::warn!(partition = self.partition, %error, "trim failed; the next snapshot tries again");
+                Ok(kept)
             }
-        }
+            .boxed(),
+        );
         Ok(())
+    }
+
+    fn on_written(&mut self, written: Result<Option<Vec<Snapshot>>, LogError>) {
+        let Shared { outside, progress, .. } = self.shared;
+        match written {
+            Ok(Some(kept)) => {
+                self.kept = kept;
+                Progress::count(&progress.snapshots);
+                progress.snapshot_at.store(outside.now().0.unsigned_abs(), Ordering::Relaxed);
+            }
+            Ok(None) => {
+                tracing::warn!(partition = self.partition, "a snapshot did not read back right; not counted");
+                Progress::count(&progress.snapshots_rotten);
+            }
+            Err(error) => tracing::warn!(partition = self.partition, %error, "a snapshot was not written"),
+        }
     }
 
     fn count(&self) {
@@ -589,6 +601,9 @@ impl<'a> Owner<'a> {
 
     /// A graceful stop ends with a snapshot at the last output, from which newer code may start.
     async fn finish(mut self) -> Result<(), Left> {
+        while let Some(written) = self.writing.next().await {
+            self.on_written(written);
+        }
         if self.ready {
             self.draft()?;
         }
@@ -596,7 +611,28 @@ impl<'a> Owner<'a> {
             let said = said.context("stopping").map_err(Left::Again)?;
             self.on_said(said).await?;
         }
+        while let Some(written) = self.writing.next().await {
+            self.on_written(written);
+        }
         Ok(())
+    }
+}
+
+/// Lets go of what no recovery needs: older snapshots, and the journal below the second newest, less the history.
+async fn trim(
+    log: &Arc<dyn Log>,
+    partition: u32,
+    kept: &[Snapshot],
+    horizon: Timestamp,
+    history: Span,
+) -> Result<(), LogError> {
+    let [older, newest] = kept else { return Ok(()) };
+    log.trim(Topic::Snapshots, partition, older.begins.min(newest.begins)).await?;
+    let past = newest.trail.iter().rev().find(|mark| mark.at_ms <= horizon.0).map(|mark| mark.position);
+    let below = if history.0 == 0 { Some(older.position) } else { past.map(|p| p.min(older.position)) };
+    match below {
+        Some(below) => log.trim(Topic::Journal, partition, below).await,
+        None => Ok(()),
     }
 }
 

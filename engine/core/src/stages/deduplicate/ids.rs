@@ -4,15 +4,31 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Ids that came lately.
+/// Ids that came lately. In a snapshot, of which they may be most, they are a queue; what is seen follows from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct Ids {
     /// By event key: what was said (a hash of status and time) and which entry of the queue is the last of it.
-    #[serde(with = "crate::snapshot::sorted")]
+    #[serde(skip)]
     seen: FxHashMap<u64, (u64, u64)>,
-    queue: VecDeque<(Timestamp, u64)>,
+    /// When it came, its key, and what was said.
+    queue: VecDeque<(Timestamp, u64, u64)>,
     /// How many entries have left the queue.
     gone: u64,
+}
+
+/// As it stands in a snapshot.
+#[derive(Deserialize)]
+struct Stored {
+    queue: VecDeque<(Timestamp, u64, u64)>,
+    gone: u64,
+}
+
+impl From<Stored> for Ids {
+    fn from(Stored { queue, gone }: Stored) -> Self {
+        let seen = (gone..).zip(&queue).map(|(entry, (_, key, said))| (*key, (*said, entry))).collect();
+        Self { seen, queue, gone }
+    }
 }
 
 /// What is known of an event's id.
@@ -43,12 +59,12 @@ impl Ids {
     fn keep(&mut self, key: u64, said: u64, clock: Timestamp, seen: Seen) -> Seen {
         let entry = self.gone + self.queue.len() as u64;
         self.seen.insert(key, (said, entry));
-        self.queue.push_back((clock, key));
+        self.queue.push_back((clock, key, said));
         seen
     }
 
     fn forget(&mut self, clock: Timestamp, horizon: Span, max: usize) {
-        while let Some(&(at, old)) = self.queue.front() {
+        while let Some(&(at, old, _)) = self.queue.front() {
             if self.queue.len() < max && clock - at <= horizon {
                 return;
             }
