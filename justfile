@@ -36,7 +36,7 @@ kafka *args:
 kill-test seeds="2000" kills="200":
     cargo build --release -p quell
     QUELL_SEEDS={{seeds}} cargo test --release -p quell-tests --test hostile -- --nocapture
-    QUELL_KAFKA=$(tests/kafka/start.sh) QUELL_REQUIRE_KAFKA=1 QUELL_KILLS={{kills}} cargo test -p quell-tests --test kill -- --nocapture
+    QUELL_KAFKA=$(tests/kafka/start.sh) QUELL_REQUIRE_KAFKA=1 QUELL_BIN=$PWD/target/release/quell QUELL_KILLS={{kills}} cargo test -p quell-tests --test kill -- --nocapture
 
 # Benchmarks; figures go to benches/RESULTS.md.
 bench:
