@@ -162,11 +162,6 @@ impl Control {
         self.latest.borrow().clone()
     }
 
-    /// Tells when it says something new.
-    pub fn watch(&self) -> watch::Receiver<Arc<Contents>> {
-        self.latest.subscribe()
-    }
-
     /// Follows what others write, until the future is dropped.
     pub async fn follow(&self) {
         loop {

@@ -349,9 +349,7 @@ impl Ingest {
     fn on_done(&mut self, (partition, id, batch, result): Done) {
         let Some(session) = self.sessions.get_mut(&partition).filter(|s| s.id == id) else { return };
         if let Err(error) = result {
-            if matches!(error, LogError::Closed { .. }) {
-                self.shared.progress.fail(&error);
-            }
+            self.shared.progress.fail_if_closed(&error);
             // What was appended behind it may have landed: everything from the committed offset on goes again.
             if self.shared.rules.commit_after_durable {
                 self.end(partition, &error);
@@ -525,11 +523,7 @@ pub async fn append_events(shared: &Shared, events: Vec<Event>) -> Result<BTreeM
     appends.extend(open.into_iter().map(|(journal, (pack, _))| append(journal, pack)));
     let mut positions = BTreeMap::new();
     for (journal, done) in appends {
-        let position = done.await.inspect_err(|error| {
-            if matches!(error, LogError::Closed { .. }) {
-                shared.progress.fail(error);
-            }
-        })?;
+        let position = done.await.inspect_err(|error| shared.progress.fail_if_closed(error))?;
         shared.progress.appended(journal, position);
         positions.insert(journal, position);
     }

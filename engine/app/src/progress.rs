@@ -1,9 +1,6 @@
 //! How far each journal partition has been appended, folded and said; shared by those who wait for it.
 use quell_connectors::log::LogError;
-use quell_core::{
-    ledger::Outcome,
-    output::{ByTopic, OutputTopic},
-};
+use quell_core::{ledger::Outcome, output::ByTopic};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -157,10 +154,12 @@ impl Progress {
         *it.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
     }
 
-    /// The log takes no more records until it is opened anew: the process ends, and whoever watches over it starts it
+    /// A log that takes no more records until it is opened anew ends the process, and whoever watches over it starts it
     /// again.
-    pub fn fail(&self, why: &LogError) {
-        self.failure.send_replace(Some(why.to_string()));
+    pub fn fail_if_closed(&self, error: &LogError) {
+        if matches!(error, LogError::Closed { .. }) {
+            self.failure.send_replace(Some(error.to_string()));
+        }
     }
 
     /// Waits until the process must end; why.
@@ -180,9 +179,4 @@ impl Progress {
     pub fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
-}
-
-/// The index of an output topic in [`ByTopic`].
-pub const fn index(topic: OutputTopic) -> usize {
-    topic as usize
 }

@@ -148,7 +148,7 @@ pub async fn run(shared: Shared, partition: u32, mut stop: Stop) -> anyhow::Resu
             }
             Left::ForGood(error) => Some(error),
             Left::Closed(error) => {
-                shared.progress.fail(&error);
+                shared.progress.fail_if_closed(&error);
                 return Ok(());
             }
         };
@@ -601,9 +601,7 @@ impl<'a> Owner<'a> {
 
     /// A graceful stop ends with a snapshot at the last output, from which newer code may start.
     async fn finish(mut self) -> Result<(), Left> {
-        while let Some(written) = self.writing.next().await {
-            self.on_written(written);
-        }
+        self.write_all().await;
         if self.ready {
             self.draft()?;
         }
@@ -611,10 +609,15 @@ impl<'a> Owner<'a> {
             let said = said.context("stopping").map_err(Left::Again)?;
             self.on_said(said).await?;
         }
+        self.write_all().await;
+        Ok(())
+    }
+
+    /// Waits for the snapshot on its way.
+    async fn write_all(&mut self) {
         while let Some(written) = self.writing.next().await {
             self.on_written(written);
         }
-        Ok(())
     }
 }
 

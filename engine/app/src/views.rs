@@ -10,7 +10,7 @@ use quell_core::output::OutputTopic;
 use quell_proto::v1;
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -41,7 +41,6 @@ pub struct Views {
     seen: Vec<watch::Sender<Seen>>,
     /// Updates of incidents seen.
     pub incident_updates: AtomicU64,
-    failed: Mutex<Option<String>>,
 }
 
 impl Views {
@@ -54,7 +53,6 @@ impl Views {
             episodes: DashMap::new(),
             seen: (0..partitions).map(|_| watch::channel(Seen::default()).0).collect(),
             incident_updates: AtomicU64::new(0),
-            failed: Mutex::default(),
         })
     }
 
@@ -80,11 +78,6 @@ impl Views {
         let _ = self.seen[partition as usize].subscribe().wait_for(reached).await;
     }
 
-    /// What stopped a follower, if something did.
-    pub fn failed(&self) -> Option<String> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// An alert with the incident it belongs to.
     pub fn with_incident(&self, alert: &v1::Alert) -> v1::Alert {
         let incident = self.episodes.get(&alert.episode).map(|name| name.clone()).unwrap_or_default();
@@ -103,7 +96,6 @@ impl Views {
         loop {
             if let Err(error) = self.try_follow(&log, &control, &progress, rules, partition).await {
                 tracing::warn!(partition, error = format!("{error:#}"), "the views can't be followed; trying again");
-                *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error:#}"));
             }
             tokio::time::sleep(RETRY).await;
         }
