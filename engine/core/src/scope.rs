@@ -14,7 +14,7 @@ use crate::{
     stages::{
         assess::HealthBoard,
         correlate::Correlator,
-        deduplicate::{Change, Deduplicator},
+        deduplicate::{Change, Deduplicator, event_key},
         raise::Raiser,
     },
     timers::{Timer, TimerKind, Timers},
@@ -142,18 +142,36 @@ impl Scope {
             Kind::Log | Kind::Change => return cx.decide(event, key, Outcome::Noted, None),
             Kind::Alert => {}
         }
-        let absorbed = self.deduplicator.absorb(event, key, at, &mut cx);
-        for alert in absorbed.evicted {
-            self.follow(alert, Change::Evicted, world, out);
-        }
-        let alert = absorbed.alert;
-        for change in [absorbed.change, absorbed.then].into_iter().flatten() {
-            self.follow(alert, change, world, out);
-        }
-        if let Some(outcome) = absorbed.outcome {
+        let (outcome, alert) = self.take(event, key, at, world, out);
+        if let Some(outcome) = outcome {
             let alert = self.deduplicator.get(alert).filter(|_| outcome != Outcome::OrphanResolve);
             self::cx(&mut self.core, world, out).decide(event, key, outcome, alert);
         }
+    }
+
+    /// What the engine itself found takes the road of an event. It stands in no ledger: nobody sent it. `event.time` is
+    /// the clock, or the due time of the timer that found it. A recovery is derived only while its alert is open.
+    pub(crate) fn derive(&mut self, event: &Event, world: World<'_>, out: &mut Outputs) {
+        let key = event_key(&event.origin, &event.id);
+        self.take(event, key, event.time, world, out);
+    }
+
+    fn take(
+        &mut self,
+        event: &Event,
+        key: u64,
+        at: Timestamp,
+        world: World<'_>,
+        out: &mut Outputs,
+    ) -> (Option<Outcome>, Fingerprint) {
+        let absorbed = self.deduplicator.absorb(event, key, at, &mut cx(&mut self.core, world, out));
+        for alert in absorbed.evicted {
+            self.follow(alert, Change::Evicted, world, out);
+        }
+        for change in [absorbed.change, absorbed.then].into_iter().flatten() {
+            self.follow(absorbed.alert, change, world, out);
+        }
+        (absorbed.outcome, absorbed.alert)
     }
 
     /// An alert changed: correlate, assess, raise.
