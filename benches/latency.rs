@@ -142,7 +142,7 @@ fn load(
 /// Follows the feed and notes when it names which check first.
 async fn follow(address: SocketAddr, seen: Seen) -> anyhow::Result<JoinHandle<()>> {
     let client = QuellClient::connect(format!("http://{address}")).await.context("the feed")?;
-    let request = WatchIncidentsRequest { from: Some(Start::Beginning(true)), until_caught_up: false };
+    let request = WatchIncidentsRequest { from: Some(Start::Beginning(true)), ..Default::default() };
     let mut stream = client.max_decoding_message_size(16 << 20).watch_incidents(request).await?.into_inner();
     Ok(tokio::spawn(async move {
         while let Ok(Some(update)) = stream.message().await {

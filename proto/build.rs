@@ -2,16 +2,11 @@
 use prost::Message as _;
 use std::{env, error::Error, fs, path::PathBuf};
 
-const PROTOS: [&str; 5] = [
-    "quell/v1/event.proto",
-    "quell/v1/alert.proto",
-    "quell/v1/incident.proto",
-    "quell/v1/service.proto",
-    "quell/v1/journal.proto",
-];
+const PROTOS: [&str; 2] = ["quell/v1/quell.proto", "quell/v1/journal.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=quell");
+    println!("cargo:rerun-if-changed=google");
     let descriptors = protox::compile(PROTOS, ["."])?;
     let path = PathBuf::from(env::var("OUT_DIR")?).join("quell_descriptor.bin");
     fs::write(path, descriptors.encode_to_vec())?;

@@ -29,14 +29,24 @@ pub enum Topic {
     Health,
     /// What could not be decoded.
     DeadLetter,
+    /// What came of commands.
+    Commands,
     /// The engine's memory, in chunks with manifests.
     Snapshots,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Control, Self::Journal, Self::Incidents, Self::Alerts, Self::Health, Self::DeadLetter, Self::Snapshots];
+    pub const ALL: [Self; 8] = [
+        Self::Control,
+        Self::Journal,
+        Self::Incidents,
+        Self::Alerts,
+        Self::Health,
+        Self::DeadLetter,
+        Self::Commands,
+        Self::Snapshots,
+    ];
 
     /// Its name without a prefix: `journal`.
     pub const fn name(self) -> &'static str {
@@ -47,6 +57,7 @@ impl Topic {
             Self::Alerts => "alerts",
             Self::Health => "health",
             Self::DeadLetter => "deadletter",
+            Self::Commands => "commands",
             Self::Snapshots => "snapshots",
         }
     }

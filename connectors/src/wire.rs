@@ -6,14 +6,18 @@ use quell_core::{
         alert::Alert,
         event::{Event, Kind, Status},
         health::Level,
-        incident::{Cause, Incident, ShortAlert, State},
+        incident::Incident,
         severity::Severity,
         time::Timestamp,
     },
     engine::{FOLD, Pack, Range, Rejected},
-    output::{AlertUpdate, Body, IncidentUpdate, Output, OutputTopic, ServiceUpdate},
+    output::{AlertUpdate, Body, Output, OutputTopic, ServiceUpdate},
 };
 use quell_proto::v1;
+
+pub mod command;
+mod incident;
+pub use incident::{incident, incident_update, state_back as incident_state_back};
 
 /// What of a protobuf message is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -211,6 +215,7 @@ pub fn output(output: &Output, journal: [u8; 16]) -> v1::Output {
             payload: letter.payload.clone(),
         }
         .encode_to_vec(),
+        Body::Result(result) => command::output(command::result(result)).encode_to_vec(),
         Body::IncidentGone { .. } | Body::AlertGone { .. } => Vec::new(),
     };
     v1::Output {
@@ -230,6 +235,7 @@ pub const fn topic(topic: OutputTopic) -> crate::log::Topic {
         OutputTopic::Alerts => crate::log::Topic::Alerts,
         OutputTopic::Health => crate::log::Topic::Health,
         OutputTopic::DeadLetter => crate::log::Topic::DeadLetter,
+        OutputTopic::Commands => crate::log::Topic::Commands,
     }
 }
 
@@ -263,64 +269,6 @@ pub fn alert(update: &AlertUpdate) -> v1::Alert {
         episode: alert.episode.map(|id| format!("scopes/{scope}/episodes/{id}")).unwrap_or_default(),
         incident: String::new(),
         reopened: alert.reopened,
-    }
-}
-
-/// An incident update of the API.
-pub fn incident_update(update: &IncidentUpdate) -> v1::IncidentUpdate {
-    let scope = &update.scope;
-    v1::IncidentUpdate {
-        incident: Some(incident(update)),
-        added: update.added.iter().map(|id| Alert::name(scope, *id)).collect(),
-        removed: Vec::new(),
-        change: update.change.to_owned(),
-    }
-}
-
-/// An incident of the API.
-pub fn incident(update: &IncidentUpdate) -> v1::Incident {
-    let IncidentUpdate { scope, incident, alerts, .. } = update;
-    let short = |a: &ShortAlert| v1::IncidentAlert {
-        name: Alert::name(scope, a.id),
-        entity: a.entity.to_string(),
-        check: a.check.to_string(),
-        severity: severity(a.severity) as i32,
-        state: alert_state(a.open),
-        reason: a.why(),
-        opened_at: Some(time(a.opened_at)),
-        summary: a.summary.to_string(),
-    };
-    let cause = |c: &Cause| v1::Cause {
-        entity: c.entity.to_string(),
-        check: c.check.to_string(),
-        reason: c.reason.clone(),
-        confidence: f64::from(c.confidence) / 1_000.0,
-    };
-    v1::Incident {
-        name: Incident::name(scope, incident.id),
-        number: format!("{scope}-{}", incident.number),
-        revision: incident.revision,
-        state: match incident.state {
-            State::New => v1::incident::State::New,
-            State::Resolved => v1::incident::State::Resolved,
-            State::Closed => v1::incident::State::Closed,
-        } as i32,
-        title: incident.title.clone(),
-        severity: severity(incident.severity) as i32,
-        priority: u32::from(incident.priority),
-        opened_at: Some(time(incident.opened_at)),
-        updated_at: Some(time(incident.updated_at)),
-        resolved_at: incident.resolved_at.map(time),
-        closed_at: incident.closed_at.map(time),
-        services: incident.services.iter().map(ToString::to_string).collect(),
-        causes: incident.causes.iter().map(cause).collect(),
-        alerts: alerts.iter().map(short).collect(),
-        alerts_truncated: update.alerts_truncated,
-        alert_count: update.alert_count as u32,
-        open_alert_count: update.open_alert_count as u32,
-        raise_reason: incident.raised.to_string(),
-        episode: format!("scopes/{scope}/episodes/{}", incident.episode),
-        reopened: incident.reopened,
     }
 }
 

@@ -8,6 +8,8 @@
 //! 00:10 firing payments errors major at=00:05 id=7 scope=eu origin=zabbix service=s fingerprint=f source=a
 //! 00:20 resolved db latency
 //! 00:30 reach a                            (the source partition `a` is read until now)
+//! 05:00 state 1 acknowledged by=ann id=r1 revision=2 comment=mine      (also assign 1 ann, comment 1, merge 1 2,
+//!                                          split 1 db/latency, ticket 1 servicenow/INC7: on incidents by number)
 //! 10:00 tick                               (the wall clock; it ends a story)
 //! --- concludes
 //! 00:00 alert db/latency opened critical
@@ -29,6 +31,7 @@ use quell_core::{
 };
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
+mod command;
 mod tell;
 
 /// 2026-01-01T00:00:00Z: when stories begin.
@@ -84,6 +87,7 @@ impl Story {
         let mut engine = Engine::new([0; 16], Arc::new(self.policy.clone()), Arc::new(Topology::new(&self.topology)?));
         let mut out = Outputs::default();
         for (position, input) in self.inputs.iter().enumerate() {
+            let input = &command::resolved(input, &mut engine);
             engine.step(position as u64, input, &mut out)?;
             ensure!(engine.ledger_balances(), "the ledger does not balance after {input:?}");
         }
@@ -139,7 +143,17 @@ impl Story {
             }
             ["firing", entity, check, ref rest @ ..] => self.event(now, Status::Firing, [entity, check], rest)?,
             ["resolved", entity, check, ref rest @ ..] => self.event(now, Status::Resolved, [entity, check], rest)?,
-            _ => bail!("neither an event nor a tick, a reach, a settle"),
+            ["state" | "assign" | "comment" | "merge" | "split" | "ticket", ref rest @ ..] => {
+                Input::Command(command::read(now, words[0], rest, self.inputs.len())?)
+            }
+            ["change", entity, check, ref rest @ ..] => {
+                let mut input = self.event(now, Status::Firing, [entity, check], rest)?;
+                if let Input::Pack(pack) = &mut input {
+                    pack.events.iter_mut().for_each(|event| event.kind = Kind::Change);
+                }
+                input
+            }
+            _ => bail!("neither an event nor a command, a tick, a reach, a settle"),
         };
         self.inputs.push(input);
         Ok(())

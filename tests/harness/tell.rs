@@ -3,6 +3,7 @@ use super::START;
 use quell_core::{
     domain::{
         alert::{Alert, AlertId},
+        command::{Code, CommandResult},
         health::Level,
         incident::State,
         time::Timestamp,
@@ -29,6 +30,7 @@ pub fn tell(said: &[Output], engine: &Engine) -> String {
             Body::Incident(update) => teller.incident(update),
             Body::Alert(update) => teller.alert(update),
             Body::Service(update) => teller.service(update),
+            Body::Result(result) => teller.result(result),
             Body::DeadLetter(_) | Body::IncidentGone { .. } | Body::AlertGone { .. } => {}
         }
     }
@@ -45,12 +47,15 @@ impl<'a> Teller<'a> {
             "closed" => i.closed_at.unwrap_or(i.updated_at),
             _ => i.updated_at,
         };
-        let what = format!("incident {} {}", i.number, update.change);
+        let previous = if i.previous.is_some() && update.change == "opened" { " after an earlier one" } else { "" };
+        let by = i.assignee.is_empty().then(String::new).unwrap_or_else(|| format!(" assignee={}", i.assignee));
+        let what = format!("incident {} {}{previous}{by}", i.number, update.change);
         if matches!(i.state, State::Resolved | State::Closed) {
             return self.line(at, &update.scope, &what);
         }
         let cause = i.causes.first().map_or(String::new(), |c| format!("{}/{}", c.entity, c.check));
-        let (alerts, open, severity, priority) = (update.alert_count, update.open_alert_count, i.severity, i.priority);
+        let (alerts, open, severity, priority) =
+            (update.alert_count, update.open_alert_count, i.severity, i.priority.value());
         let what = format!("{what} alerts={alerts} open={open} {severity} P{priority} cause={cause}");
         self.line(at, &update.scope, &what);
     }
@@ -76,6 +81,13 @@ impl<'a> Teller<'a> {
         if before != update.level {
             let what = format!("service {} {} {}", update.id, update.level, update.score / 100);
             self.line(update.at, &update.scope, &what);
+        }
+    }
+
+    /// Refusals only: what was done is told by what it did.
+    fn result(&mut self, result: &CommandResult) {
+        if result.code != Code::Ok {
+            self.text.push_str(&format!("refused {}: {:?}, {}\n", result.request_id, result.code, result.message));
         }
     }
 

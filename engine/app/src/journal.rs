@@ -35,6 +35,9 @@ pub fn input(bytes: Bytes, contents: &Contents) -> Result<Input, InputError> {
         Some(Record::Era(era)) => Input::Era(era.fold),
         Some(Record::Settle(_)) => Input::Settle,
         Some(Record::SourceRemoved(removed)) => Input::SourceRemoved(removed.source),
+        Some(Record::Command(asked)) => {
+            Input::Command(wire::command::command_back(asked).map_err(|error| unreadable(&error))?)
+        }
     })
 }
 

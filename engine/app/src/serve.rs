@@ -1,4 +1,5 @@
 //! One port: gRPC, HTTP and metrics.
+pub mod commands;
 pub mod cursor;
 pub mod feed;
 pub mod filter;

@@ -7,10 +7,11 @@ use quell_connectors::{
     wire,
 };
 use quell_core::output::OutputTopic;
-use quell_proto::v1;
+use quell_proto::v1::{self, command_output::Body};
 use std::{
+    collections::{HashMap, VecDeque},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -26,8 +27,34 @@ pub struct Seen {
     pub incidents: Mark,
     pub alerts: Mark,
     pub health: Mark,
+    pub commands: Mark,
     /// The snapshot is loaded.
     pub loaded: bool,
+}
+
+/// Results of commands that are remembered: whoever asked waits for it now.
+const RESULTS_MAX: usize = 100_000;
+
+/// Results of commands, the latest.
+#[derive(Debug, Default)]
+struct Results {
+    /// By scope and request id.
+    by_id: HashMap<(String, String), v1::CommandResult>,
+    queue: VecDeque<(String, String)>,
+}
+
+impl Results {
+    fn put(&mut self, result: v1::CommandResult) {
+        let key = (result.scope.clone(), result.request_id.clone());
+        if self.by_id.insert(key.clone(), result).is_none() {
+            self.queue.push_back(key);
+        }
+        if self.queue.len() > RESULTS_MAX
+            && let Some(oldest) = self.queue.pop_front()
+        {
+            self.by_id.remove(&oldest);
+        }
+    }
 }
 
 /// Incidents, alerts and services by name.
@@ -36,6 +63,8 @@ pub struct Views {
     pub incidents: DashMap<String, Arc<v1::Incident>>,
     pub alerts: DashMap<String, Arc<v1::Alert>>,
     pub services: DashMap<String, Arc<v1::Service>>,
+    /// What came of commands, lately.
+    results: Mutex<Results>,
     /// By episode's name: the incident's.
     episodes: DashMap<String, String>,
     seen: Vec<watch::Sender<Seen>>,
@@ -50,6 +79,7 @@ impl Views {
             incidents: DashMap::new(),
             alerts: DashMap::new(),
             services: DashMap::new(),
+            results: Mutex::default(),
             episodes: DashMap::new(),
             seen: (0..partitions).map(|_| watch::channel(Seen::default()).0).collect(),
             incident_updates: AtomicU64::new(0),
@@ -73,6 +103,7 @@ impl Views {
                 && seen.incidents.number >= numbers[OutputTopic::Incidents as usize]
                 && seen.alerts.number >= numbers[OutputTopic::Alerts as usize]
                 && seen.health.number >= numbers[OutputTopic::Health as usize]
+                && seen.commands.number >= numbers[OutputTopic::Commands as usize]
         };
         // The sender lives as long as the views.
         let _ = self.seen[partition as usize].subscribe().wait_for(reached).await;
@@ -118,11 +149,13 @@ impl Views {
                 view.incidents.iter().for_each(|update| self.put_incident(wire::incident(update)));
                 view.alerts.iter().for_each(|update| self.put_alert(wire::alert(update)));
                 view.services.iter().for_each(|update| self.put_service(wire::service(update)));
+                view.results.iter().for_each(|result| self.put_command(wire::command::result(result)));
             }
             seen = Seen {
                 incidents: marks[OutputTopic::Incidents as usize],
                 alerts: marks[OutputTopic::Alerts as usize],
                 health: marks[OutputTopic::Health as usize],
+                commands: marks[OutputTopic::Commands as usize],
                 loaded: true,
             };
             self.seen[partition as usize].send_replace(seen);
@@ -134,6 +167,7 @@ impl Views {
         let mut incidents = open(Topic::Incidents, seen.incidents).await?;
         let mut alerts = open(Topic::Alerts, seen.alerts).await?;
         let mut health = open(Topic::Health, seen.health).await?;
+        let mut commands = open(Topic::Commands, seen.commands).await?;
         loop {
             tokio::select! {
                 next = incidents.next(WAIT) => if let Some(next) = next? {
@@ -157,8 +191,29 @@ impl Views {
                     self.put_service(v1::Service::decode(next.output.body)?);
                     seen.health = Mark { number: next.output.number, next: next.next };
                 },
+                next = commands.next(WAIT) => if let Some(next) = next? {
+                    if let Some(body) = v1::CommandOutput::decode(next.output.body)?.body {
+                        self.put_command(body);
+                    }
+                    seen.commands = Mark { number: next.output.number, next: next.next };
+                },
             }
             self.seen[partition as usize].send_replace(seen);
+        }
+    }
+
+    /// What came of a command.
+    pub fn result(&self, scope: &str, request_id: &str) -> Option<v1::CommandResult> {
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        results.by_id.get(&(scope.to_owned(), request_id.to_owned())).cloned()
+    }
+
+    fn put_command(&self, body: Body) {
+        match body {
+            Body::Result(result) => {
+                self.results.lock().unwrap_or_else(PoisonError::into_inner).put(result);
+            }
+            Body::Silence(_) | Body::MaintenanceWindow(_) => {}
         }
     }
 

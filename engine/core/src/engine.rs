@@ -1,6 +1,12 @@
 //! The fold of one journal partition: every input, every stage, in order.
 use crate::{
-    domain::{event::Event, policy::Policy, time::Timestamp, topology::Topology},
+    domain::{
+        command::{Code, Command, Refusal},
+        event::Event,
+        policy::Policy,
+        time::Timestamp,
+        topology::Topology,
+    },
     ledger::{Ledger, Outcome},
     output::{Body, ByTopic, DeadLetter, OutputTopic, Outputs},
     scope::{Scope, View, World},
@@ -144,6 +150,7 @@ impl Engine {
             Input::Era(_) => {}
             Input::Settle => self.each_scope(|scope, world| scope.on_settle(world, out)),
             Input::SourceRemoved(name) => self.on_source_removed(name),
+            Input::Command(command) => self.on_command(command, out),
         }
         self.state.position = position + 1;
         for item in &mut out.items[first..] {
@@ -258,6 +265,17 @@ impl Engine {
             }
         };
         self.state.scopes[scope].on_event(event, source, world, out);
+    }
+
+    fn on_command(&mut self, command: &Command, out: &mut Outputs) {
+        self.state.latest = self.state.latest.max(command.at);
+        let world = World { policy: &self.policy, topology: &self.topology, reaches: &self.reaches };
+        if let Some(scope) = self.scope_index.get(&*command.scope) {
+            return self.state.scopes[*scope].on_command(command, world, out);
+        }
+        // It would be refused again: no memory is needed.
+        let refusal = Refusal::new(Code::NotFound, format!("there is no scope {}", command.scope));
+        out.say(Body::Result(Box::new(command.result(Err(refusal)))));
     }
 
     fn on_rejected(&mut self, bad: &Rejected, source: usize, range: &Range, out: &mut Outputs) {

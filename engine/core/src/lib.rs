@@ -3,6 +3,7 @@ pub mod domain;
 pub mod engine;
 pub mod ledger;
 pub mod output;
+mod requests;
 pub mod scope;
 mod snapshot;
 pub mod stages;

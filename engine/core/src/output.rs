@@ -2,6 +2,7 @@
 use crate::{
     domain::{
         alert::{Alert, AlertId},
+        command::CommandResult,
         episode::EpisodeId,
         event::Event,
         health::Level,
@@ -21,11 +22,13 @@ pub enum OutputTopic {
     Alerts,
     Health,
     DeadLetter,
+    /// What came of commands.
+    Commands,
 }
 
 impl OutputTopic {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Incidents, Self::Alerts, Self::Health, Self::DeadLetter];
+    pub const ALL: [Self; 5] = [Self::Incidents, Self::Alerts, Self::Health, Self::DeadLetter, Self::Commands];
 }
 
 /// A number for each topic.
@@ -48,6 +51,7 @@ pub enum Body {
     Alert(Box<AlertUpdate>),
     Service(Box<ServiceUpdate>),
     DeadLetter(Box<DeadLetter>),
+    Result(Box<CommandResult>),
     /// An incident that is no longer kept.
     IncidentGone {
         scope: Arc<str>,
@@ -68,6 +72,7 @@ impl Body {
             Self::Alert(_) | Self::AlertGone { .. } => OutputTopic::Alerts,
             Self::Service(_) => OutputTopic::Health,
             Self::DeadLetter(_) => OutputTopic::DeadLetter,
+            Self::Result(_) => OutputTopic::Commands,
         }
     }
 }

@@ -2,20 +2,23 @@
 use crate::{
     domain::{
         alert::{Alert, Fingerprint},
+        command::{Action, Command, CommandResult},
         episode::EpisodeId,
         event::{Event, Kind},
-        incident::IncidentId,
+        incident::{Incident, IncidentId},
         policy::{Clock, Policy},
         time::{Span, Timestamp},
         topology::Topology,
     },
     ledger::{Ledger, Outcome},
     output::{AlertUpdate, Body, IncidentUpdate, Outputs, ServiceUpdate, Verdict},
+    requests::Requests,
     stages::{
         assess::HealthBoard,
+        changes::Changes,
         correlate::Correlator,
         deduplicate::{Change, Deduplicator, event_key},
-        raise::Raiser,
+        raise::{Evidence, Raiser, Times},
     },
     timers::{Timer, TimerKind, Timers},
 };
@@ -88,7 +91,9 @@ pub struct Scope {
     deduplicator: Deduplicator,
     correlator: Correlator,
     health: HealthBoard,
+    changes: Changes,
     raiser: Raiser,
+    requests: Requests,
 }
 
 impl Scope {
@@ -109,7 +114,9 @@ impl Scope {
             deduplicator: Deduplicator::default(),
             correlator: Correlator::default(),
             health: HealthBoard::default(),
+            changes: Changes::default(),
             raiser: Raiser::default(),
+            requests: Requests::default(),
         }
     }
 
@@ -139,7 +146,11 @@ impl Scope {
         }
         match event.kind {
             Kind::Sample => return cx.decide(event, key, Outcome::Sampled, None),
-            Kind::Log | Kind::Change => return cx.decide(event, key, Outcome::Noted, None),
+            Kind::Change => {
+                self.changes.note(event, at, &cx);
+                return cx.decide(event, key, Outcome::Noted, None);
+            }
+            Kind::Log => return cx.decide(event, key, Outcome::Noted, None),
             Kind::Alert => {}
         }
         let (outcome, alert) = self.take(event, key, at, world, out);
@@ -182,7 +193,12 @@ impl Scope {
         }
         let Some(alert) = self.deduplicator.get_mut(key) else { return };
         let episode = match change {
-            Change::Opened | Change::Reopened => Some(self.correlator.place(alert, &self.raiser, &mut cx)),
+            Change::Opened | Change::Reopened => {
+                let former = alert.episode;
+                let episode = self.correlator.place(alert, &self.raiser, &mut cx);
+                self.correlator.link(former, episode);
+                Some(episode)
+            }
             Change::Cleared | Change::Recovered | Change::Evicted => self.correlator.clear(alert, &mut cx),
             Change::Severity => self.correlator.update(alert),
             Change::Count => {
@@ -196,11 +212,35 @@ impl Scope {
         say_alert(alert, &mut cx);
         self.health.assess(alert, &mut cx);
         if let Some(episode) = episode {
-            self.raiser.decide(alert, episode, &mut self.correlator, &mut cx);
+            let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
+            self.raiser.decide(alert, change, episode, by, &mut cx);
         }
         if change == Change::Evicted {
             self.deduplicator.forget(key, &mut cx);
         }
+    }
+
+    /// A person or a program asks for something.
+    pub fn on_command(&mut self, command: &Command, world: World<'_>, out: &mut Outputs) {
+        if world.policy.clock == Clock::Wall {
+            self.core.top = self.core.top.max(command.at);
+        }
+        self.advance(world, out);
+        if self.requests.knows(&command.request_id) {
+            return;
+        }
+        let mut cx = cx(&mut self.core, world, out);
+        let done = match &command.action {
+            Action::Incident(act) => {
+                let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
+                let done = self.raiser.act(act, &command.actor, by, &mut cx);
+                done.map(|id| Incident::name(&cx.core.name, id))
+            }
+        };
+        let result = command.result(done);
+        let (clock, horizon) = (cx.core.clock, cx.policy.raise.request_horizon);
+        self.requests.keep(result.clone(), clock, horizon, cx.policy.limits.requests);
+        out.say(Body::Result(Box::new(result)));
     }
 
     /// Time passes for everyone.
@@ -248,19 +288,20 @@ impl Scope {
         let (key, due) = (Fingerprint(timer.id), timer.due);
         // Ids of episodes and incidents are 64 bits wide.
         let id = timer.id as u64;
+        let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
         match timer.kind {
             TimerKind::Settle => {
                 if let Some(alert) = self.deduplicator.get(key) {
-                    self.raiser.on_settle(alert, due, &mut self.correlator, &mut cx);
+                    self.raiser.on_settle(alert, due, by, &mut cx);
                 }
             }
-            TimerKind::Many => self.raiser.on_many(EpisodeId(id), due, &mut self.correlator, &mut cx),
+            TimerKind::Many => self.raiser.on_many(EpisodeId(id), due, by, &mut cx),
             TimerKind::SpeakAlert => {
                 if let Some(alert) = self.deduplicator.get_mut(key).filter(|a| a.unsaid) {
                     say_alert(alert, &mut cx);
                 }
             }
-            TimerKind::SpeakIncident => self.raiser.on_speak(IncidentId(id), &self.correlator, &mut cx),
+            TimerKind::SpeakIncident => self.raiser.on_speak(IncidentId(id), by, &mut cx),
             TimerKind::SpeakServices => self.health.on_speak(&mut cx),
             TimerKind::Orphan => self.deduplicator.on_orphan(key, &mut cx),
             TimerKind::AutoClear => {
@@ -268,9 +309,9 @@ impl Scope {
                     self.follow(key, change, world, out);
                 }
             }
-            TimerKind::Resolve => self.raiser.on_resolve(IncidentId(id), due, &self.correlator, &mut cx),
+            TimerKind::Resolve => self.raiser.on_resolve(IncidentId(id), due, by, &mut cx),
             TimerKind::EndEpisode => self.correlator.on_end(EpisodeId(id), due, &mut cx),
-            TimerKind::Close => self.raiser.on_close(IncidentId(id), due, &self.correlator, &mut cx),
+            TimerKind::Close => self.raiser.on_close(IncidentId(id), due, by, &mut cx),
             TimerKind::ForgetAlert => self.deduplicator.on_forget(key, due, &mut cx),
             TimerKind::ForgetIncident => self.raiser.on_forget(IncidentId(id), &mut self.correlator, &mut cx),
         }
@@ -294,6 +335,11 @@ impl Scope {
     /// Alerts and incidents that a limit made go.
     pub const fn evicted(&self) -> u64 {
         self.core.evicted
+    }
+
+    /// How long detection, acknowledgement and resolution took.
+    pub const fn times(&self) -> &Times {
+        self.raiser.times()
     }
 
     /// Episodes that are kept.
@@ -320,7 +366,8 @@ impl Scope {
         let incident = |i| Some(self.raiser.update(i, self.correlator.get(i.episode)?, &scope));
         let incidents = self.raiser.iter().filter_map(incident).collect();
         let services = self.health.updates(&cx(&mut self.core, world, &mut out)).collect();
-        View { alerts, incidents, services }
+        let results = self.requests.iter().cloned().collect();
+        View { alerts, incidents, services, results }
     }
 }
 
@@ -330,6 +377,11 @@ pub struct View {
     pub alerts: Vec<AlertUpdate>,
     pub incidents: Vec<IncidentUpdate>,
     pub services: Vec<ServiceUpdate>,
+    pub results: Vec<CommandResult>,
+}
+
+fn evidence<'a>(correlator: &'a mut Correlator, health: &'a HealthBoard, changes: &'a Changes) -> Evidence<'a> {
+    Evidence { correlator, health, changes }
 }
 
 fn cx<'a>(core: &'a mut Core, world: World<'a>, out: &'a mut Outputs) -> Cx<'a> {

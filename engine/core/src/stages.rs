@@ -1,5 +1,6 @@
 //! What happens to an event, a file per stage.
 pub mod assess;
+pub mod changes;
 pub mod correlate;
 pub mod deduplicate;
 pub mod enrich;

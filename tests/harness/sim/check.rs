@@ -49,6 +49,15 @@ fn add(said: &mut Said, topic: OutputTopic, output: &v1::Output) -> Result<(), F
             let letter = v1::DeadLetter::decode(body).map_err(unreadable)?;
             format!("{}:{}", letter.source, letter.offset)
         }
+        OutputTopic::Commands => {
+            use v1::command_output::Body;
+            match v1::CommandOutput::decode(body).map_err(unreadable)?.body {
+                Some(Body::Result(result)) => result.request_id,
+                Some(Body::Silence(silence)) => silence.name,
+                Some(Body::MaintenanceWindow(window)) => window.name,
+                None => String::new(),
+            }
+        }
     };
     said.entry((topic, name)).or_default().push(body.to_vec());
     Ok(())

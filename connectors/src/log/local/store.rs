@@ -89,6 +89,7 @@ impl Store {
             topic(Topic::Alerts)?,
             topic(Topic::Health)?,
             topic(Topic::DeadLetter)?,
+            topic(Topic::Commands)?,
             topic(Topic::Snapshots)?,
         ];
         let marks = database.keyspace("marks", options)?;

@@ -63,7 +63,8 @@ pub async fn run(args: FeedArgs) -> anyhow::Result<()> {
         "now" => Start::Now(true),
         cursor => Start::Cursor(cursor.to_owned()),
     };
-    let request = WatchIncidentsRequest { from: Some(from), until_caught_up: args.exit_when_caught_up };
+    let request =
+        WatchIncidentsRequest { from: Some(from), until_caught_up: args.exit_when_caught_up, ..Default::default() };
     let mut client = client.max_decoding_message_size(UPDATE_BYTES_MAX);
     let stream = client.watch_incidents(request).await.map_err(|status| explain(&status))?;
     let mut stream = stream.into_inner();

@@ -83,7 +83,7 @@ impl Follower {
     /// # Errors
     /// Where the feed can't be opened.
     pub async fn new(api: Api, columns: Option<usize>) -> anyhow::Result<Self> {
-        let request = WatchIncidentsRequest { from: Some(Start::Beginning(true)), until_caught_up: false };
+        let request = WatchIncidentsRequest { from: Some(Start::Beginning(true)), ..Default::default() };
         let updates = feed::watch(&api, request).await?;
         let narrow = columns.is_some_and(|columns| columns < NARROW);
         let listed = if narrow { ALERTS_LISTED_NARROW } else { ALERTS_LISTED };

@@ -127,6 +127,7 @@ impl Watch {
                 change: update.change,
                 cursor: cursor.encode(),
                 snapshot: false,
+                stream: String::new(),
             };
             if self.send.send(Ok(response)).await.is_err() {
                 return Ok(());

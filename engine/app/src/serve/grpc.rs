@@ -1,5 +1,6 @@
 //! The gRPC API: reads from the views, the feed, and what an administrator asks.
 use super::{
+    commands::{Asked, OnIncident},
     feed,
     filter::Filter,
     page::{self, page},
@@ -7,6 +8,7 @@ use super::{
 use crate::{ingest, stop::Stop, views::Views};
 use dashmap::DashMap;
 use quell_connectors::{log::Topic, wire};
+use quell_core::domain::{command::Act, incident::State};
 use quell_proto::v1::{self, admin_server::Admin, journal_record::Record, quell_server::Quell};
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -101,7 +103,7 @@ impl Api {
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` for a malformed position, `DEADLINE_EXCEEDED` where it takes too long.
-    async fn await_position(&self, position: &str) -> Result<(), Status> {
+    pub(super) async fn await_position(&self, position: &str) -> Result<(), Status> {
         let positions = decode_position(position, self.shared.partitions)?;
         let seen = async {
             for (partition, position) in positions {
@@ -114,7 +116,7 @@ impl Api {
     }
 }
 
-fn unavailable(error: impl std::fmt::Display) -> Status {
+pub(super) fn unavailable(error: impl std::fmt::Display) -> Status {
     Status::unavailable(error.to_string())
 }
 
@@ -254,6 +256,157 @@ impl Quell for Api {
         self.await_position(&request.min_position).await?;
         let found = self.views.services.get(&request.name).map(|entry| v1::Service::clone(&entry));
         found.map(Response::new).ok_or_else(|| Status::not_found(format!("there is no service {}", request.name)))
+    }
+
+    async fn acknowledge_incident(
+        &self,
+        request: Request<v1::AcknowledgeIncidentRequest>,
+    ) -> Result<Response<v1::IncidentReply>, Status> {
+        let v1::AcknowledgeIncidentRequest { name, request_id, actor, etag, comment } = request.into_inner();
+        let on = OnIncident { name, asked: Asked { request_id, actor }, etag, comment };
+        self.on_incident(on, Act::State(State::Acknowledged)).await.map(Response::new)
+    }
+
+    async fn assign_incident(
+        &self,
+        request: Request<v1::AssignIncidentRequest>,
+    ) -> Result<Response<v1::IncidentReply>, Status> {
+        self.assign(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn set_incident_state(
+        &self,
+        request: Request<v1::SetIncidentStateRequest>,
+    ) -> Result<Response<v1::IncidentReply>, Status> {
+        self.set_state(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn comment_incident(
+        &self,
+        request: Request<v1::CommentIncidentRequest>,
+    ) -> Result<Response<v1::IncidentReply>, Status> {
+        self.comment(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn resolve_incident(
+        &self,
+        request: Request<v1::ResolveIncidentRequest>,
+    ) -> Result<Response<v1::IncidentReply>, Status> {
+        let v1::ResolveIncidentRequest { name, request_id, actor, etag, comment } = request.into_inner();
+        let on = OnIncident { name, asked: Asked { request_id, actor }, etag, comment };
+        self.on_incident(on, Act::State(State::Resolved)).await.map(Response::new)
+    }
+
+    async fn close_incident(
+        &self,
+        request: Request<v1::CloseIncidentRequest>,
+    ) -> Result<Response<v1::IncidentReply>, Status> {
+        let v1::CloseIncidentRequest { name, request_id, actor, etag, comment } = request.into_inner();
+        let on = OnIncident { name, asked: Asked { request_id, actor }, etag, comment };
+        self.on_incident(on, Act::State(State::Closed)).await.map(Response::new)
+    }
+
+    async fn merge_incidents(
+        &self,
+        request: Request<v1::MergeIncidentsRequest>,
+    ) -> Result<Response<v1::IncidentReply>, Status> {
+        self.merge(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn split_incident(
+        &self,
+        request: Request<v1::SplitIncidentRequest>,
+    ) -> Result<Response<v1::IncidentReply>, Status> {
+        self.split(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn link_ticket(
+        &self,
+        request: Request<v1::LinkTicketRequest>,
+    ) -> Result<Response<v1::IncidentReply>, Status> {
+        self.link_ticket(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn acknowledge_updates(
+        &self,
+        _: Request<v1::AcknowledgeUpdatesRequest>,
+    ) -> Result<Response<v1::AcknowledgeUpdatesResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    type WatchServicesStream =
+        std::pin::Pin<Box<dyn futures::Stream<Item = Result<v1::WatchServicesResponse, Status>> + Send>>;
+
+    async fn watch_services(
+        &self,
+        _: Request<v1::WatchServicesRequest>,
+    ) -> Result<Response<Self::WatchServicesStream>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn create_silence(&self, _: Request<v1::CreateSilenceRequest>) -> Result<Response<v1::SilenceReply>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn get_silence(&self, _: Request<v1::GetSilenceRequest>) -> Result<Response<v1::Silence>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn list_silences(
+        &self,
+        _: Request<v1::ListSilencesRequest>,
+    ) -> Result<Response<v1::ListSilencesResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn expire_silence(&self, _: Request<v1::ExpireSilenceRequest>) -> Result<Response<v1::SilenceReply>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn create_maintenance_window(
+        &self,
+        _: Request<v1::CreateMaintenanceWindowRequest>,
+    ) -> Result<Response<v1::MaintenanceWindowReply>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn get_maintenance_window(
+        &self,
+        _: Request<v1::GetMaintenanceWindowRequest>,
+    ) -> Result<Response<v1::MaintenanceWindow>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn list_maintenance_windows(
+        &self,
+        _: Request<v1::ListMaintenanceWindowsRequest>,
+    ) -> Result<Response<v1::ListMaintenanceWindowsResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn expire_maintenance_window(
+        &self,
+        _: Request<v1::ExpireMaintenanceWindowRequest>,
+    ) -> Result<Response<v1::MaintenanceWindowReply>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn get_topology(&self, _: Request<v1::GetTopologyRequest>) -> Result<Response<v1::Topology>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn apply_topology(
+        &self,
+        _: Request<v1::ApplyTopologyRequest>,
+    ) -> Result<Response<v1::ApplyTopologyResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn publish_events(
+        &self,
+        _: Request<tonic::Streaming<v1::PublishEventsRequest>>,
+    ) -> Result<Response<v1::PublishEventsResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
     }
 }
 

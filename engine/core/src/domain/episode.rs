@@ -120,6 +120,8 @@ pub struct Episode {
     /// The latest clear of a member.
     pub last_cleared_at: Timestamp,
     pub incident: Option<IncidentId>,
+    /// The resolved or closed incident that one of its alerts was of before it came back.
+    pub previous: Option<IncidentId>,
     /// When its many alerts will raise an incident, if they do.
     pub many_due: Option<Timestamp>,
     /// The hashes under which it is found while it takes alerts; sorted.

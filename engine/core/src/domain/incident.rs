@@ -6,7 +6,7 @@ use super::{
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use std::{fmt, sync::Arc};
+use std::{collections::VecDeque, fmt, sync::Arc};
 
 /// `hash(scope, founding fingerprint, opened_at, ordinal)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,10 +18,14 @@ impl fmt::Display for IncidentId {
     }
 }
 
-/// Where an incident is in its life. People's states come with people's commands.
+/// Where an incident is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum State {
     New,
+    /// Somebody looks after it.
+    Acknowledged,
+    InProgress,
+    OnHold,
     Resolved,
     Closed,
 }
@@ -31,9 +35,17 @@ impl State {
     pub const fn name(self) -> &'static str {
         match self {
             Self::New => "new",
+            Self::Acknowledged => "acknowledged",
+            Self::InProgress => "in progress",
+            Self::OnHold => "on hold",
             Self::Resolved => "resolved",
             Self::Closed => "closed",
         }
+    }
+
+    /// Neither resolved nor closed.
+    pub const fn is_open(self) -> bool {
+        !matches!(self, Self::Resolved | Self::Closed)
     }
 }
 
@@ -44,6 +56,8 @@ pub enum RaiseReason {
     Fires { entity: Arc<str>, check: Arc<str>, seconds: i64 },
     /// So many alerts at once.
     Many { alerts: usize, entities: usize },
+    /// A person said that it is another one than this.
+    Split { from: u64 },
 }
 
 impl fmt::Display for RaiseReason {
@@ -54,6 +68,7 @@ impl fmt::Display for RaiseReason {
             }
             Self::Fires { entity, check, seconds } => write!(f, "{check} on {entity} has fired for {seconds} s"),
             Self::Many { alerts, entities } => write!(f, "{alerts} alerts on {entities} entities at once"),
+            Self::Split { from } => write!(f, "split by hand from incident {from}"),
         }
     }
 }
@@ -63,9 +78,65 @@ impl fmt::Display for RaiseReason {
 pub struct Cause {
     pub entity: Arc<str>,
     pub check: Arc<str>,
+    /// The id of the change that is suspected.
+    pub change: Option<Arc<str>>,
     pub reason: String,
     /// In thousandths.
     pub confidence: u32,
+}
+
+/// A change near an incident: a suspect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NearbyChange {
+    pub id: Arc<str>,
+    pub entity: Arc<str>,
+    pub check: Arc<str>,
+    pub summary: Arc<str>,
+    pub at: Timestamp,
+    /// Why it is near.
+    pub reason: String,
+}
+
+/// The incident as recorded in another system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    pub system: String,
+    pub key: String,
+    pub url: String,
+}
+
+/// Something that happened to an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimelineEntry {
+    pub at: Timestamp,
+    /// Empty: Quell itself.
+    pub actor: Arc<str>,
+    pub kind: Arc<str>,
+    pub text: String,
+}
+
+/// Who did something, and when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct By {
+    pub actor: Arc<str>,
+    pub at: Timestamp,
+}
+
+/// How bad it is for the business, and how soon (ITIL): 1 is worst. Priority is `impact + urgency − 1`, from 1 to 5.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Priority {
+    /// 1 to 3.
+    pub impact: u8,
+    /// 1 to 3.
+    pub urgency: u8,
+    pub reason: String,
+}
+
+impl Priority {
+    /// 1 (worst) to 5.
+    pub const fn value(&self) -> u8 {
+        self.impact + self.urgency - 1
+    }
 }
 
 /// An incident as it is now; its alerts are its episode's.
@@ -77,18 +148,37 @@ pub struct Incident {
     pub episode: EpisodeId,
     pub revision: u64,
     pub state: State,
+    /// When its first alert began.
+    pub started_at: Timestamp,
     pub opened_at: Timestamp,
     pub updated_at: Timestamp,
+    pub acknowledged: Option<By>,
+    /// Who resolved it; `None`: all its alerts were clear.
+    pub resolved_by: Option<Arc<str>>,
+    /// Empty: nobody is assigned.
+    pub assignee: Arc<str>,
     pub resolved_at: Option<Timestamp>,
     pub closed_at: Option<Timestamp>,
     pub raised: RaiseReason,
     pub severity: Severity,
-    /// 1 (worst) to 5.
-    pub priority: u8,
+    pub priority: Priority,
     pub title: String,
+    /// Two or three sentences for people.
+    pub summary: String,
     /// Best first.
     pub causes: Vec<Cause>,
     pub services: Vec<Arc<str>>,
+    /// Latest first.
+    pub changes: Vec<NearbyChange>,
+    /// Oldest first.
+    pub timeline: VecDeque<TimelineEntry>,
+    pub tickets: Vec<Ticket>,
+    /// Incidents merged into it.
+    pub duplicates: Vec<IncidentId>,
+    /// The one that it was split from.
+    pub split_from: Option<IncidentId>,
+    /// An earlier one, of an alert that has come back.
+    pub previous: Option<IncidentId>,
     pub reopened: u32,
     /// The clock when it last spoke.
     pub said_at: Timestamp,
@@ -98,7 +188,54 @@ pub struct Incident {
     pub unsaid: bool,
 }
 
+/// What is kept of an incident's past.
+const TIMELINE_MAX: usize = 100;
+
 impl Incident {
+    /// One that `raised` gives reason for, at `at`; its revision 1 is yet to be said.
+    pub fn new(id: IncidentId, number: u64, episode: EpisodeId, raised: RaiseReason, at: Timestamp) -> Self {
+        Self {
+            id,
+            number,
+            episode,
+            revision: 0,
+            state: State::New,
+            started_at: at,
+            opened_at: at,
+            updated_at: at,
+            acknowledged: None,
+            resolved_by: None,
+            assignee: Arc::default(),
+            resolved_at: None,
+            closed_at: None,
+            raised,
+            severity: Severity::Info,
+            priority: Priority { impact: 3, urgency: 3, reason: String::new() },
+            title: String::new(),
+            summary: String::new(),
+            causes: Vec::new(),
+            services: Vec::new(),
+            changes: Vec::new(),
+            timeline: VecDeque::new(),
+            tickets: Vec::new(),
+            duplicates: Vec::new(),
+            split_from: None,
+            previous: None,
+            reopened: 0,
+            said_at: Timestamp::MIN,
+            members_said: 0,
+            unsaid: false,
+        }
+    }
+
+    /// Adds to its past; how it began stays, and then the oldest make room.
+    pub fn note(&mut self, at: Timestamp, actor: &str, kind: &str, text: impl Into<String>) {
+        if self.timeline.len() >= TIMELINE_MAX {
+            self.timeline.remove(1);
+        }
+        self.timeline.push_back(TimelineEntry { at, actor: actor.into(), kind: kind.into(), text: text.into() });
+    }
+
     /// `scopes/{scope}/incidents/{incident}`
     pub fn name(scope: &str, id: IncidentId) -> String {
         format!("scopes/{scope}/incidents/{id}")

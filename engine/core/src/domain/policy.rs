@@ -76,10 +76,18 @@ pub struct Raise {
     pub resolve: Span,
     /// Nothing has happened after the resolution for so long.
     pub close: Span,
+    /// A resolved incident that gets an alert within it is reopened; after it, there is a new one that is linked to it.
+    pub reopen_window: Span,
     /// How long a closed incident is kept.
     pub keep: Span,
     /// How often an incident that grows speaks.
     pub revision_interval: Span,
+    /// A change so long before an incident is a suspect,
+    pub change_window: Span,
+    /// and one told so long after its beginning still is: clocks differ.
+    pub change_slack: Span,
+    /// How long a command's request id is remembered.
+    pub request_horizon: Span,
 }
 
 /// What bounds memory, per scope.
@@ -93,6 +101,8 @@ pub struct Limits {
     pub incidents: usize,
     pub services: usize,
     pub origins: usize,
+    pub changes: usize,
+    pub requests: usize,
 }
 
 impl Default for Policy {
@@ -118,8 +128,12 @@ impl Default for Policy {
                 many_settle: Span::seconds(30),
                 resolve: Span::minutes(5),
                 close: Span::hours(24),
+                reopen_window: Span::minutes(30),
                 keep: Span::hours(7 * 24),
                 revision_interval: Span::seconds(1),
+                change_window: Span::hours(2),
+                change_slack: Span::minutes(1),
+                request_horizon: Span::hours(24),
             },
             limits: Limits {
                 scopes: 10_000,
@@ -129,6 +143,8 @@ impl Default for Policy {
                 incidents: 10_000,
                 services: 10_000,
                 origins: 1_000,
+                changes: 1_000,
+                requests: 10_000,
             },
         }
     }

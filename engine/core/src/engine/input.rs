@@ -1,5 +1,5 @@
 //! What can happen: the records of a journal.
-use crate::domain::{event::Event, policy::Policy, time::Timestamp, topology::Topology};
+use crate::domain::{command::Command, event::Event, policy::Policy, time::Timestamp, topology::Topology};
 use std::sync::Arc;
 
 /// One contiguous range `(after, to]` of one source partition. Offsets are those of the next record to read.
@@ -67,4 +67,6 @@ pub enum Input {
     Settle,
     /// A source partition feeds no more.
     SourceRemoved(String),
+    /// A person or a program asks for something.
+    Command(Command),
 }

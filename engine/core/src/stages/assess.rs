@@ -193,6 +193,16 @@ impl HealthBoard {
         })
     }
 
+    /// How a service does, if it is known.
+    pub fn level(&self, id: &str) -> Option<Level> {
+        self.score(id).map(Level::of)
+    }
+
+    /// Its score in hundredths of a point, if it is known.
+    pub fn score(&self, id: &str) -> Option<i32> {
+        self.services.get(id).map(|service| service.score)
+    }
+
     /// Says what moved.
     pub fn on_speak(&mut self, cx: &mut Cx<'_>) {
         self.speaks = false;

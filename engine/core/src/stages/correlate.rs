@@ -89,11 +89,20 @@ impl Correlator {
         id
     }
 
+    /// An alert that was of one episode has come back in another: what that one's people did is worth knowing.
+    pub fn link(&mut self, former: Option<EpisodeId>, now: EpisodeId) {
+        let Some(former) = former.filter(|former| *former != now) else { return };
+        let previous = self.episodes.get(&former).and_then(|episode| episode.incident);
+        if let (Some(previous), Some(episode)) = (previous, self.episodes.get_mut(&now)) {
+            episode.previous = Some(previous);
+        }
+    }
+
     /// The episode that it has left only just now.
     fn former(&self, alert: &Alert, raiser: &Raiser, cx: &Cx<'_>) -> Option<(EpisodeId, Reason)> {
         let cleared = alert.cleared_at?;
         let episode = self.episodes.get(&alert.episode?)?;
-        (alert.occurred_at - cleared <= cx.policy.correlate.gap && raiser.takes_alerts(episode))
+        (alert.occurred_at - cleared <= cx.policy.correlate.gap && raiser.takes_alerts(episode, cx))
             .then_some((episode.id, Reason::Returned))
     }
 
@@ -104,7 +113,7 @@ impl Correlator {
             alert.occurred_at - episode.last_joined_at <= policy.correlate.gap
                 && episode.founded_at - alert.occurred_at <= policy.correlate.gap
                 && episode.members.len() < policy.limits.alerts_per_episode
-                && raiser.takes_alerts(episode)
+                && raiser.takes_alerts(episode, cx)
         };
         let mut best: Option<(u8, Timestamp, EpisodeId, Reason)> = None;
         for (key, reason) in neighbourhood(alert, cx, &mut self.framed) {
@@ -145,6 +154,7 @@ impl Correlator {
             open: 0,
             last_cleared_at: Timestamp::MIN,
             incident: None,
+            previous: None,
             many_due: None,
             keys: Vec::new(),
         };

@@ -2,30 +2,42 @@
 use crate::{
     domain::{
         alert::Alert,
-        episode::{Episode, EpisodeId, Member},
+        episode::{Episode, EpisodeId},
         hash::Framed,
-        incident::{Cause, Incident, IncidentId, RaiseReason, ShortAlert, State},
-        severity::Severity,
+        incident::{Incident, IncidentId, RaiseReason, State},
         time::Timestamp,
     },
     output::{Body, IncidentUpdate},
     scope::Cx,
-    stages::{correlate::Correlator, deduplicate::first_of},
+    stages::{
+        assess::HealthBoard,
+        changes::Changes,
+        correlate::Correlator,
+        deduplicate::{Change, first_of},
+    },
     timers::TimerKind,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// An incident's alerts in short are cut at about this size.
-const ALERTS_BYTES_MAX: usize = 800_000;
-/// What a short alert takes beside its texts, in bytes; generous.
-const SHORT_ALERT_BYTES: usize = 120;
-const CAUSES_MAX: usize = 3;
-/// Members that are looked at for a cause: the first of a storm.
-const SUSPECTS_MAX: usize = 64;
-const SERVICES_MAX: usize = 100;
+mod causes;
+mod people;
+mod priority;
+mod say;
+mod times;
+use say::say;
+pub use times::{BUCKET_SECONDS, Histogram, Times};
+
 /// A share of this of the incidents goes when there are too many.
 const EVICTED_SHARE: usize = 64;
+
+/// What an incident is judged by.
+#[derive(Debug)]
+pub struct Evidence<'a> {
+    pub correlator: &'a mut Correlator,
+    pub health: &'a HealthBoard,
+    pub changes: &'a Changes,
+}
 
 /// The incidents of a scope.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +45,7 @@ pub struct Raiser {
     incidents: BTreeMap<IncidentId, Incident>,
     /// The number of the latest.
     number: u64,
+    times: Times,
 }
 
 impl Raiser {
@@ -41,37 +54,59 @@ impl Raiser {
         self.incidents.values()
     }
 
-    /// Whether an episode may take alerts: what was closed stays closed.
-    pub fn takes_alerts(&self, episode: &Episode) -> bool {
-        let incident = episode.incident.and_then(|id| self.incidents.get(&id));
-        incident.is_none_or(|i| i.state != State::Closed)
+    /// An incident.
+    pub fn get(&self, id: IncidentId) -> Option<&Incident> {
+        self.incidents.get(&id)
+    }
+
+    /// How long detection, acknowledgement and resolution took.
+    pub const fn times(&self) -> &Times {
+        &self.times
+    }
+
+    /// Whether an episode may take alerts: what was closed stays closed, and what was resolved for long too.
+    pub fn takes_alerts(&self, episode: &Episode, cx: &Cx<'_>) -> bool {
+        let Some(incident) = episode.incident.and_then(|id| self.incidents.get(&id)) else { return true };
+        match (incident.state, incident.resolved_at) {
+            (State::Closed, _) => false,
+            (State::Resolved, Some(at)) => cx.core.clock - at <= cx.policy.raise.reopen_window,
+            _ => true,
+        }
     }
 
     /// An alert joined an episode, cleared in it, or became another severity.
-    pub fn decide(&mut self, alert: &Alert, id: EpisodeId, correlator: &mut Correlator, cx: &mut Cx<'_>) {
-        let Some(episode) = correlator.get_mut(id) else { return };
+    pub fn decide(&mut self, alert: &Alert, change: Change, id: EpisodeId, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
+        let Some(episode) = by.correlator.get_mut(id) else { return };
         match episode.incident {
-            Some(incident) => self.follow(incident, episode, cx),
+            Some(incident) => self.follow(incident, id, change, by, cx),
             None if alert.open => await_raise(alert, episode, cx),
             None => {}
         }
     }
 
-    fn follow(&mut self, id: IncidentId, episode: &Episode, cx: &mut Cx<'_>) {
-        let Some(incident) = self.incidents.get_mut(&id) else { return };
-        if episode.open == 0 {
-            if incident.state == State::New {
+    fn follow(&mut self, id: IncidentId, episode: EpisodeId, change: Change, by: &Evidence<'_>, cx: &mut Cx<'_>) {
+        let (Some(incident), Some(episode)) = (self.incidents.get_mut(&id), by.correlator.get(episode)) else { return };
+        match incident.state {
+            State::Closed => return,
+            // A person may have resolved it while alerts fired: that they go on is no news, a new one is.
+            State::Resolved => {
+                let worse = episode.severity() > Some(incident.severity);
+                if matches!(change, Change::Opened | Change::Reopened) || worse {
+                    let why = if worse { "its severity rose" } else { "an alert fires again" };
+                    reopen(incident, why, cx.core.clock, "");
+                    cx.core.timers.cancel(TimerKind::Close, u128::from(id.0));
+                    say(incident, episode, "reopened", by, cx);
+                }
+                return;
+            }
+            _ if episode.open == 0 => {
                 cx.set(TimerKind::Resolve, u128::from(id.0), episode.last_cleared_at + cx.policy.raise.resolve);
             }
-        } else if incident.state == State::Resolved {
-            incident.state = State::New;
-            incident.resolved_at = None;
-            incident.reopened += 1;
-            return say(incident, episode, "reopened", cx);
+            _ => {}
         }
         let next = incident.said_at + cx.policy.raise.revision_interval;
         if cx.core.clock >= next {
-            say(incident, episode, "updated", cx);
+            say(incident, episode, "updated", by, cx);
         } else if !incident.unsaid {
             incident.unsaid = true;
             cx.set(TimerKind::SpeakIncident, u128::from(id.0), next);
@@ -79,22 +114,22 @@ impl Raiser {
     }
 
     /// An alert has fired for the settle time.
-    pub fn on_settle(&mut self, alert: &Alert, due: Timestamp, correlator: &mut Correlator, cx: &mut Cx<'_>) {
+    pub fn on_settle(&mut self, alert: &Alert, due: Timestamp, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
         let raise = &cx.policy.raise;
         let settled = alert.open && alert.occurred_at + raise.settle <= due && alert.severity >= raise.severity_min;
         let Some(episode) = alert.episode.filter(|_| settled) else { return };
         let (entity, check) = (alert.entity.clone(), alert.check.clone());
         let reason = RaiseReason::Fires { entity, check, seconds: raise.settle.0 / 1_000 };
-        self.raise(episode, reason, due, correlator, cx);
+        self.raise(episode, reason, due, by, cx);
     }
 
     /// Many alerts have stood for the shorter settle time.
-    pub fn on_many(&mut self, id: EpisodeId, due: Timestamp, correlator: &mut Correlator, cx: &mut Cx<'_>) {
-        let Some(episode) = correlator.get_mut(id) else { return };
+    pub fn on_many(&mut self, id: EpisodeId, due: Timestamp, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
+        let Some(episode) = by.correlator.get_mut(id) else { return };
         episode.many_due = None;
         if are_many(episode, cx) {
             let reason = RaiseReason::Many { alerts: episode.open, entities: episode.open_entities(usize::MAX) };
-            self.raise(id, reason, due, correlator, cx);
+            self.raise(id, reason, due, by, cx);
         }
     }
 
@@ -103,14 +138,14 @@ impl Raiser {
         episode: EpisodeId,
         raised: RaiseReason,
         at: Timestamp,
-        correlator: &mut Correlator,
+        by: &mut Evidence<'_>,
         cx: &mut Cx<'_>,
-    ) {
-        if correlator.get(episode).is_none_or(|e| e.incident.is_some()) {
-            return;
+    ) -> Option<IncidentId> {
+        if by.correlator.get(episode).is_none_or(|e| e.incident.is_some()) {
+            return None;
         }
-        self.make_room(correlator, cx);
-        let Some(episode) = correlator.get_mut(episode) else { return };
+        self.make_room(by.correlator, cx);
+        let episode = by.correlator.get_mut(episode)?;
         self.number += 1;
         let ordinal = cx.core.next_ordinal();
         let founder = episode.members.first().map_or(0, |m| m.fingerprint.0);
@@ -123,62 +158,51 @@ impl Raiser {
             .hash64();
         let id = IncidentId(hash);
         episode.incident = Some(id);
-        let incident = Incident {
-            id,
-            number: self.number,
-            episode: episode.id,
-            revision: 0,
-            state: State::New,
-            opened_at: at,
-            updated_at: at,
-            resolved_at: None,
-            closed_at: None,
-            raised,
-            severity: Severity::Info,
-            priority: 5,
-            title: String::new(),
-            causes: Vec::new(),
-            services: Vec::new(),
-            reopened: 0,
-            said_at: Timestamp::MIN,
-            members_said: 0,
-            unsaid: false,
-        };
+        let mut incident = Incident::new(id, self.number, episode.id, raised, at);
+        incident.started_at = episode.members.iter().map(|m| m.opened_at).min().unwrap_or(at).min(at);
+        incident.previous = episode.previous;
+        incident.note(at, "", "opened", incident.raised.to_string());
         let incident = self.incidents.entry(id).or_insert(incident);
-        say(incident, episode, "opened", cx);
+        let episode = by.correlator.get(incident.episode)?;
+        say(incident, episode, "opened", by, cx);
+        self.times.detect.observe(at - incident.started_at);
+        Some(id)
     }
 
     /// An incident that grew speaks.
-    pub fn on_speak(&mut self, id: IncidentId, correlator: &Correlator, cx: &mut Cx<'_>) {
+    pub fn on_speak(&mut self, id: IncidentId, by: &Evidence<'_>, cx: &mut Cx<'_>) {
         let Some(incident) = self.incidents.get_mut(&id).filter(|i| i.unsaid) else { return };
-        if let Some(episode) = correlator.get(incident.episode) {
-            say(incident, episode, "updated", cx);
+        if let Some(episode) = by.correlator.get(incident.episode) {
+            say(incident, episode, "updated", by, cx);
         }
     }
 
     /// All alerts have been clear for the resolve time.
-    pub fn on_resolve(&mut self, id: IncidentId, due: Timestamp, correlator: &Correlator, cx: &mut Cx<'_>) {
-        let Some(incident) = self.incidents.get_mut(&id).filter(|i| i.state == State::New) else { return };
-        let Some(episode) = correlator.get(incident.episode) else { return };
+    pub fn on_resolve(&mut self, id: IncidentId, due: Timestamp, by: &Evidence<'_>, cx: &mut Cx<'_>) {
+        let Some(incident) = self.incidents.get_mut(&id).filter(|i| i.state.is_open()) else { return };
+        let Some(episode) = by.correlator.get(incident.episode) else { return };
         if episode.open > 0 || episode.last_cleared_at + cx.policy.raise.resolve != due {
             return;
         }
+        incident.note(due, "", "resolved", "all its alerts are clear");
         incident.state = State::Resolved;
         incident.resolved_at = Some(due);
         cx.set(TimerKind::Close, u128::from(id.0), due + cx.policy.raise.close);
-        say(incident, episode, "resolved", cx);
+        say(incident, episode, "resolved", by, cx);
+        self.times.resolve.observe(due - incident.started_at);
     }
 
     /// Nothing has happened since the resolution.
-    pub fn on_close(&mut self, id: IncidentId, due: Timestamp, correlator: &Correlator, cx: &mut Cx<'_>) {
+    pub fn on_close(&mut self, id: IncidentId, due: Timestamp, by: &Evidence<'_>, cx: &mut Cx<'_>) {
         let close = cx.policy.raise.close;
         let over = |i: &&mut Incident| i.state == State::Resolved && i.resolved_at.is_some_and(|at| at + close == due);
         let Some(incident) = self.incidents.get_mut(&id).filter(over) else { return };
-        let Some(episode) = correlator.get(incident.episode) else { return };
+        let Some(episode) = by.correlator.get(incident.episode) else { return };
+        incident.note(due, "", "closed", "nothing has come back");
         incident.state = State::Closed;
         incident.closed_at = Some(due);
         cx.set(TimerKind::ForgetIncident, u128::from(id.0), due + cx.policy.raise.keep);
-        say(incident, episode, "closed", cx);
+        say(incident, episode, "closed", by, cx);
     }
 
     /// A closed incident is past its time.
@@ -186,7 +210,7 @@ impl Raiser {
         self.forget(id, correlator, cx);
     }
 
-    /// At the limit, closed ones go, then resolved ones, then new ones; of each the longest unchanged.
+    /// At the limit, closed ones go, then resolved ones, then open ones; of each the longest unchanged.
     fn make_room(&mut self, correlator: &mut Correlator, cx: &mut Cx<'_>) {
         let max = cx.policy.limits.incidents;
         if self.incidents.len() < max {
@@ -212,8 +236,18 @@ impl Raiser {
 
     /// An incident as its next update would say it.
     pub fn update(&self, incident: &Incident, episode: &Episode, scope: &Arc<str>) -> IncidentUpdate {
-        update(incident, episode, &episode.members, scope, "")
+        say::update(incident, episode, &episode.members, scope, "")
     }
+}
+
+/// What was resolved is new again: whoever looked after it has to hear of it.
+fn reopen(incident: &mut Incident, why: &str, at: Timestamp, actor: &str) {
+    incident.state = State::New;
+    incident.resolved_at = None;
+    incident.resolved_by = None;
+    incident.acknowledged = None;
+    incident.reopened += 1;
+    incident.note(at, actor, "reopened", why);
 }
 
 fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
@@ -235,166 +269,4 @@ fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
     episode.open >= raise.many_alerts
         && episode.open_entities(raise.many_entities) >= raise.many_entities
         && episode.severity() >= Some(raise.severity_min)
-}
-
-/// A revision.
-fn say(incident: &mut Incident, episode: &Episode, change: &'static str, cx: &mut Cx<'_>) {
-    if incident.members_said != episode.members.len() {
-        // Later ones are no suspects.
-        if incident.members_said < SUSPECTS_MAX {
-            incident.causes = causes(episode, cx);
-        }
-        add_services(&mut incident.services, &episode.members[incident.members_said.min(episode.members.len())..]);
-    }
-    // One whose alerts are all clear stays as grave as it was.
-    incident.severity = episode.severity().unwrap_or(incident.severity);
-    incident.priority = priority(incident, cx);
-    incident.title = title(incident, episode);
-    incident.revision += 1;
-    incident.updated_at = cx.core.clock;
-    incident.said_at = cx.core.clock;
-    incident.unsaid = false;
-    let shown = if cx.out.brief { &[][..] } else { &episode.members };
-    let update = update(incident, episode, shown, &cx.core.name, change);
-    incident.members_said = episode.members.len();
-    cx.out.say(Body::Incident(Box::new(update)));
-}
-
-/// A revision that shows these of the members.
-fn update(
-    incident: &Incident,
-    episode: &Episode,
-    shown: &[Member],
-    scope: &Arc<str>,
-    change: &'static str,
-) -> IncidentUpdate {
-    let mut bytes = 0;
-    let mut fits = |m: &&Member| {
-        bytes += SHORT_ALERT_BYTES + m.entity.len() + m.check.len() + m.summary.len() + scope.len();
-        bytes <= ALERTS_BYTES_MAX
-    };
-    let short = |m: &Member| ShortAlert {
-        id: m.alert,
-        entity: m.entity.clone(),
-        check: m.check.clone(),
-        summary: m.summary.clone(),
-        severity: m.severity,
-        open: m.open,
-        reason: m.reason.clone(),
-        after: m.after,
-        opened_at: m.opened_at,
-    };
-    let alerts: Vec<_> = shown.iter().take_while(&mut fits).map(short).collect();
-    IncidentUpdate {
-        scope: scope.clone(),
-        incident: incident.clone(),
-        alerts_truncated: alerts.len() < shown.len(),
-        alerts,
-        alert_count: episode.members.len(),
-        open_alert_count: episode.open,
-        added: episode.members.iter().skip(incident.members_said).map(|m| m.alert).collect(),
-        change,
-    }
-}
-
-/// The first by name, sorted.
-fn add_services(services: &mut Vec<Arc<str>>, members: &[Member]) {
-    for service in members.iter().flat_map(|m| &m.services) {
-        if let Err(place) = services.binary_search(service) {
-            services.insert(place, service.clone());
-            services.truncate(SERVICES_MAX);
-        }
-    }
-}
-
-fn title(incident: &Incident, episode: &Episode) -> String {
-    let (entity, check) = match (incident.causes.first(), episode.members.first()) {
-        (Some(cause), _) => (&cause.entity, &cause.check),
-        (None, Some(first)) => (&first.entity, &first.check),
-        (None, None) => return String::new(),
-    };
-    match episode.members.len() - 1 {
-        0 => format!("{check} on {entity}"),
-        1 => format!("{check} on {entity}, and one more alert"),
-        more => format!("{check} on {entity}, and {more} more alerts"),
-    }
-}
-
-/// ITIL's matrix: impact (by tier and number of services) and urgency (by severity) from 1 to 3 give P1 to P5.
-fn priority(incident: &Incident, cx: &Cx<'_>) -> u8 {
-    let urgency = match incident.severity {
-        Severity::Critical => 1,
-        Severity::Major | Severity::Minor => 2,
-        Severity::Warning | Severity::Info => 3,
-    };
-    let tier_impact = |tier: &str| match tier.trim().to_ascii_lowercase().as_str() {
-        "0" | "1" | "tier1" | "tier-1" | "critical" | "high" | "gold" | "platinum" => 1,
-        "3" | "4" | "5" | "tier3" | "tier-3" | "low" | "bronze" => 3,
-        _ => 2,
-    };
-    let tier = |id: &Arc<str>| {
-        let service = cx.topology.service(&cx.core.name, id);
-        service.and_then(|s| s.tier.as_deref()).map_or(2, tier_impact)
-    };
-    let worst = incident.services.iter().map(tier).min();
-    let impact = match (worst, incident.services.len()) {
-        (None, _) => 3,
-        (Some(_), 3..) => 1,
-        (Some(impact), _) => impact,
-    };
-    impact + urgency - 1
-}
-
-/// Ranks the first members: a service on which other suspects depend, an entity that carries others, what came first.
-fn causes(episode: &Episode, cx: &Cx<'_>) -> Vec<Cause> {
-    let scope = &cx.core.name;
-    let mut suspects: Vec<&Member> = episode.members.iter().take(SUSPECTS_MAX).collect();
-    suspects.sort_by(|a, b| a.opened_at.cmp(&b.opened_at).then(a.alert.cmp(&b.alert)));
-    let mut weights: BTreeMap<&str, i64> = BTreeMap::new();
-    for service in suspects.iter().flat_map(|m| &m.services) {
-        *weights.entry(service).or_default() += 1;
-    }
-    // What of the others each service explains: those that depend on it, nearer ones more. In thousandths.
-    let explains: BTreeMap<&str, i64> = weights
-        .keys()
-        .map(|service| {
-            let known = cx.topology.service(scope, service);
-            let downstream = known.into_iter().flat_map(|s| &s.downstream);
-            let sum = downstream
-                .filter_map(|(other, steps)| weights.get(&**other).map(|n| (n * 1_000) / i64::from(*steps)))
-                .sum();
-            (*service, sum)
-        })
-        .collect();
-    let mut carries: BTreeMap<&str, i64> = BTreeMap::new();
-    for parent in suspects.iter().filter_map(|m| cx.topology.entity(scope, &m.entity)).flat_map(|e| &e.on) {
-        *carries.entry(parent).or_default() += 1_000;
-    }
-    let total = i64::try_from(suspects.len()).unwrap_or(i64::MAX);
-    let mut ranked: Vec<(i64, usize, &Member, String)> = Vec::new();
-    for (rank, member) in suspects.iter().enumerate() {
-        if ranked.iter().any(|(_, _, m, _)| m.entity == member.entity) {
-            continue;
-        }
-        let own = member.services.iter().filter_map(|s| explains.get(&**s)).max().copied().unwrap_or(0);
-        let carried = carries.get(&*member.entity).copied().unwrap_or(0);
-        let early = 1_000 * (total - i64::try_from(rank).unwrap_or(total)) / total.max(1);
-        let grave = 200 * (member.severity as i64);
-        let reason = match (own, carried, rank) {
-            (1.., _, _) => "others in the incident depend on its service",
-            (_, 1.., _) => "others in the incident run on it",
-            (_, _, 0) => "it came first",
-            _ => "it came early",
-        };
-        ranked.push((own + carried + early + grave, rank, member, reason.to_owned()));
-    }
-    ranked.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    let sum: i64 = ranked.iter().map(|(score, ..)| score).sum();
-    let cause = |(score, _, member, reason): (i64, usize, &Member, String)| Cause {
-        entity: member.entity.clone(),
-        check: member.check.clone(),
-        reason,
-        confidence: u32::try_from(1_000 * score / sum.max(1)).unwrap_or(0),
-    };
-    ranked.into_iter().take(CAUSES_MAX).map(cause).collect()
 }

@@ -180,6 +180,7 @@ pub fn scope_of(body: &Body) -> &str {
         Body::Alert(update) => &update.scope,
         Body::Service(update) => &update.scope,
         Body::IncidentGone { scope, .. } | Body::AlertGone { scope, .. } => scope,
+        Body::Result(result) => &result.scope,
         Body::DeadLetter(_) => "",
     }
 }

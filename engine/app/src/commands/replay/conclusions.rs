@@ -129,7 +129,7 @@ impl Conclusions {
                 Body::Alert(update) => self.alert(*update),
                 Body::Incident(update) => self.incident(update),
                 Body::DeadLetter(letter) => letters(&letter),
-                Body::Service(_) | Body::AlertGone { .. } | Body::IncidentGone { .. } => {}
+                Body::Service(_) | Body::Result(_) | Body::AlertGone { .. } | Body::IncidentGone { .. } => {}
             }
         }
         if let Some(trace) = &mut outputs.trace {
@@ -249,6 +249,6 @@ fn incident_transition(before: Option<&Incident>, now: &Incident) -> Option<Inci
         None => Some(now.opened_at),
         Some(_) => now.closed_at.or(now.resolved_at),
     };
-    let (severity, priority) = (now.severity, now.priority);
+    let (severity, priority) = (now.severity, now.priority.value());
     Some(IncidentTransition { at: at.unwrap_or(now.updated_at), to: now.state.name(), severity, priority })
 }

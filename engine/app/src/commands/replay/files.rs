@@ -242,7 +242,7 @@ impl Conclusions {
         let causes = incident.causes.iter().map(|cause| CauseLine {
             entity: &cause.entity,
             check: &cause.check,
-            change: None,
+            change: cause.change.as_deref(),
             confidence: f64::from(cause.confidence) / 1_000.0,
             reason: &cause.reason,
         });
@@ -273,7 +273,7 @@ impl Conclusions {
             state: incident.state.name(),
             title: &incident.title,
             severity: incident.severity.name(),
-            priority: incident.priority,
+            priority: incident.priority.value(),
             opened_at: Time(incident.opened_at),
             resolved_at: incident.resolved_at.map(Time),
             closed_at: incident.closed_at.map(Time),

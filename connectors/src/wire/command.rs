@@ -1,0 +1,97 @@
+//! Commands and what came of them.
+use super::{
+    Invalid,
+    incident::{state, state_back, ticket},
+};
+use quell_core::domain::{
+    alert::AlertId,
+    command::{Act, Action, Command, CommandResult, IncidentAct},
+    incident::{IncidentId, Ticket},
+    time::Timestamp,
+};
+use quell_proto::v1::{self, command, command_output::Body, incident_act};
+
+/// A command of the journal.
+pub fn command(asked: &Command) -> v1::Command {
+    let action = match &asked.action {
+        Action::Incident(act) => command::Action::Incident(incident_act(act)),
+    };
+    v1::Command {
+        request_id: asked.request_id.clone(),
+        actor: asked.actor.clone(),
+        scope: asked.scope.clone(),
+        at_ms: asked.at.0,
+        action: Some(action),
+    }
+}
+
+/// A command of the journal, read back.
+///
+/// # Errors
+/// Where its action is not known to this version.
+pub fn command_back(asked: v1::Command) -> Result<Command, Invalid> {
+    let unknown = || Invalid(format!("command {}: its action is not known", asked.request_id));
+    let action = match asked.action {
+        Some(command::Action::Incident(act)) => Action::Incident(incident_act_back(act).ok_or_else(unknown)?),
+        _ => return Err(unknown()),
+    };
+    Ok(Command {
+        request_id: asked.request_id,
+        actor: asked.actor,
+        scope: asked.scope,
+        at: Timestamp(asked.at_ms),
+        action,
+    })
+}
+
+fn incident_act(act: &IncidentAct) -> v1::IncidentAct {
+    let what = match &act.act {
+        Act::State(to) => incident_act::Act::State(state(*to) as i32),
+        Act::Assign(assignee) => incident_act::Act::Assignee(assignee.clone()),
+        Act::Comment => incident_act::Act::Commented(true),
+        Act::Merge(other) => incident_act::Act::MergeWith(other.0),
+        Act::Split(alerts) => {
+            incident_act::Act::Split(incident_act::Alerts { ids: alerts.iter().map(|id| id.0).collect() })
+        }
+        Act::Ticket(linked) => incident_act::Act::Ticket(ticket(linked)),
+    };
+    v1::IncidentAct {
+        incident: act.incident.0,
+        revision: act.revision.unwrap_or(0),
+        comment: act.comment.clone(),
+        act: Some(what),
+    }
+}
+
+fn incident_act_back(act: v1::IncidentAct) -> Option<IncidentAct> {
+    let what = match act.act? {
+        incident_act::Act::State(to) => Act::State(state_back(v1::incident::State::try_from(to).ok()?)?),
+        incident_act::Act::Assignee(assignee) => Act::Assign(assignee),
+        incident_act::Act::Commented(_) => Act::Comment,
+        incident_act::Act::MergeWith(other) => Act::Merge(IncidentId(other)),
+        incident_act::Act::Split(alerts) => Act::Split(alerts.ids.into_iter().map(AlertId).collect()),
+        incident_act::Act::Ticket(t) => Act::Ticket(Ticket { system: t.system, key: t.key, url: t.url }),
+    };
+    Some(IncidentAct {
+        incident: IncidentId(act.incident),
+        revision: Some(act.revision).filter(|revision| *revision > 0),
+        comment: act.comment,
+        act: what,
+    })
+}
+
+/// What came of a command.
+pub fn result(result: &CommandResult) -> Body {
+    Body::Result(v1::CommandResult {
+        scope: result.scope.to_string(),
+        request_id: result.request_id.to_string(),
+        code: result.code as i32,
+        message: result.message.clone(),
+        name: result.name.clone(),
+    })
+}
+
+/// As it stands in the topic of commands.
+pub const fn output(body: Body) -> v1::CommandOutput {
+    v1::CommandOutput { body: Some(body) }
+}

@@ -1,0 +1,143 @@
+//! Incidents.
+use super::{alert_state, severity, time};
+use quell_core::{
+    domain::{
+        alert::Alert,
+        incident::{Cause, Incident, IncidentId, NearbyChange, ShortAlert, State, Ticket, TimelineEntry},
+    },
+    output::IncidentUpdate,
+};
+use quell_proto::v1;
+
+/// An incident update of the API.
+pub fn incident_update(update: &IncidentUpdate) -> v1::IncidentUpdate {
+    let scope = &update.scope;
+    v1::IncidentUpdate {
+        incident: Some(incident(update)),
+        added: update.added.iter().map(|id| Alert::name(scope, *id)).collect(),
+        removed: Vec::new(),
+        change: update.change.to_owned(),
+    }
+}
+
+/// An incident of the API.
+pub fn incident(update: &IncidentUpdate) -> v1::Incident {
+    let IncidentUpdate { scope, incident, alerts, .. } = update;
+    let name = |id: &IncidentId| Incident::name(scope, *id);
+    let named = |id: &Option<IncidentId>| id.as_ref().map(name).unwrap_or_default();
+    v1::Incident {
+        name: name(&incident.id),
+        number: format!("{scope}-{}", incident.number),
+        revision: incident.revision,
+        state: state(incident.state) as i32,
+        title: incident.title.clone(),
+        severity: severity(incident.severity) as i32,
+        priority: u32::from(incident.priority.value()),
+        opened_at: Some(time(incident.opened_at)),
+        updated_at: Some(time(incident.updated_at)),
+        resolved_at: incident.resolved_at.map(time),
+        closed_at: incident.closed_at.map(time),
+        services: incident.services.iter().map(ToString::to_string).collect(),
+        causes: incident.causes.iter().map(cause).collect(),
+        alerts: alerts.iter().map(|a| short(scope, a)).collect(),
+        alerts_truncated: update.alerts_truncated,
+        alert_count: update.alert_count as u32,
+        open_alert_count: update.open_alert_count as u32,
+        raise_reason: incident.raised.to_string(),
+        episode: format!("scopes/{scope}/episodes/{}", incident.episode),
+        reopened: incident.reopened,
+        merged_into: String::new(),
+        muted: false,
+        etag: incident.revision.to_string(),
+        assignee: incident.assignee.to_string(),
+        acknowledged_at: incident.acknowledged.as_ref().map(|by| time(by.at)),
+        acknowledged_by: incident.acknowledged.as_ref().map(|by| by.actor.to_string()).unwrap_or_default(),
+        resolved_by: incident.resolved_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+        impact: u32::from(incident.priority.impact),
+        urgency: u32::from(incident.priority.urgency),
+        priority_reason: incident.priority.reason.clone(),
+        summary: incident.summary.clone(),
+        started_at: Some(time(incident.started_at)),
+        timeline: incident.timeline.iter().map(entry).collect(),
+        tickets: incident.tickets.iter().map(ticket).collect(),
+        duplicates: incident.duplicates.iter().map(name).collect(),
+        split_from: named(&incident.split_from),
+        previous: named(&incident.previous),
+        changes: incident.changes.iter().map(change).collect(),
+    }
+}
+
+/// A state of the API.
+pub const fn state(state: State) -> v1::incident::State {
+    match state {
+        State::New => v1::incident::State::New,
+        State::Acknowledged => v1::incident::State::Acknowledged,
+        State::InProgress => v1::incident::State::InProgress,
+        State::OnHold => v1::incident::State::OnHold,
+        State::Resolved => v1::incident::State::Resolved,
+        State::Closed => v1::incident::State::Closed,
+    }
+}
+
+/// A state of the API, read back; `None` where it is unspecified.
+pub const fn state_back(state: v1::incident::State) -> Option<State> {
+    Some(match state {
+        v1::incident::State::Unspecified => return None,
+        v1::incident::State::New => State::New,
+        v1::incident::State::Acknowledged => State::Acknowledged,
+        v1::incident::State::InProgress => State::InProgress,
+        v1::incident::State::OnHold => State::OnHold,
+        v1::incident::State::Resolved => State::Resolved,
+        v1::incident::State::Closed => State::Closed,
+    })
+}
+
+fn short(scope: &str, a: &ShortAlert) -> v1::IncidentAlert {
+    v1::IncidentAlert {
+        name: Alert::name(scope, a.id),
+        entity: a.entity.to_string(),
+        check: a.check.to_string(),
+        severity: severity(a.severity) as i32,
+        state: alert_state(a.open),
+        reason: a.why(),
+        opened_at: Some(time(a.opened_at)),
+        summary: a.summary.to_string(),
+        parts: Vec::new(),
+        margin: 0.0,
+    }
+}
+
+fn cause(c: &Cause) -> v1::Cause {
+    v1::Cause {
+        entity: c.entity.to_string(),
+        check: c.check.to_string(),
+        reason: c.reason.clone(),
+        confidence: f64::from(c.confidence) / 1_000.0,
+        change: c.change.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+fn change(c: &NearbyChange) -> v1::NearbyChange {
+    v1::NearbyChange {
+        id: c.id.to_string(),
+        entity: c.entity.to_string(),
+        check: c.check.to_string(),
+        summary: c.summary.to_string(),
+        at: Some(time(c.at)),
+        reason: c.reason.clone(),
+    }
+}
+
+fn entry(e: &TimelineEntry) -> v1::TimelineEntry {
+    v1::TimelineEntry {
+        at: Some(time(e.at)),
+        actor: e.actor.to_string(),
+        kind: e.kind.to_string(),
+        text: e.text.clone(),
+    }
+}
+
+/// A ticket of the API.
+pub fn ticket(ticket: &Ticket) -> v1::Ticket {
+    v1::Ticket { system: ticket.system.clone(), key: ticket.key.clone(), url: ticket.url.clone() }
+}

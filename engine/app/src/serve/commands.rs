@@ -1,0 +1,197 @@
+//! Commands of people and programs: a record of the journal, answered when the fold's output shows what came of it (design
+//! rule 13).
+use super::grpc::{Api, encode_position, unavailable};
+use quell_connectors::{log::Topic, wire};
+use quell_core::domain::{
+    alert::AlertId,
+    command::{Act, Action, Command, IncidentAct},
+    hash::partition_of,
+    incident::{IncidentId, Ticket},
+};
+use quell_proto::v1::{self, journal_record::Record};
+use std::collections::BTreeMap;
+use tonic::{Code, Status};
+
+/// Of a request id, an actor, an assignee, in characters.
+const NAME_MAX: usize = 200;
+/// Of a comment, in characters.
+const COMMENT_MAX: usize = 4_000;
+/// Alerts split at once.
+const SPLIT_MAX: usize = 10_000;
+
+/// Who asks, and how often it was asked.
+#[derive(Debug)]
+pub struct Asked {
+    pub request_id: String,
+    pub actor: String,
+}
+
+/// A command was done.
+#[derive(Debug)]
+pub struct Done {
+    /// Of the resource that it made or changed.
+    pub name: String,
+    /// For `min_position` of reads.
+    pub position: String,
+}
+
+/// What every request of an incident's command has, beside what it asks for.
+#[derive(Debug)]
+pub struct OnIncident {
+    pub name: String,
+    pub asked: Asked,
+    pub etag: String,
+    pub comment: String,
+}
+
+impl Api {
+    /// Asks a scope's fold for something, once, and waits for what comes of it.
+    ///
+    /// # Errors
+    /// The refusal; `UNAVAILABLE` where the journal does not take it, `DEADLINE_EXCEEDED` where the answer takes too long:
+    /// sending it again with the same request id is safe.
+    pub async fn ask(&self, scope: &str, asked: Asked, action: Action) -> Result<Done, Status> {
+        let Asked { request_id, actor } = asked;
+        let request_id =
+            if request_id.is_empty() { format!("{:016x}", self.shared.outside.random()) } else { request_id };
+        at_most("request_id", &request_id, NAME_MAX)?;
+        at_most("actor", &actor, NAME_MAX)?;
+        let command = Command {
+            request_id: request_id.clone(),
+            actor,
+            scope: scope.to_owned(),
+            at: self.shared.outside.now(),
+            action,
+        };
+        let record = wire::bytes(&wire::journal_record(Record::Command(wire::command::command(&command))));
+        let partition = partition_of(scope, self.shared.partitions);
+        let position = self.shared.log.append(Topic::Journal, partition, record).await.map_err(unavailable)?;
+        let position = encode_position(&BTreeMap::from([(partition, position)]));
+        self.await_position(&position).await?;
+        let result = self.views.result(scope, &request_id);
+        let result = result.ok_or_else(|| Status::internal("the command was folded, and its result was not found"))?;
+        match Code::from_i32(result.code) {
+            Code::Ok => Ok(Done { name: result.name, position }),
+            code => Err(Status::new(code, result.message)),
+        }
+    }
+
+    /// A command on an incident; the incident that it led to.
+    ///
+    /// # Errors
+    /// As [`Api::ask`]; `INVALID_ARGUMENT` for what is not well formed.
+    pub async fn on_incident(&self, on: OnIncident, act: Act) -> Result<v1::IncidentReply, Status> {
+        let (scope, incident) = incident_id("name", &on.name)?;
+        at_most("comment", &on.comment, COMMENT_MAX)?;
+        let revision = match on.etag.as_str() {
+            "" => None,
+            etag => Some(etag.parse().map_err(|_| Status::invalid_argument("etag: use an incident's, as it is"))?),
+        };
+        let act = IncidentAct { incident, revision, comment: on.comment, act };
+        let done = self.ask(scope, on.asked, Action::Incident(act)).await?;
+        let incident = self.views.incidents.get(&done.name).map(|entry| v1::Incident::clone(&entry));
+        Ok(v1::IncidentReply { incident, position: done.position })
+    }
+
+    pub(super) async fn set_state(&self, request: v1::SetIncidentStateRequest) -> Result<v1::IncidentReply, Status> {
+        let state = wire::incident_state_back(request.state());
+        let state = state.ok_or_else(|| Status::invalid_argument("state: a state is expected, like ACKNOWLEDGED"))?;
+        let asked = Asked { request_id: request.request_id, actor: request.actor };
+        let on = OnIncident { name: request.name, asked, etag: request.etag, comment: request.comment };
+        self.on_incident(on, Act::State(state)).await
+    }
+
+    pub(super) async fn assign(&self, request: v1::AssignIncidentRequest) -> Result<v1::IncidentReply, Status> {
+        at_most("assignee", &request.assignee, NAME_MAX)?;
+        let asked = Asked { request_id: request.request_id, actor: request.actor };
+        let on = OnIncident { name: request.name, asked, etag: request.etag, comment: request.comment };
+        self.on_incident(on, Act::Assign(request.assignee)).await
+    }
+
+    pub(super) async fn comment(&self, request: v1::CommentIncidentRequest) -> Result<v1::IncidentReply, Status> {
+        if request.comment.trim().is_empty() {
+            return Err(Status::invalid_argument("comment: it is empty"));
+        }
+        let asked = Asked { request_id: request.request_id, actor: request.actor };
+        let on = OnIncident { name: request.name, asked, etag: String::new(), comment: request.comment };
+        self.on_incident(on, Act::Comment).await
+    }
+
+    pub(super) async fn merge(&self, request: v1::MergeIncidentsRequest) -> Result<v1::IncidentReply, Status> {
+        let (scope, _) = incident_id("name", &request.name)?;
+        let (other_scope, other) = incident_id("other", &request.other)?;
+        if scope != other_scope {
+            return Err(Status::failed_precondition("other: incidents of two scopes are never merged"));
+        }
+        if request.name == request.other {
+            return Err(Status::invalid_argument("other: it is the same incident"));
+        }
+        let asked = Asked { request_id: request.request_id, actor: request.actor };
+        let on = OnIncident { name: request.name, asked, etag: request.etag, comment: request.comment };
+        self.on_incident(on, Act::Merge(other)).await
+    }
+
+    pub(super) async fn split(&self, request: v1::SplitIncidentRequest) -> Result<v1::IncidentReply, Status> {
+        let (scope, _) = incident_id("name", &request.name)?;
+        if request.alerts.is_empty() || request.alerts.len() > SPLIT_MAX {
+            return Err(Status::invalid_argument(format!("alerts: from 1 to {SPLIT_MAX} names")));
+        }
+        let mut alerts = Vec::with_capacity(request.alerts.len());
+        for name in &request.alerts {
+            let (of, id) = resource("alerts", name, "alerts")?;
+            if of != scope {
+                return Err(Status::invalid_argument(format!("alerts: {name} is of another scope")));
+            }
+            alerts.push(AlertId(id));
+        }
+        let asked = Asked { request_id: request.request_id, actor: request.actor };
+        let on = OnIncident { name: request.name, asked, etag: request.etag, comment: request.comment };
+        self.on_incident(on, Act::Split(alerts)).await
+    }
+
+    pub(super) async fn link_ticket(&self, request: v1::LinkTicketRequest) -> Result<v1::IncidentReply, Status> {
+        let ticket = request.ticket.unwrap_or_default();
+        for (field, text) in [("ticket.system", &ticket.system), ("ticket.key", &ticket.key)] {
+            at_most(field, text, NAME_MAX)?;
+            if text.trim().is_empty() {
+                return Err(Status::invalid_argument(format!("{field}: it is empty")));
+            }
+        }
+        at_most("ticket.url", &ticket.url, COMMENT_MAX)?;
+        // Whoever shows it makes a link of it: a script is none.
+        if !ticket.url.is_empty() && !ticket.url.starts_with("https://") && !ticket.url.starts_with("http://") {
+            return Err(Status::invalid_argument("ticket.url: http:// or https:// is expected"));
+        }
+        let asked = Asked { request_id: request.request_id, actor: request.actor };
+        let on = OnIncident { name: request.name, asked, etag: String::new(), comment: String::new() };
+        let ticket = Ticket { system: ticket.system, key: ticket.key, url: ticket.url };
+        self.on_incident(on, Act::Ticket(ticket)).await
+    }
+}
+
+fn at_most(field: &str, text: &str, max: usize) -> Result<(), Status> {
+    if text.chars().count() <= max {
+        return Ok(());
+    }
+    Err(Status::invalid_argument(format!("{field}: at most {max} characters")))
+}
+
+fn incident_id<'a>(field: &str, name: &'a str) -> Result<(&'a str, IncidentId), Status> {
+    resource(field, name, "incidents").map(|(scope, id)| (scope, IncidentId(id)))
+}
+
+/// The scope and the id of `scopes/{scope}/{collection}/{id}`.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` where it is no such name.
+pub fn resource<'a>(field: &str, name: &'a str, collection: &str) -> Result<(&'a str, u64), Status> {
+    let parts = name.strip_prefix("scopes/").and_then(|rest| rest.rsplit_once('/'));
+    let parts = parts.and_then(|(rest, id)| Some((rest.strip_suffix(collection)?.strip_suffix('/')?, id)));
+    let found = parts.and_then(|(scope, id)| {
+        let well = !scope.is_empty() && id.len() == 16;
+        well.then(|| u64::from_str_radix(id, 16).ok().map(|id| (scope, id))).flatten()
+    });
+    found.ok_or_else(|| {
+        Status::invalid_argument(format!("{field}: write `scopes/{{scope}}/{collection}/{{id}}`, not `{name}`"))
+    })
+}

@@ -1,0 +1,101 @@
+//! What people and programs ask for: folded like every other input (design rule 13).
+use super::{
+    alert::AlertId,
+    incident::{IncidentId, State, Ticket},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A command of one scope.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Command {
+    /// Folded once.
+    pub request_id: String,
+    /// Who asks; for people.
+    pub actor: String,
+    pub scope: String,
+    /// The wall's time at the door.
+    pub at: Timestamp,
+    pub action: Action,
+}
+
+impl Command {
+    /// Its result, with the name of what it made or changed.
+    pub fn result(&self, done: Result<String, Refusal>) -> CommandResult {
+        let (code, message, name) = match done {
+            Ok(name) => (Code::Ok, String::new(), name),
+            Err(Refusal { code, message }) => (code, message, String::new()),
+        };
+        let (scope, request_id) = (self.scope.as_str().into(), self.request_id.as_str().into());
+        CommandResult { scope, request_id, code, message, name }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    Incident(IncidentAct),
+}
+
+/// A decision about an incident.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IncidentAct {
+    pub incident: IncidentId,
+    /// The revision that it was decided on; `None`: whichever.
+    pub revision: Option<u64>,
+    /// Empty where nothing is said.
+    pub comment: String,
+    pub act: Act,
+}
+
+/// What is to become of an incident.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    State(State),
+    /// Empty: nobody.
+    Assign(String),
+    Comment,
+    /// With this one; the older goes on.
+    Merge(IncidentId),
+    /// These alerts become an incident of their own.
+    Split(Vec<AlertId>),
+    Ticket(Ticket),
+}
+
+/// How a command ended: the canonical codes that gRPC uses (<https://grpc.io/docs/guides/status-codes/>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Code {
+    Ok = 0,
+    InvalidArgument = 3,
+    NotFound = 5,
+    ResourceExhausted = 8,
+    FailedPrecondition = 9,
+    Aborted = 10,
+}
+
+/// Why a command was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: Code,
+    pub message: String,
+}
+
+impl Refusal {
+    /// Refused with this code, for this reason.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandResult {
+    pub scope: Arc<str>,
+    pub request_id: Arc<str>,
+    pub code: Code,
+    /// Why it was refused.
+    pub message: String,
+    /// The resource that it made or changed.
+    pub name: String,
+}

@@ -1,0 +1,174 @@
+//! Revisions of an incident, and the texts that people read in them.
+use super::{
+    Evidence,
+    causes::{self, SUSPECTS_MAX},
+    priority::priority,
+};
+use crate::{
+    domain::{
+        episode::{Episode, Member},
+        incident::{Incident, ShortAlert},
+    },
+    output::{Body, IncidentUpdate},
+    scope::Cx,
+};
+use std::{fmt::Write as _, sync::Arc};
+
+/// An incident's alerts in short are cut at about this size.
+const ALERTS_BYTES_MAX: usize = 800_000;
+/// What a short alert takes beside its texts, in bytes; generous.
+const SHORT_ALERT_BYTES: usize = 120;
+const SERVICES_MAX: usize = 100;
+/// Services named in a title or a summary.
+const NAMED_MAX: usize = 3;
+
+/// A revision.
+pub(super) fn say(
+    incident: &mut Incident,
+    episode: &Episode,
+    change: &'static str,
+    by: &Evidence<'_>,
+    cx: &mut Cx<'_>,
+) {
+    if incident.members_said != episode.members.len() {
+        // Later ones are no suspects.
+        if incident.members_said < SUSPECTS_MAX {
+            (incident.causes, incident.changes) = causes::rank(incident, episode, by, cx);
+        }
+        add_services(&mut incident.services, &episode.members[incident.members_said.min(episode.members.len())..]);
+    }
+    // One whose alerts are all clear stays as grave as it was.
+    let severity = episode.severity().unwrap_or(incident.severity);
+    if incident.revision > 0 && severity > incident.severity {
+        incident.note(cx.core.clock, "", "severity", format!("rose from {} to {severity}", incident.severity));
+    }
+    incident.severity = severity;
+    incident.priority = priority(incident, episode, by, cx);
+    incident.title = title(incident, episode);
+    incident.revision += 1;
+    incident.updated_at = cx.core.clock;
+    incident.said_at = cx.core.clock;
+    incident.unsaid = false;
+    if !cx.out.brief {
+        incident.summary = summary(incident, episode, by);
+    }
+    let shown = if cx.out.brief { &[][..] } else { &episode.members };
+    let update = update(incident, episode, shown, &cx.core.name, change);
+    incident.members_said = episode.members.len();
+    cx.out.say(Body::Incident(Box::new(update)));
+}
+
+/// A revision that shows these of the members.
+pub(super) fn update(
+    incident: &Incident,
+    episode: &Episode,
+    shown: &[Member],
+    scope: &Arc<str>,
+    change: &'static str,
+) -> IncidentUpdate {
+    let mut bytes = 0;
+    let mut fits = |m: &&Member| {
+        bytes += SHORT_ALERT_BYTES + m.entity.len() + m.check.len() + m.summary.len() + scope.len();
+        bytes <= ALERTS_BYTES_MAX
+    };
+    let short = |m: &Member| ShortAlert {
+        id: m.alert,
+        entity: m.entity.clone(),
+        check: m.check.clone(),
+        summary: m.summary.clone(),
+        severity: m.severity,
+        open: m.open,
+        reason: m.reason.clone(),
+        after: m.after,
+        opened_at: m.opened_at,
+    };
+    let alerts: Vec<_> = shown.iter().take_while(&mut fits).map(short).collect();
+    IncidentUpdate {
+        scope: scope.clone(),
+        incident: incident.clone(),
+        alerts_truncated: alerts.len() < shown.len(),
+        alerts,
+        alert_count: episode.members.len(),
+        open_alert_count: episode.open,
+        added: episode.members.iter().skip(incident.members_said).map(|m| m.alert).collect(),
+        change,
+    }
+}
+
+/// The first by name, sorted.
+fn add_services(services: &mut Vec<Arc<str>>, members: &[Member]) {
+    for service in members.iter().flat_map(|m| &m.services) {
+        if let Err(place) = services.binary_search(service) {
+            services.insert(place, service.clone());
+            services.truncate(SERVICES_MAX);
+        }
+    }
+}
+
+/// What happened where, and whom it touches: `latency on db, affecting checkout and payments`.
+fn title(incident: &Incident, episode: &Episode) -> String {
+    let cause = incident.causes.iter().find(|cause| cause.change.is_none());
+    let (entity, check) = match (cause, episode.members.first()) {
+        (Some(cause), _) => (&cause.entity, &cause.check),
+        (None, Some(first)) => (&first.entity, &first.check),
+        (None, None) => return String::new(),
+    };
+    let mut title = format!("{check} on {entity}");
+    let own = episode.members.iter().take(SUSPECTS_MAX).find(|m| m.entity == *entity).map(|m| &m.services);
+    let others: Vec<_> = incident.services.iter().filter(|s| own.is_none_or(|own| !own.contains(s))).collect();
+    // Writing to a string can't fail.
+    let _ = match (others.len(), episode.members.len() - 1) {
+        (0, 0) => Ok(()),
+        (0, 1) => write!(title, ", and one more alert"),
+        (0, more) => write!(title, ", and {more} more alerts"),
+        _ => write!(title, ", affecting {}", listed(&others)),
+    };
+    title
+}
+
+/// `a`, `a and b`, `a, b, c and 4 more`.
+fn listed(names: &[&Arc<str>]) -> String {
+    let named: Vec<&str> = names.iter().take(NAMED_MAX).map(|name| &***name).collect();
+    match (named.split_last(), names.len()) {
+        (None, _) => String::new(),
+        (Some((last, [])), _) => (*last).to_owned(),
+        (Some((last, before)), n) if n <= NAMED_MAX => format!("{} and {last}", before.join(", ")),
+        (Some(_), n) => format!("{} and {} more", named.join(", "), n - NAMED_MAX),
+    }
+}
+
+/// How much, what most likely caused it, and how its services do.
+fn summary(incident: &Incident, episode: &Episode, by: &Evidence<'_>) -> String {
+    let (all, open) = (episode.members.len(), episode.open);
+    let mut text = match (all, open) {
+        (1, 1) => format!("One {} alert is open.", incident.severity),
+        (_, 0) => format!("All of {all} alerts are clear."),
+        _ => format!("{open} of {all} alerts are open, the worst {}.", incident.severity),
+    };
+    if let Some(cause) = incident.causes.first().filter(|_| all > 1 || !incident.changes.is_empty()) {
+        let what = match &cause.change {
+            Some(change) => format!("the change {change} ({}) of {}", cause.check, cause.entity),
+            None => format!("{} on {}", cause.check, cause.entity),
+        };
+        let _ = write!(text, " Most likely caused by {what}: {}.", cause.reason);
+    }
+    let suffering: Vec<_> = incident
+        .services
+        .iter()
+        .filter_map(|id| Some((by.health.level(id)?, by.health.score(id)?, id)))
+        .filter(|(level, ..)| *level > crate::domain::health::Level::Healthy)
+        .collect();
+    if !suffering.is_empty() {
+        let mut worst = suffering.clone();
+        worst.sort_by(|a, b| a.1.cmp(&b.1).then_with(|| a.2.cmp(b.2)));
+        let named: Vec<_> = worst
+            .iter()
+            .take(NAMED_MAX)
+            .map(|(level, score, id)| format!("{id} is {level} ({})", score / 100))
+            .collect();
+        let _ = write!(text, " {}", named.join(", "));
+        let more = worst.len().saturating_sub(NAMED_MAX);
+        let _ = if more > 0 { write!(text, " and {more} more services suffer.") } else { write!(text, ".") };
+    }
+    text
+}
