@@ -136,7 +136,7 @@ async fn suite(site: &Site) -> anyhow::Result<()> {
             client.list_incidents(ListIncidentsRequest { filter: filter.to_owned(), ..Default::default() }).await;
         ensure!(listed.is_ok() == well, "{filter}");
     }
-    let watch = |from| WatchIncidentsRequest { from: Some(from), until_caught_up: false };
+    let watch = |from| WatchIncidentsRequest { from: Some(from), until_caught_up: false, ..Default::default() };
     let malformed = client.watch_incidents(watch(Start::Cursor("x".to_owned()))).await;
     ensure!(code(malformed.map(|_| ())) == Some(Code::InvalidArgument));
 

@@ -43,7 +43,9 @@ pub(super) fn say(
         incident.note(cx.core.clock, "", "severity", format!("rose from {} to {severity}", incident.severity));
     }
     incident.severity = severity;
-    incident.priority = priority(incident, episode, by, cx);
+    if episode.open > 0 {
+        incident.priority = priority(incident, episode, by, cx);
+    }
     incident.title = title(incident, episode);
     incident.revision += 1;
     incident.updated_at = cx.core.clock;
