@@ -10,6 +10,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(PROTOS, ["."])?;
     let path = PathBuf::from(env::var("OUT_DIR")?).join("quell_descriptor.bin");
     fs::write(path, descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().btree_map(".quell.v1").bytes(".quell.v1.Output").compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .btree_map(".quell.v1")
+        .bytes(".quell.v1.Output")
+        .bytes(".quell.v1.Outputs")
+        .compile_fds(descriptors)?;
     Ok(())
 }

@@ -76,7 +76,7 @@ impl Said {
         let mut outputs = Outputs::default();
         engine.step(position, input, &mut outputs).expect("folds");
         for output in outputs.items {
-            let message = wire::output(&output, JOURNAL);
+            let message = wire::output(&output);
             let frame = format!("{:?} {} {}", output.body.topic(), message.number, message.gone);
             self.0.push([frame.as_bytes(), &message.body].concat());
         }

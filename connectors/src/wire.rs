@@ -203,7 +203,7 @@ fn gone(output: &Output) -> String {
 }
 
 /// An output as it stands in its topic.
-pub fn output(output: &Output, journal: [u8; 16]) -> v1::Output {
+pub fn output(output: &Output) -> v1::Output {
     let body = match &output.body {
         Body::Incident(update) => incident_update(update).encode_to_vec(),
         Body::Alert(update) => alert(update).encode_to_vec(),
@@ -218,14 +218,12 @@ pub fn output(output: &Output, journal: [u8; 16]) -> v1::Output {
         Body::Result(result) => command::output(command::result(result)).encode_to_vec(),
         Body::IncidentGone { .. } | Body::AlertGone { .. } => Vec::new(),
     };
-    v1::Output {
-        journal: journal.to_vec().into(),
-        number: output.number,
-        position: output.position,
-        fold: FOLD,
-        body: body.into(),
-        gone: gone(output),
-    }
+    v1::Output { number: output.number, position: output.position, body: body.into(), gone: gone(output) }
+}
+
+/// A record of an output topic.
+pub fn outputs(outputs: Vec<v1::Output>, journal: [u8; 16]) -> v1::Outputs {
+    v1::Outputs { journal: journal.to_vec().into(), fold: FOLD, outputs }
 }
 
 /// The log's topic of an output topic.

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use quell_connectors::{
     decode::{FieldPath, Format, Mapping},
     kafka::{PropertyError, check_properties},
+    log::RECORD_BYTES_MAX,
 };
 use quell_core::domain::{
     policy::{Assess, Clock, Correlate, Deduplicate, Limits, Policy, Raise},
@@ -150,6 +151,8 @@ pub struct Engine {
     #[serde(with = "human::bytes")]
     read_bytes: u64,
     outputs_in_flight: usize,
+    #[serde(with = "human::bytes")]
+    output_record_bytes: u64,
     snapshot_interval: Span,
     snapshot_records: u64,
 }
@@ -211,6 +214,11 @@ impl Config {
         ] {
             anyhow::ensure!(span.0 > 0, "{name}: longer than 0s");
         }
+        anyhow::ensure!(
+            self.engine.output_record_bytes <= RECORD_BYTES_MAX as u64 / 2,
+            "engine.output_record_bytes: at most {} KiB",
+            RECORD_BYTES_MAX / 2 / 1024
+        );
         let public = !self.server.listen.ip().is_loopback();
         anyhow::ensure!(
             !public || self.server.allow_public,
@@ -308,6 +316,7 @@ impl Config {
         task::Limits {
             read_bytes: usize::try_from(self.engine.read_bytes).unwrap_or(usize::MAX),
             outputs_in_flight: self.engine.outputs_in_flight,
+            output_record_bytes: usize::try_from(self.engine.output_record_bytes).unwrap_or(usize::MAX),
             snapshot_interval: duration(self.engine.snapshot_interval),
             snapshot_records: self.engine.snapshot_records,
             history: self.journal.history,

@@ -15,8 +15,9 @@ use futures::{
     future::BoxFuture,
     stream::{FuturesOrdered, FuturesUnordered},
 };
+use prost::Message as _;
 use quell_connectors::{
-    log::{Append, Log, LogError, Reader, Record, Topic},
+    log::{Append, Log, LogError, RECORD_BYTES_MAX, Reader, Record, Topic},
     wire,
 };
 use quell_core::{
@@ -47,6 +48,8 @@ pub struct Limits {
     pub read_bytes: usize,
     /// Outputs appended and not yet durable.
     pub outputs_in_flight: usize,
+    /// Outputs of one topic that are said together make a record of about this size.
+    pub output_record_bytes: usize,
     /// How often a snapshot is taken,
     pub snapshot_interval: Duration,
     /// at the latest after so many records.
@@ -268,6 +271,19 @@ enum Said {
     Journaled,
 }
 
+/// What a record of outputs takes beside them, in bytes; generous, for the frames of many.
+const RECORD_MARGIN: usize = 50_000;
+
+/// Outputs of what was read of the journal at once: a record of each topic, or a few.
+#[derive(Default)]
+struct Batches {
+    outputs: ByTopic<Vec<v1::Output>>,
+    bytes: ByTopic<usize>,
+    appends: Vec<Append>,
+    /// How many there are in all.
+    count: usize,
+}
+
 struct Owner<'a> {
     shared: &'a Shared,
     partition: u32,
@@ -375,10 +391,10 @@ impl<'a> Owner<'a> {
             let mut reader = OutputReader::open(log, place, journal, (mark.number, mark.next), true).await?;
             while !reader.is_past(end) {
                 let Some(next) = reader.next(WAIT).await? else { continue };
-                if next.output.fold != FOLD {
+                if next.fold != FOLD {
                     return Err(Left::ForGood(anyhow!(
                         "the journal was being concluded by another version (FOLD {}, this is {FOLD}), which did not stop gracefully: start that version once with `quell run --drain`, then this one",
-                        next.output.fold
+                        next.fold
                     )));
                 }
                 self.stands[topic as usize].insert(next.output.number, xxh3_64(&hashed(&next.output)));
@@ -412,7 +428,7 @@ impl<'a> Owner<'a> {
     }
 
     fn on_records(&mut self, records: Vec<Record>) -> Result<(), Left> {
-        let mut appends = Vec::new();
+        let mut said = Batches::default();
         for record in records {
             let input = journal::input(record.bytes, &self.shared.control.latest())?;
             self.records_since += 1;
@@ -420,11 +436,14 @@ impl<'a> Owner<'a> {
             // A panic leaves the engine in no state to go on from: it is dropped, and recovery begins anew.
             let step = catch_unwind(AssertUnwindSafe(|| engine.step(record.position, &input, outputs)));
             step.map_err(|_| Left::Panicked(record.position))??;
-            self.say(&mut appends)?;
+            self.say(&mut said)?;
         }
-        if !appends.is_empty() {
-            self.in_flight += appends.len();
-            self.said.push_back(all(appends).boxed());
+        for topic in OutputTopic::ALL {
+            self.append(topic, &mut said);
+        }
+        if said.count > 0 {
+            self.in_flight += said.count;
+            self.said.push_back(all(said.appends, said.count).boxed());
         }
         let position = self.engine.position().max(self.reader.position());
         if !self.ready && position >= self.ready_at {
@@ -446,15 +465,15 @@ impl<'a> Owner<'a> {
         Ok(())
     }
 
-    /// Appends what was said and does not stand in its topic yet.
-    fn say(&mut self, appends: &mut Vec<Append>) -> Result<(), Left> {
-        for output in self.outputs.items.drain(..) {
+    /// Gathers what was said and does not stand in its topic yet.
+    fn say(&mut self, said: &mut Batches) -> Result<(), Left> {
+        for output in std::mem::take(&mut self.outputs.items) {
             let topic = output.body.topic();
             let muted = output.number <= self.mute[topic as usize];
             if muted && self.ready {
                 continue;
             }
-            let message = wire::output(&output, self.engine.journal());
+            let message = wire::output(&output);
             if muted {
                 let stands = self.stands[topic as usize].remove(&output.number);
                 if stands.is_some_and(|hash| hash != xxh3_64(&hashed(&message))) {
@@ -466,9 +485,30 @@ impl<'a> Owner<'a> {
                 }
                 continue;
             }
-            appends.push(self.shared.log.append(wire::topic(topic), self.partition, wire::bytes(&message)));
+            said.count += 1;
+            let bytes = &mut said.bytes[topic as usize];
+            *bytes += message.encoded_len();
+            said.outputs[topic as usize].push(message);
+            if *bytes >= self.shared.limits.output_record_bytes {
+                self.append(topic, said);
+            }
         }
         Ok(())
+    }
+
+    /// Appends what was gathered of a topic, as one record; or as one for each where together they would be too large.
+    fn append(&self, topic: OutputTopic, said: &mut Batches) {
+        let outputs = std::mem::take(&mut said.outputs[topic as usize]);
+        if outputs.is_empty() {
+            return;
+        }
+        // The last may be an incident of nearly a whole record: then each stands alone.
+        let fits = std::mem::take(&mut said.bytes[topic as usize]) < RECORD_BYTES_MAX - RECORD_MARGIN;
+        let records = if fits { vec![outputs] } else { outputs.into_iter().map(|output| vec![output]).collect() };
+        for outputs in records {
+            let record = wire::bytes(&wire::outputs(outputs, self.engine.journal()));
+            said.appends.push(self.shared.log.append(wire::topic(topic), self.partition, record));
+        }
     }
 
     /// A record of ours, whose failure harms nothing but where the log is closed for good.
@@ -641,8 +681,7 @@ async fn trim(
 
 /// Waits for appends in turn. They are on their way, and become durable about together: who waits for the first is woken
 /// once for most of them.
-async fn all(appends: Vec<Append>) -> Result<Said, LogError> {
-    let count = appends.len();
+async fn all(appends: Vec<Append>, count: usize) -> Result<Said, LogError> {
     for append in appends {
         append.await?;
     }
@@ -670,10 +709,12 @@ async fn stands_on_outputs(
         if number == 0 || (1..=extent.oldest).contains(&next) {
             continue;
         }
-        if next == 0 || next > extent.end {
+        if next > extent.end {
             return Ok(false);
         }
-        let mut reader = OutputReader::open(log, place, journal, (number - 1, next - 1), true).await?;
+        // It stands in the record before, or in this one where more follow on it.
+        let from = next.saturating_sub(1).max(extent.oldest);
+        let mut reader = OutputReader::open(log, place, journal, (number - 1, from), true).await?;
         if !matches!(reader.next(WAIT).await?, Some(found) if found.next == next) {
             return Ok(false);
         }

@@ -197,6 +197,8 @@ impl World {
         let writer = self.log.writer();
         let log = Slow::new(writer.clone(), self.rng.random());
         let rules = self.scenario.rules;
+        // How outputs are packed is no part of what is said: each start packs its own way.
+        let output_record_bytes = [1, 1, 2_000, 128 * 1024][self.rng.random_range(0..4)];
         let process = &mut self.processes[index];
         (process.writer, process.gate, process.next) = (writer, Gate::default(), None);
         let machine = &self.machines[process.machine];
@@ -207,6 +209,7 @@ impl World {
                 let limits = task::Limits {
                     read_bytes: 16 * 1024,
                     outputs_in_flight: 64,
+                    output_record_bytes,
                     snapshot_interval: Duration::from_millis(1_500),
                     snapshot_records: 200,
                     history: Span(0),

@@ -115,6 +115,13 @@ pub struct TimelineEntry {
     pub text: String,
 }
 
+impl TimelineEntry {
+    /// What its texts take.
+    pub fn bytes(&self) -> usize {
+        self.actor.len() + self.kind.len() + self.text.len()
+    }
+}
+
 /// Who did something, and when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct By {
@@ -188,8 +195,10 @@ pub struct Incident {
     pub unsaid: bool,
 }
 
-/// What is kept of an incident's past.
+/// What is kept of an incident's past,
 const TIMELINE_MAX: usize = 100;
+/// in bytes: every update carries it.
+const TIMELINE_BYTES_MAX: usize = 64_000;
 
 impl Incident {
     /// One that `raised` gives reason for, at `at`; its revision 1 is yet to be said.
@@ -230,10 +239,12 @@ impl Incident {
 
     /// Adds to its past; how it began stays, and then the oldest make room.
     pub fn note(&mut self, at: Timestamp, actor: &str, kind: &str, text: impl Into<String>) {
-        if self.timeline.len() >= TIMELINE_MAX {
-            self.timeline.remove(1);
+        let text = text.into();
+        let mut bytes = self.timeline.iter().map(TimelineEntry::bytes).sum::<usize>() + text.len();
+        while self.timeline.len() > 1 && (self.timeline.len() >= TIMELINE_MAX || bytes > TIMELINE_BYTES_MAX) {
+            bytes -= self.timeline.remove(1).map_or(0, |entry| entry.bytes());
         }
-        self.timeline.push_back(TimelineEntry { at, actor: actor.into(), kind: kind.into(), text: text.into() });
+        self.timeline.push_back(TimelineEntry { at, actor: actor.into(), kind: kind.into(), text });
     }
 
     /// `scopes/{scope}/incidents/{incident}`

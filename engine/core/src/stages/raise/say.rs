@@ -14,10 +14,10 @@ use crate::{
 };
 use std::{fmt::Write as _, sync::Arc};
 
-/// An incident's alerts in short are cut at about this size.
-const ALERTS_BYTES_MAX: usize = 800_000;
-/// What a short alert takes beside its texts, in bytes; generous.
-const SHORT_ALERT_BYTES: usize = 120;
+/// An update is cut at about this size: it has to fit into a record.
+const UPDATE_BYTES_MAX: usize = 800_000;
+/// What a short alert, or another part, takes beside its texts, in bytes; generous.
+const PART_BYTES: usize = 120;
 const SERVICES_MAX: usize = 100;
 /// Services named in a title or a summary.
 const NAMED_MAX: usize = 3;
@@ -68,10 +68,10 @@ pub(super) fn update(
     scope: &Arc<str>,
     change: &'static str,
 ) -> IncidentUpdate {
-    let mut bytes = 0;
+    let mut bytes = rest(incident, scope);
     let mut fits = |m: &&Member| {
-        bytes += SHORT_ALERT_BYTES + m.entity.len() + m.check.len() + m.summary.len() + scope.len();
-        bytes <= ALERTS_BYTES_MAX
+        bytes += PART_BYTES + m.entity.len() + m.check.len() + m.summary.len() + scope.len();
+        bytes <= UPDATE_BYTES_MAX
     };
     let short = |m: &Member| ShortAlert {
         id: m.alert,
@@ -95,6 +95,22 @@ pub(super) fn update(
         added: episode.members.iter().skip(incident.members_said).map(|m| m.alert).collect(),
         change,
     }
+}
+
+/// What an update takes beside its alerts, in bytes; generous.
+fn rest(incident: &Incident, scope: &str) -> usize {
+    let part = |texts: usize| PART_BYTES + texts;
+    incident.services.iter().map(|s| part(s.len())).sum::<usize>()
+        + incident.timeline.iter().map(|e| part(e.bytes())).sum::<usize>()
+        + incident.tickets.iter().map(|t| part(t.system.len() + t.key.len() + t.url.len())).sum::<usize>()
+        + incident.causes.iter().map(|c| part(c.entity.len() + c.check.len() + c.reason.len())).sum::<usize>()
+        + incident.duplicates.len() * part(scope.len())
+        + incident
+            .changes
+            .iter()
+            .map(|c| part(c.id.len() + c.entity.len() + c.check.len() + c.summary.len() + c.reason.len()))
+            .sum::<usize>()
+        + part(incident.title.len() + incident.summary.len() + incident.priority.reason.len())
 }
 
 /// The first by name, sorted.
