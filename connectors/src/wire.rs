@@ -265,6 +265,8 @@ pub fn alert(update: &AlertUpdate) -> v1::Alert {
         episode: alert.episode.map(|id| format!("scopes/{scope}/episodes/{id}")).unwrap_or_default(),
         incident: String::new(),
         reopened: alert.reopened,
+        flapping: alert.flapping,
+        switch: alert.switch.is_some(),
     }
 }
 

@@ -2,6 +2,7 @@
 pub mod alert;
 pub mod episode;
 pub mod event;
+pub mod glob;
 pub mod hash;
 pub mod health;
 pub mod incident;
