@@ -280,3 +280,14 @@ impl Alert {
         format!("scopes/{scope}/alerts/{id}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There may be a million of them.
+    #[test]
+    fn what_is_rare_is_elsewhere() {
+        assert!(size_of::<Alert>() <= 288, "{} bytes", size_of::<Alert>());
+    }
+}

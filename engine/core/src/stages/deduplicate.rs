@@ -320,7 +320,7 @@ impl Deduplicator {
         let flapped = self.alerts.get(&key).is_some_and(|a| a.flapping);
         let flaps = self.changed(key, at, cx);
         match (flapped, flaps) {
-            (true, _) => Absorbed::of(Outcome::Folded, key, Some(Change::Count)),
+            (true, _) => Absorbed::of(Outcome::Folded, key, None),
             (false, true) => Absorbed::of(Outcome::Folded, key, Some(Change::FlapStarted)),
             (false, false) => {
                 self.close(key, false, cx);
@@ -367,7 +367,7 @@ impl Deduplicator {
             if !alert.firing {
                 alert.expired = true;
                 if alert.flapping {
-                    return Some(Change::Count);
+                    return None;
                 }
                 self.close(key, true, cx);
                 return Some(Change::Cleared);
