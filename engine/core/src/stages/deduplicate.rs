@@ -13,18 +13,22 @@ use crate::{
         time::{Span, Timestamp},
     },
     ledger::Outcome,
-    output::{Body, Verdict},
+    output::Body,
     scope::Cx,
     stages::{absence, enrich},
     timers::TimerKind,
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 mod flap;
+mod held;
 mod ids;
+mod lifetime;
+use held::{Held, held_under};
 use ids::{Ids, Seen};
+use lifetime::auto_clear_at;
 
 /// What happened to an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,24 +50,10 @@ pub enum Change {
     Count,
 }
 
-/// Longest gap between repeats that auto-clear waits for, threefold.
-const AUTO_CLEAR_MAX: Span = Span::hours(7 * 24);
-
-/// A share of this of the alerts goes when there are too many.
-const EVICTED_SHARE: usize = 64;
-
 /// A key of an event: of its origin and id.
 pub fn event_key(origin: &str, id: &str) -> u64 {
     let mut framed = Framed::default();
     framed.field(origin).field(id).hash64()
-}
-
-/// The latest recovery of a source identity that came before its problem.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Held {
-    at: Timestamp,
-    origin: Arc<str>,
-    event: u64,
 }
 
 /// The alerts of a scope.
@@ -181,10 +171,12 @@ impl Deduplicator {
             alert.longest_gap = alert.longest_gap.max(at - alert.last_fired_at);
         }
         alert.fire(identity, event, at, quiet_until);
+        let fires_again = alert.firing && !was_firing;
+        let change = if fires_again { None } else { severity_change(alert, severity) };
         if held.is_some() {
             self.settle_held(key, identity, at, cx);
         }
-        if !was_firing && self.alerts.get(&key).is_some_and(|a| a.firing) {
+        if fires_again {
             return self.reopen(heard, event, severity, cx);
         }
         // A start says more than the time at which it was told only where it is another one: some tools fill it in anew
@@ -196,21 +188,7 @@ impl Deduplicator {
         {
             return Absorbed::of(Outcome::Folded, key, Some(Change::FlapStarted));
         }
-        let change = self.alerts.get_mut(&key).map(|alert| severity_change(alert, severity));
-        Absorbed::of(Outcome::Folded, key, Some(change.flatten().unwrap_or(Change::Count)))
-    }
-
-    /// A held recovery of an identity that now has fired: it cleared it, or its problem is over.
-    fn settle_held(&mut self, key: Fingerprint, identity: u64, at: Timestamp, cx: &mut Cx<'_>) {
-        let under = held_under(key, identity);
-        if self.held.get(&under).is_some_and(|held| held.at < at) {
-            return self.let_go(under, cx);
-        }
-        if let Some(held) = self.held.remove(&under) {
-            cx.core.timers.cancel(TimerKind::Orphan, under.0);
-            let verdict = self.alerts.get(&key).map(|a| (Some(a.id), a.episode)).unwrap_or_default();
-            cx.decide_held(&held.origin, held.event, Outcome::Cleared, verdict);
-        }
+        Absorbed::of(Outcome::Folded, key, Some(change.unwrap_or(Change::Count)))
     }
 
     /// It fires again. One that flaps counts as open all the while.
@@ -273,26 +251,6 @@ impl Deduplicator {
         Absorbed { outcome: Some(Outcome::Opened), alert: key, change: Some(Change::Opened), then, evicted }
     }
 
-    /// An alert whose recovery came first is cleared as soon as it has its place.
-    pub fn release_held(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
-        let Some(alert) = self.alerts.get_mut(&key) else { return };
-        let (under, identity) = (held_under(key, alert.identity), alert.identity);
-        let Some(held) = self.held.remove(&under) else { return };
-        cx.core.timers.cancel(TimerKind::Orphan, under.0);
-        let verdict = (Some(alert.id), alert.episode);
-        alert.recover(identity, held.at, held.at);
-        self.changed(key, held.at, cx);
-        self.close(key, false, cx);
-        cx.decide_held(&held.origin, held.event, Outcome::Cleared, verdict);
-    }
-
-    /// A held recovery has no problem.
-    fn let_go(&mut self, under: Fingerprint, cx: &mut Cx<'_>) {
-        let Some(held) = self.held.remove(&under) else { return };
-        cx.core.timers.cancel(TimerKind::Orphan, under.0);
-        cx.decide_held(&held.origin, held.event, Outcome::OrphanResolve, (None, None));
-    }
-
     fn recover(&mut self, heard: Heard, event: &Event, event_key: u64, cx: &mut Cx<'_>) -> Absorbed {
         let Heard { key, identity, at, late } = heard;
         let known = self.alerts.get_mut(&key).and_then(|alert| Some((alert.standing(identity)?, alert)));
@@ -328,112 +286,6 @@ impl Deduplicator {
             }
         }
     }
-
-    /// Of several recoveries of an identity without a problem the latest waits for it: what bounds the wait bounds the
-    /// memory.
-    fn hold(&mut self, heard: Heard, event: &Event, event_key: u64, cx: &mut Cx<'_>) -> Absorbed {
-        let Heard { key, identity, at, .. } = heard;
-        let under = held_under(key, identity);
-        match self.held.get(&under) {
-            Some(held) if at <= held.at => return Absorbed::of(Outcome::OrphanResolve, key, None),
-            Some(_) => self.let_go(under, cx),
-            None if self.held.len() >= cx.policy.limits.alerts => {
-                return Absorbed::of(Outcome::OverQuota, key, None);
-            }
-            None => {}
-        }
-        self.held.insert(under, Held { at, origin: event.origin.as_str().into(), event: event_key });
-        cx.core.ledger.held += 1;
-        cx.set(TimerKind::Orphan, under.0, at);
-        Absorbed { outcome: None, alert: key, change: None, then: None, evicted: Vec::new() }
-    }
-
-    /// It counts as open no more.
-    fn close(&mut self, key: Fingerprint, expired: bool, cx: &mut Cx<'_>) {
-        let Some(alert) = self.alerts.get_mut(&key) else { return };
-        (alert.open, alert.flapping) = (false, false);
-        alert.expired = expired;
-        cx.core.timers.cancel(TimerKind::AutoClear, key.0);
-        cx.core.timers.cancel(TimerKind::Flap, key.0);
-        cx.set(TimerKind::ForgetAlert, key.0, forgotten_at(alert, cx));
-    }
-
-    /// Nothing was heard of an alert for long.
-    pub fn on_auto_clear(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>) -> Option<Change> {
-        let alert = self.alerts.get_mut(&key).filter(|a| a.firing)?;
-        if auto_clear_at(alert, cx) <= due {
-            let severity = alert.severity;
-            alert.expire(due, patience(alert, cx));
-            if !alert.firing {
-                alert.expired = true;
-                if alert.flapping {
-                    return None;
-                }
-                self.close(key, true, cx);
-                return Some(Change::Cleared);
-            }
-            let change = severity_change(alert, severity);
-            cx.set(TimerKind::AutoClear, key.0, auto_clear_at(alert, cx));
-            return change;
-        }
-        cx.set(TimerKind::AutoClear, key.0, auto_clear_at(alert, cx));
-        None
-    }
-
-    /// No problem came for a recovery that was held until `due`.
-    pub fn on_orphan(&mut self, under: Fingerprint, cx: &mut Cx<'_>) {
-        self.let_go(under, cx);
-    }
-
-    /// A cleared alert is past its time.
-    pub fn on_forget(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>) {
-        let past = |a: &Alert| !a.open && forgotten_at(a, cx) <= due;
-        if self.alerts.get(&key).is_some_and(past) {
-            self.forget(key, cx);
-        }
-    }
-
-    /// An alert is no longer kept, and nothing will happen to it.
-    pub fn forget(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
-        let Some(alert) = self.alerts.remove(&key) else { return };
-        let kinds = [
-            TimerKind::Settle,
-            TimerKind::SpeakAlert,
-            TimerKind::AutoClear,
-            TimerKind::Flap,
-            TimerKind::Absence,
-            TimerKind::ForgetAlert,
-        ];
-        for kind in kinds {
-            cx.core.timers.cancel(kind, key.0);
-        }
-        cx.out.say(Body::AlertGone { scope: cx.core.name.clone(), id: alert.id });
-    }
-
-    /// At the limit, cleared ones go before open ones; of each those that have been silent for longest. The open ones are
-    /// returned, cleared: they still have to leave their episodes.
-    #[expect(clippy::disallowed_methods, reason = "victims are sorted")]
-    fn make_room(&mut self, cx: &mut Cx<'_>) -> Vec<Fingerprint> {
-        let max = cx.policy.limits.alerts;
-        if self.alerts.len() < max {
-            return Vec::new();
-        }
-        let all = self.alerts.values().map(|a| (a.open, a.last_fired_at, a.fingerprint)).collect();
-        let mut open = Vec::new();
-        for (is_open, _, key) in first_of(all, max.div_ceil(EVICTED_SHARE)) {
-            cx.core.evicted += 1;
-            if is_open {
-                if let Some(alert) = self.alerts.get_mut(&key) {
-                    alert.expire(cx.core.clock, Span(i64::MIN));
-                }
-                self.close(key, true, cx);
-                open.push(key);
-            } else {
-                self.forget(key, cx);
-            }
-        }
-        open
-    }
 }
 
 /// The first `n` in order, without sorting the rest.
@@ -456,28 +308,9 @@ struct Heard {
     late: bool,
 }
 
-/// Where the recovery of an identity is held. Fingerprints are hashes, so no two of these are one.
-const fn held_under(key: Fingerprint, identity: u64) -> Fingerprint {
-    Fingerprint(key.0 ^ identity as u128)
-}
-
 /// Whether a firing that began at `start` is another alert than one that is clear.
 fn lapsed(alert: &Alert, start: Timestamp, cx: &Cx<'_>) -> bool {
     alert.cleared_at.is_some_and(|cleared| start - cleared > cx.policy.deduplicate.reopen_window)
-}
-
-/// By the time at which the recovery was told: one told late is remembered as long as another.
-fn forgotten_at(alert: &Alert, cx: &Cx<'_>) -> Timestamp {
-    alert.quiet_until.max(alert.cleared_at.unwrap_or(Timestamp::MIN)) + cx.policy.deduplicate.reopen_window
-}
-
-fn patience(alert: &Alert, cx: &Cx<'_>) -> Span {
-    let patient = Span(alert.longest_gap.0.saturating_mul(3)).min(AUTO_CLEAR_MAX);
-    cx.policy.deduplicate.auto_clear_of(&alert.origin).max(patient)
-}
-
-fn auto_clear_at(alert: &Alert, cx: &Cx<'_>) -> Timestamp {
-    alert.longest_unheard() + patience(alert, cx)
 }
 
 /// Another severity is told; of an alert that flaps only one that is worse than what was told.
@@ -489,21 +322,4 @@ fn severity_change(alert: &mut Alert, before: Severity) -> Option<Change> {
     let worse = alert.severity > changes.worst;
     changes.worst = changes.worst.max(alert.severity);
     Some(if worse { Change::Severity } else { Change::Count })
-}
-
-impl Cx<'_> {
-    /// A held recovery has its outcome.
-    fn decide_held(
-        &mut self,
-        origin: &str,
-        event: u64,
-        outcome: Outcome,
-        (alert, episode): (Option<AlertId>, Option<crate::domain::episode::EpisodeId>),
-    ) {
-        self.core.ledger.held -= 1;
-        self.core.ledger.count(origin, outcome, self.policy.limits.origins);
-        if let Some(trace) = &mut self.out.trace {
-            trace.verdicts.push(Verdict { event, outcome, alert, episode });
-        }
-    }
 }
