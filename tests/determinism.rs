@@ -49,7 +49,7 @@ impl Recording {
     /// Through the bytes that a log would hold.
     fn restored(&self, engine: &Engine) -> Engine {
         let bytes = engine.snapshot().expect("a snapshot");
-        Engine::restore(&bytes, self.policy.clone(), self.topology.clone()).expect("restores")
+        Engine::restore(&bytes, self.policy.clone(), vec![self.topology.clone()]).expect("restores")
     }
 
     /// Events `from..to` as one pack, which says that it follows on what ends at `after`.

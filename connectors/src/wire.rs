@@ -72,6 +72,7 @@ pub fn event(event: Event) -> v1::Event {
         service: event.service,
         scope: event.scope,
         fingerprint: event.fingerprint,
+        identity: event.identity,
         kind: match event.kind {
             Kind::Alert => v1::event::Kind::Alert,
             Kind::Sample => v1::event::Kind::Sample,
@@ -126,6 +127,7 @@ pub fn event_back(event: v1::Event) -> Result<Event, Invalid> {
         service: event.service,
         scope: event.scope,
         fingerprint: event.fingerprint,
+        identity: event.identity,
         arrival: Timestamp(event.arrival_ms),
         offset: event.offset,
     })
@@ -267,6 +269,8 @@ pub fn alert(update: &AlertUpdate) -> v1::Alert {
         episode: alert.episode.map(|id| format!("scopes/{scope}/episodes/{id}")).unwrap_or_default(),
         incident: String::new(),
         reopened: alert.reopened,
+        flapping: alert.flapping,
+        switch: alert.switch.is_some(),
     }
 }
 

@@ -6,10 +6,12 @@
 //! policy raise.settle = 1m                 (over the defaults)
 //! 00:00 firing db latency critical         (minutes and seconds, or hours too)
 //! 00:10 firing payments errors major at=00:05 id=7 scope=eu origin=zabbix service=s fingerprint=f source=a
-//! 00:20 resolved db latency
+//! 00:15 firing db latency major identity=replica-2 started=00:12 label.rack=r7
+//! 00:20 resolved db latency ended=00:18
 //! 00:30 reach a                            (the source partition `a` is read until now)
 //! 05:00 state 1 acknowledged by=ann id=r1 revision=2 comment=mine      (also assign 1 ann, comment 1, merge 1 2,
 //!                                          split 1 db/latency, ticket 1 servicenow/INC7: on incidents by number)
+//! 00:40 topology db <- checkout            (instead of the one before)
 //! 10:00 tick                               (the wall clock; it ends a story)
 //! --- concludes
 //! 00:00 alert db/latency opened critical
@@ -44,6 +46,8 @@ pub struct Story {
     pub policy: Policy,
     pub topology: TopologyFile,
     pub inputs: Vec<Input>,
+    /// How often the topology has changed.
+    changes: u64,
     /// The next offset of each source partition.
     offsets: BTreeMap<String, i64>,
 }
@@ -97,29 +101,10 @@ impl Story {
     fn read(&mut self, line: &str) -> Result<()> {
         let (first, rest) = line.split_once(' ').context("a line has at least two words")?;
         match first {
-            "topology" => self.read_topology(rest),
+            "topology" => read_topology(&mut self.topology, rest),
             "policy" => self.read_policy(rest),
             time => self.read_input(moment(time)?, rest),
         }
-    }
-
-    fn read_topology(&mut self, text: &str) -> Result<()> {
-        if text.starts_with('{') {
-            let mut more: TopologyFile = serde_json::from_str(text)?;
-            self.topology.entities.append(&mut more.entities);
-            self.topology.services.append(&mut more.services);
-            return Ok(());
-        }
-        let mut callee: Option<Arc<str>> = None;
-        for id in text.split("<-").map(|id| Arc::<str>::from(id.trim())) {
-            let services = &mut self.topology.services;
-            let known = services.iter().position(|s| s.id == id).unwrap_or_else(|| {
-                services.push(ServiceEntry { id: id.clone(), entities: vec![id.clone()], ..ServiceEntry::default() });
-                services.len() - 1
-            });
-            services[known].depends_on.extend(callee.replace(id));
-        }
-        Ok(())
     }
 
     fn read_policy(&mut self, text: &str) -> Result<()> {
@@ -137,6 +122,12 @@ impl Story {
         let input = match words[..] {
             ["tick"] => Input::Tick(now),
             ["settle"] => Input::Settle,
+            ["topology", ..] => {
+                let mut file = TopologyFile::default();
+                read_topology(&mut file, rest.trim_start_matches("topology").trim())?;
+                self.changes += 1;
+                Input::Topology { version: 1 + self.changes, topology: Arc::new(Topology::new(&file)?) }
+            }
             ["reach", source] => {
                 let to = self.offsets.get(source).copied().unwrap_or(0);
                 Input::Reaches(vec![range(source, to, to, Some(now))])
@@ -177,6 +168,7 @@ impl Story {
             service: String::new(),
             scope: "default".to_owned(),
             fingerprint: String::new(),
+            identity: String::new(),
             kind: Kind::Alert,
             arrival: now,
             offset: 0,
@@ -190,11 +182,18 @@ impl Story {
                 Some(("scope", value)) => value.clone_into(&mut event.scope),
                 Some(("origin", value)) => value.clone_into(&mut event.origin),
                 Some(("service", value)) => value.clone_into(&mut event.service),
+                Some(("identity", value)) => value.clone_into(&mut event.identity),
+                Some(("started", value)) => event.started_at = Some(moment(value)?),
+                Some(("ended", value)) => event.ended_at = Some(moment(value)?),
                 Some(("fingerprint", value)) => value.clone_into(&mut event.fingerprint),
                 Some(("source", value)) => source = Some(value),
-                Some((key, _)) => bail!("an event has no `{key}`"),
+                Some((key, value)) => {
+                    let label = key.strip_prefix("label.").with_context(|| format!("an event has no `{key}`"))?;
+                    event.labels.push((label.to_owned(), value.to_owned()));
+                }
             }
         }
+        event.labels.sort();
         let range = source.map(|source| {
             let next = self.offsets.entry(source.to_owned()).or_default();
             event.offset = *next;
@@ -203,6 +202,25 @@ impl Story {
         });
         Ok(Input::Pack(Pack { range, events: vec![event], rejected: Vec::new() }))
     }
+}
+
+fn read_topology(topology: &mut TopologyFile, text: &str) -> Result<()> {
+    if text.starts_with('{') {
+        let mut more: TopologyFile = serde_json::from_str(text)?;
+        topology.entities.append(&mut more.entities);
+        topology.services.append(&mut more.services);
+        return Ok(());
+    }
+    let mut callee: Option<Arc<str>> = None;
+    for id in text.split("<-").map(|id| Arc::<str>::from(id.trim())) {
+        let services = &mut topology.services;
+        let known = services.iter().position(|s| s.id == id).unwrap_or_else(|| {
+            services.push(ServiceEntry { id: id.clone(), entities: vec![id.clone()], ..ServiceEntry::default() });
+            services.len() - 1
+        });
+        services[known].depends_on.extend(callee.replace(id));
+    }
+    Ok(())
 }
 
 fn range(source: &str, after: i64, to: i64, reach: Option<Timestamp>) -> Range {

@@ -64,12 +64,17 @@ impl<'a> Teller<'a> {
         let now = &update.alert;
         let before = self.alerts.insert(now.id, now);
         let (at, change) = match before {
-            None => (now.occurred_at, format!("opened {}", now.severity)),
-            Some(before) if now.open && !before.open => (now.occurred_at, format!("reopened {}", now.severity)),
+            None => (now.occurred_at, format!("opened {}{}", now.severity, said_with(now))),
+            Some(before) if now.open && !before.open => {
+                let flaps = if now.flapping { ", flaps" } else { "" };
+                (now.occurred_at, format!("reopened {}{flaps}", now.severity))
+            }
             Some(before) if before.open && !now.open => {
                 let word = if now.expired { "expired" } else { "cleared" };
                 (now.cleared_at.unwrap_or(now.last_fired_at), word.to_owned())
             }
+            Some(before) if now.flapping && !before.flapping => (now.said_at, "flaps".to_owned()),
+            Some(before) if before.flapping && !now.flapping => (now.calm_since(), "flaps no more".to_owned()),
             Some(before) if before.severity != now.severity => (now.last_fired_at, format!("is {}", now.severity)),
             Some(_) => (now.last_fired_at, format!("count={}", now.count)),
         };
@@ -95,6 +100,18 @@ impl<'a> Teller<'a> {
         let scope = if scope == "default" { String::new() } else { format!("{scope}: ") };
         self.text.push_str(&format!("{} {scope}{what}\n", clock(at)));
     }
+}
+
+/// Where it began before it was told, and what is known of it.
+fn said_with(alert: &Alert) -> String {
+    let mut text = String::new();
+    if alert.opened_at != alert.occurred_at {
+        write!(text, " since={}", clock(alert.opened_at)).expect("writing to a string");
+    }
+    for (key, value) in &*alert.labels {
+        write!(text, " {key}={value}").expect("writing to a string");
+    }
+    text
 }
 
 fn clock(at: Timestamp) -> String {

@@ -7,7 +7,7 @@ use quell_connectors::{
     log::RECORD_BYTES_MAX,
 };
 use quell_core::domain::{
-    policy::{Assess, Clock, Correlate, Deduplicate, Limits, Policy, Raise},
+    policy::{Absence, Assess, Clock, Correlate, Deduplicate, Flap, Limits, Policy, Raise},
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
 };
@@ -37,6 +37,8 @@ pub struct Config {
     pub ingest: Ingest,
     pub engine: Engine,
     deduplicate: Deduplicate,
+    flap: Flap,
+    absence: Vec<Absence>,
     correlate: Correlate,
     assess: Assess,
     raise: Raise,
@@ -195,6 +197,14 @@ impl Config {
         let shares = 0.0..=1.0;
         anyhow::ensure!(shares.contains(&self.assess.dependency_share), "assess.dependency_share: from 0 to 1");
         anyhow::ensure!(self.correlate.distance_max <= 2, "correlate.distance_max: from 0 to 2");
+        // An alert that opens, clears and opens again is no storm; and each alert may keep as many times.
+        anyhow::ensure!((3..=100).contains(&self.flap.changes), "flap.changes: from 3 to 100");
+        let leaves = (1..=self.flap.changes).contains(&self.flap.leave_below);
+        anyhow::ensure!(leaves, "flap.leave_below: from 1 to flap.changes");
+        for (n, entry) in self.absence.iter().enumerate() {
+            anyhow::ensure!(!entry.check.is_empty(), "absence[{n}].check: not empty; `*` is any");
+            anyhow::ensure!(entry.after.0 > 0, "absence[{n}].after: longer than 0s");
+        }
         for (name, limit) in [
             ("server.feeds_max", self.server.feeds_max),
             ("ingest.batch_records", self.ingest.batch_records),
@@ -209,6 +219,7 @@ impl Config {
             anyhow::ensure!(limit > 0, "{name}: at least 1");
         }
         for (name, span) in [
+            ("flap.window", self.flap.window),
             ("ingest.commit_interval", self.ingest.commit_interval),
             ("engine.snapshot_interval", self.engine.snapshot_interval),
         ] {
@@ -263,6 +274,8 @@ impl Config {
         Policy {
             clock: self.journal.clock,
             deduplicate: self.deduplicate.clone(),
+            flap: self.flap.clone(),
+            absence: self.absence.clone(),
             correlate: self.correlate.clone(),
             assess: self.assess.clone(),
             raise: self.raise.clone(),

@@ -59,7 +59,7 @@ pub struct Contents {
 impl Contents {
     /// The latest versions.
     pub fn latest(&self) -> Versions {
-        Versions { policy: self.policies.len() as u64, topology: self.topologies.len() as u64 }
+        Versions { policy: self.policies.len() as u64, topologies: vec![self.topologies.len() as u64] }
     }
 
     /// A version of the policy, from 1.

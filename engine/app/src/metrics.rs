@@ -70,7 +70,16 @@ fn ledger(registry: &Registry, sources: &Sources) -> Result<(), prometheus::Erro
     let reused = counter(registry, "quell_ids_reused_total", "Ids that came again with another status or time.", &[])?;
     let evicted = counter(registry, "quell_evicted_total", "Alerts and incidents that a limit made go.", &[])?;
     let held = gauge(registry, "quell_events_held", "Recoveries that wait for their problem.", &[])?;
+    let skews = gauge(
+        registry,
+        "quell_origin_skew_seconds",
+        "How far the times of an origin are off their arrival, where that is steady; in the future where positive.",
+        &["origin"],
+    )?;
     for counts in sources.progress.counts() {
+        for (origin, skew) in &counts.skews {
+            skews.with_label_values(&[&**origin]).set(skew.0 / 1_000);
+        }
         for ((origin, outcome), n) in &counts.ledger {
             received.with_label_values(&[&**origin, outcome.name()]).inc_by(*n);
         }

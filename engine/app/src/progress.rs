@@ -1,6 +1,6 @@
 //! How far each journal partition has been appended, folded and said; shared by those who wait for it.
 use quell_connectors::log::LogError;
-use quell_core::{ledger::Outcome, output::ByTopic};
+use quell_core::{domain::time::Span, ledger::Outcome, output::ByTopic};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -32,6 +32,8 @@ pub struct Counts {
     pub id_reused: u64,
     pub evicted: u64,
     pub held: u64,
+    /// Of the origins whose times are steadily off.
+    pub skews: BTreeMap<Arc<str>, Span>,
 }
 
 /// A partition's state.

@@ -245,16 +245,17 @@ pub async fn load(
         }
     }
     let versions = match kept.last() {
-        None => Versions { policy: 1, topology: 1 },
+        None => Versions { policy: 1, topologies: vec![1] },
         Some(snapshot) => Engine::snapshot_versions(&snapshot.bytes)?,
     };
-    let known = (contents.policy(versions.policy), contents.topology(versions.topology));
-    let (Some(policy), Some(topology)) = known else {
-        return Err(LoadError::Control(versions.policy, versions.topology));
+    let topologies = versions.topologies.iter().map(|version| contents.topology(*version)).collect::<Option<Vec<_>>>();
+    let (Some(policy), Some(topologies)) = (contents.policy(versions.policy), topologies) else {
+        return Err(LoadError::Control(versions.policy, versions.topology()));
     };
-    let engine = match kept.last() {
-        None => Engine::new(contents.uuid, policy, topology),
-        Some(snapshot) => Engine::restore(&snapshot.bytes, policy, topology)?,
+    let engine = match (kept.last(), topologies.last()) {
+        (Some(snapshot), _) => Engine::restore(&snapshot.bytes, policy, topologies)?,
+        (None, Some(topology)) => Engine::new(contents.uuid, policy, topology.clone()),
+        (None, None) => return Err(LoadError::Control(versions.policy, versions.topology())),
     };
     Ok(Loaded { engine, kept })
 }
@@ -308,6 +309,8 @@ struct Owner<'a> {
     ready: bool,
     /// How far it told [`Progress`] that it is.
     marked: Option<Folded>,
+    /// Origins whose clock was said to be off.
+    skewed: BTreeSet<Arc<str>>,
 }
 
 async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left> {
@@ -363,6 +366,7 @@ impl<'a> Owner<'a> {
             ready_at: 0,
             ready: false,
             marked: None,
+            skewed: BTreeSet::new(),
             kept,
             engine,
         };
@@ -536,8 +540,9 @@ impl<'a> Owner<'a> {
         if latest.policy > engine.policy && self.ready {
             self.journal(Journaled::Adopt(v1::Adopt { kind: ControlKind::Policy as i32, version: latest.policy }));
         }
-        if latest.topology > engine.topology && self.ready {
-            self.journal(Journaled::Adopt(v1::Adopt { kind: ControlKind::Topology as i32, version: latest.topology }));
+        if latest.topology() > engine.topology() && self.ready {
+            let version = latest.topology();
+            self.journal(Journaled::Adopt(v1::Adopt { kind: ControlKind::Topology as i32, version }));
         }
     }
 
@@ -622,7 +627,7 @@ impl<'a> Owner<'a> {
         }
     }
 
-    fn count(&self) {
+    fn count(&mut self) {
         let mut counts = Counts {
             packs_ignored: self.engine.packs_ignored(),
             records_skipped: self.engine.records_skipped(),
@@ -635,6 +640,13 @@ impl<'a> Owner<'a> {
             counts.id_reused += scope.ledger().id_reused;
             counts.held += scope.ledger().held;
             counts.evicted += scope.evicted();
+        }
+        for (origin, skew) in self.engine.skews() {
+            if self.skewed.insert(origin.clone()) {
+                let seconds = skew.0 / 1_000;
+                tracing::warn!(%origin, seconds, "the times of this origin are steadily off: is its clock right?");
+            }
+            counts.skews.insert(origin.clone(), skew);
         }
         self.shared.progress.set_counts(self.partition, counts);
     }

@@ -3,6 +3,7 @@ pub mod alert;
 pub mod command;
 pub mod episode;
 pub mod event;
+pub mod glob;
 pub mod hash;
 pub mod health;
 pub mod incident;

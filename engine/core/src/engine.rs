@@ -3,9 +3,9 @@ use crate::{
     domain::{
         command::{Code, Command, Refusal},
         event::Event,
-        policy::Policy,
-        time::Timestamp,
-        topology::Topology,
+        policy::{Clock, Policy},
+        time::{Span, Timestamp},
+        topology::{Topologies, Topology, VERSIONS_MAX},
     },
     ledger::{Ledger, Outcome},
     output::{Body, ByTopic, DeadLetter, OutputTopic, Outputs},
@@ -55,7 +55,8 @@ struct State {
     /// The next journal position to fold.
     position: u64,
     policy_version: u64,
-    topology_version: u64,
+    /// The versions that are kept, and when each took effect; the newest last.
+    topologies: Vec<(u64, Timestamp)>,
     sources: Vec<SourceState>,
     source_index: BTreeMap<Arc<str>, usize>,
     scopes: Vec<Scope>,
@@ -74,7 +75,7 @@ pub struct Engine {
     scope_index: FxHashMap<Arc<str>, usize>,
     reaches: Vec<Option<Timestamp>>,
     policy: Arc<Policy>,
-    topology: Arc<Topology>,
+    topologies: Topologies,
     rules: Rules,
     // How the journal was packed is no part of what was concluded from it.
     packs_ignored: u64,
@@ -82,10 +83,18 @@ pub struct Engine {
 }
 
 /// The versions of policy and topology that a snapshot needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versions {
     pub policy: u64,
-    pub topology: u64,
+    /// The newest last: events are enriched with the topology of their moment.
+    pub topologies: Vec<u64>,
+}
+
+impl Versions {
+    /// The topology in effect.
+    pub fn topology(&self) -> u64 {
+        self.topologies.last().copied().unwrap_or(0)
+    }
 }
 
 impl Engine {
@@ -96,7 +105,7 @@ impl Engine {
             uuid,
             position: 0,
             policy_version: 1,
-            topology_version: 1,
+            topologies: vec![(1, Timestamp::MIN)],
             sources: Vec::new(),
             source_index: BTreeMap::new(),
             scopes: Vec::new(),
@@ -104,14 +113,14 @@ impl Engine {
             ledger: Ledger::default(),
             latest: Timestamp::MIN,
         };
-        Self::of(state, policy, topology)
+        Self::of(state, policy, Topologies::of(topology, Timestamp::MIN))
     }
 
-    fn of(state: State, policy: Arc<Policy>, topology: Arc<Topology>) -> Self {
+    fn of(state: State, policy: Arc<Policy>, topologies: Topologies) -> Self {
         let scope_index = state.scopes.iter().enumerate().map(|(n, s)| (s.name().clone(), n)).collect();
         let reaches = state.sources.iter().map(SourceState::holds).collect();
         let rules = Rules::default();
-        Self { state, scope_index, reaches, policy, topology, rules, packs_ignored: 0, records_skipped: 0 }
+        Self { state, scope_index, reaches, policy, topologies, rules, packs_ignored: 0, records_skipped: 0 }
     }
 
     /// With some rules switched off; for tests.
@@ -139,9 +148,8 @@ impl Engine {
                 self.state.policy_version = *version;
                 self.policy = policy.clone();
             }
-            Input::Topology { version, topology } if *version > self.state.topology_version => {
-                self.state.topology_version = *version;
-                self.topology = topology.clone();
+            Input::Topology { version, topology } if *version > self.versions().topology() => {
+                self.adopt(*version, topology);
                 self.each_scope(|scope, world| scope.introduce(world, out));
             }
             // It was copied in by two owners.
@@ -160,6 +168,19 @@ impl Engine {
         }
         debug_assert!(self.ledger_balances(), "an event has no outcome, or two");
         Ok(())
+    }
+
+    /// A version of the topology takes effect at the latest time that is known: what is dated before it is enriched with
+    /// the one before.
+    fn adopt(&mut self, version: u64, topology: &Arc<Topology>) {
+        let from = match self.policy.clock {
+            Clock::Wall => self.state.latest,
+            Clock::Events => self.state.scopes.iter().map(Scope::clock).max().unwrap_or(Timestamp::MIN),
+        };
+        self.topologies.add(topology.clone(), from);
+        self.state.topologies.push((version, from));
+        let beyond = self.state.topologies.len().saturating_sub(VERSIONS_MAX);
+        self.state.topologies.drain(..beyond);
     }
 
     fn on_pack(&mut self, pack: &Pack, out: &mut Outputs) {
@@ -249,7 +270,7 @@ impl Engine {
 
     fn on_event(&mut self, event: &Event, source: Option<usize>, out: &mut Outputs) {
         self.state.latest = self.state.latest.max(event.arrival);
-        let world = World { policy: &self.policy, topology: &self.topology, reaches: &self.reaches };
+        let world = World { policy: &self.policy, topologies: &self.topologies, reaches: &self.reaches };
         let scope = match self.scope_index.get(&*event.scope) {
             Some(scope) => *scope,
             None if self.state.scopes.len() >= world.policy.limits.scopes => {
@@ -269,7 +290,7 @@ impl Engine {
 
     fn on_command(&mut self, command: &Command, out: &mut Outputs) {
         self.state.latest = self.state.latest.max(command.at);
-        let world = World { policy: &self.policy, topology: &self.topology, reaches: &self.reaches };
+        let world = World { policy: &self.policy, topologies: &self.topologies, reaches: &self.reaches };
         if let Some(scope) = self.scope_index.get(&*command.scope) {
             return self.state.scopes[*scope].on_command(command, world, out);
         }
@@ -303,7 +324,7 @@ impl Engine {
     }
 
     fn each_scope(&mut self, mut act: impl FnMut(&mut Scope, World<'_>)) {
-        let world = World { policy: &self.policy, topology: &self.topology, reaches: &self.reaches };
+        let world = World { policy: &self.policy, topologies: &self.topologies, reaches: &self.reaches };
         for scope in &mut self.state.scopes {
             act(scope, world);
         }
@@ -330,25 +351,34 @@ impl Engine {
         postcard::take_from_bytes(rest).map(|(versions, _)| versions).map_err(damaged)
     }
 
-    /// The engine that wrote a snapshot, with the policy and topology of its [`Versions`].
+    /// The engine that wrote a snapshot, with the policy and the topologies of its [`Versions`], in their order.
     ///
     /// # Errors
-    /// Where the bytes are no snapshot, or one of code with another [`FOLD`].
-    pub fn restore(bytes: &[u8], policy: Arc<Policy>, topology: Arc<Topology>) -> Result<Self, EngineError> {
+    /// Where the bytes are no snapshot, or one of code with another [`FOLD`], or the topologies are not as many.
+    pub fn restore(bytes: &[u8], policy: Arc<Policy>, topologies: Vec<Arc<Topology>>) -> Result<Self, EngineError> {
         let ((fold, _), rest) = postcard::take_from_bytes::<(u32, Versions)>(bytes).map_err(damaged)?;
         if fold != FOLD {
             return Err(EngineError::OtherFold { found: fold });
         }
-        let (state, rest) = postcard::take_from_bytes(rest).map_err(damaged)?;
+        let (state, rest) = postcard::take_from_bytes::<State>(rest).map_err(damaged)?;
         if !rest.is_empty() {
             return Err(EngineError::Snapshot(format!("{} bytes too many", rest.len())));
         }
-        Ok(Self::of(state, policy, topology))
+        if topologies.len() != state.topologies.len() {
+            let (needs, has) = (state.topologies.len(), topologies.len());
+            return Err(EngineError::Snapshot(format!("it needs {needs} topologies, and there are {has}")));
+        }
+        let mut dated = topologies.into_iter().zip(&state.topologies).map(|(topology, (_, from))| (topology, *from));
+        let first = dated.next().ok_or_else(|| EngineError::Snapshot("it has no topology".to_owned()))?;
+        let mut topologies = Topologies::of(first.0, first.1);
+        dated.for_each(|(topology, from)| topologies.add(topology, from));
+        Ok(Self::of(state, policy, topologies))
     }
 
-    /// The versions of policy and topology in effect.
-    pub const fn versions(&self) -> Versions {
-        Versions { policy: self.state.policy_version, topology: self.state.topology_version }
+    /// The versions of policy and topology in effect, and those of the topology before.
+    pub fn versions(&self) -> Versions {
+        let topologies = self.state.topologies.iter().map(|(version, _)| *version).collect();
+        Versions { policy: self.state.policy_version, topologies }
     }
 
     /// The next journal position to fold.
@@ -391,6 +421,11 @@ impl Engine {
     /// Every count of the ledgers: origin, outcome, events.
     pub fn ledger_counts(&self) -> impl Iterator<Item = (&Arc<str>, Outcome, u64)> {
         self.state.ledger.counts().chain(self.state.scopes.iter().flat_map(|s| s.ledger().counts()))
+    }
+
+    /// The origins whose events are steadily off, by how much: in the future where it is positive.
+    pub fn skews(&self) -> impl Iterator<Item = (&Arc<str>, Span)> {
+        self.state.scopes.iter().flat_map(|scope| scope.ledger().skews())
     }
 
     /// Each event that came has one outcome, or is held.

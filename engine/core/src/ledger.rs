@@ -1,6 +1,10 @@
 //! Where every event went: each has exactly one outcome (design rule 19).
+use crate::domain::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
+
+mod skew;
+use skew::Skew;
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,12 +70,19 @@ impl Outcome {
 /// Counts by origin and outcome. Part of the state, so that a recovery does not count again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
-    by_origin: BTreeMap<Arc<str>, [u64; Outcome::ALL.len()]>,
+    by_origin: BTreeMap<Arc<str>, Origin>,
     received: u64,
     /// Recoveries that wait for their problem.
     pub held: u64,
     /// Ids that came again with another status or time.
     pub id_reused: u64,
+}
+
+/// What is known of an origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Origin {
+    counts: [u64; Outcome::ALL.len()],
+    skew: Skew,
 }
 
 /// Where the counts of origins beyond the limit go.
@@ -85,19 +96,38 @@ impl Ledger {
 
     /// What became of it.
     pub fn count(&mut self, origin: &str, outcome: Outcome, origins_max: usize) {
-        if let Some(counts) = self.by_origin.get_mut(origin) {
-            counts[outcome as usize] += 1;
+        self.count_of(origin, outcome, None, (origins_max, Span(0)));
+    }
+
+    /// What became of it, and how far its time was `off` its arrival. What is older than the lateness does harm.
+    pub fn count_of(
+        &mut self,
+        origin: &str,
+        outcome: Outcome,
+        off: Option<(Span, Timestamp)>,
+        (origins_max, lateness): (usize, Span),
+    ) {
+        if let Some(known) = self.by_origin.get_mut(origin) {
+            known.counts[outcome as usize] += 1;
+            if let Some((off, arrival)) = off {
+                known.skew.see(off, arrival, lateness);
+            }
             return;
         }
         let name = if self.by_origin.len() < origins_max { origin } else { OTHER_ORIGINS };
-        self.by_origin.entry(name.into()).or_default()[outcome as usize] += 1;
+        self.by_origin.entry(name.into()).or_default().counts[outcome as usize] += 1;
+    }
+
+    /// The origins whose events are steadily off, and by how much: in the future where it is positive.
+    pub fn skews(&self) -> impl Iterator<Item = (&Arc<str>, Span)> {
+        self.by_origin.iter().filter_map(|(origin, known)| Some((origin, known.skew.known()?)))
     }
 
     /// Every count that is not 0.
     pub fn counts(&self) -> impl Iterator<Item = (&Arc<str>, Outcome, u64)> {
         self.by_origin
             .iter()
-            .flat_map(|(origin, counts)| Outcome::ALL.into_iter().map(move |o| (origin, o, counts[o as usize])))
+            .flat_map(|(origin, known)| Outcome::ALL.into_iter().map(move |o| (origin, o, known.counts[o as usize])))
             .filter(|(_, _, n)| *n > 0)
     }
 

@@ -4,16 +4,17 @@ use crate::{
         alert::{Alert, Fingerprint},
         command::{Action, Command, CommandResult},
         episode::EpisodeId,
-        event::{Event, Kind},
+        event::{Event, Kind, Status},
         incident::{Incident, IncidentId},
         policy::{Clock, Policy},
         time::{Span, Timestamp},
-        topology::Topology,
+        topology::{Topologies, Topology},
     },
     ledger::{Ledger, Outcome},
     output::{AlertUpdate, Body, IncidentUpdate, Outputs, ServiceUpdate, Verdict},
     requests::Requests,
     stages::{
+        absence,
         assess::HealthBoard,
         changes::Changes,
         correlate::Correlator,
@@ -56,7 +57,10 @@ impl Core {
 pub struct Cx<'a> {
     pub core: &'a mut Core,
     pub policy: &'a Policy,
+    /// The newest.
     pub topology: &'a Topology,
+    /// Those of earlier moments too.
+    pub topologies: &'a Topologies,
     pub out: &'a mut Outputs,
 }
 
@@ -76,7 +80,7 @@ impl Cx<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct World<'a> {
     pub policy: &'a Policy,
-    pub topology: &'a Topology,
+    pub topologies: &'a Topologies,
     /// By source index: how far it is read; `None` where it feeds no more.
     pub reaches: &'a [Option<Timestamp>],
 }
@@ -163,6 +167,9 @@ impl Scope {
     /// What the engine itself found takes the road of an event. It stands in no ledger: nobody sent it. `event.time` is
     /// the clock, or the due time of the timer that found it. A recovery is derived only while its alert is open.
     pub(crate) fn derive(&mut self, event: &Event, world: World<'_>, out: &mut Outputs) {
+        if event.status == Status::Resolved && !self.deduplicator.find(event).is_some_and(|alert| alert.firing) {
+            return;
+        }
         let key = event_key(&event.origin, &event.id);
         self.take(event, key, event.time, world, out);
     }
@@ -192,6 +199,13 @@ impl Scope {
             self.deduplicator.release_held(key, &mut cx);
         }
         let Some(alert) = self.deduplicator.get_mut(key) else { return };
+        if change == Change::Count && !alert.unsaid {
+            alert.unsaid = true;
+            cx.set(TimerKind::SpeakAlert, key.0, alert.said_at + world.policy.deduplicate.count_interval);
+        }
+        if alert.switch.is_some() {
+            return self.follow_switch(key, change, world, out);
+        }
         let episode = match change {
             Change::Opened | Change::Reopened => {
                 let former = alert.episode;
@@ -200,14 +214,8 @@ impl Scope {
                 Some(episode)
             }
             Change::Cleared | Change::Recovered | Change::Evicted => self.correlator.clear(alert, &mut cx),
-            Change::Severity => self.correlator.update(alert),
-            Change::Count => {
-                if !alert.unsaid {
-                    alert.unsaid = true;
-                    cx.set(TimerKind::SpeakAlert, key.0, alert.said_at + world.policy.deduplicate.count_interval);
-                }
-                return;
-            }
+            Change::Severity | Change::FlapStarted | Change::FlapEnded => self.correlator.update(alert),
+            Change::Count => return,
         };
         say_alert(alert, &mut cx);
         self.health.assess(alert, &mut cx);
@@ -241,6 +249,27 @@ impl Scope {
         let (clock, horizon) = (cx.core.clock, cx.policy.raise.request_horizon);
         self.requests.keep(result.clone(), clock, horizon, cx.policy.limits.requests);
         out.say(Body::Result(Box::new(result)));
+    }
+
+    /// A dead man's switch is kept as an alert and has no other consequence than that of its silence.
+    fn follow_switch(&mut self, key: Fingerprint, change: Change, world: World<'_>, out: &mut Outputs) {
+        let mut cx = cx(&mut self.core, world, out);
+        let Some(alert) = self.deduplicator.get_mut(key) else { return };
+        if change != Change::Count {
+            say_alert(alert, &mut cx);
+        }
+        let found = match change {
+            Change::Evicted => {
+                self.deduplicator.forget(key, &mut cx);
+                None
+            }
+            Change::Cleared | Change::Recovered if alert.expired => None,
+            Change::Cleared | Change::Recovered => absence::on_resolved(alert, &mut cx),
+            _ => absence::on_heard(alert, &mut cx),
+        };
+        if let Some(event) = found {
+            self.derive(&event, world, out);
+        }
     }
 
     /// Time passes for everyone.
@@ -310,6 +339,17 @@ impl Scope {
                 }
             }
             TimerKind::Resolve => self.raiser.on_resolve(IncidentId(id), due, by, &mut cx),
+            TimerKind::Flap => {
+                if let Some(change) = self.deduplicator.on_flap(key, due, &mut cx) {
+                    self.follow(key, change, world, out);
+                }
+            }
+            TimerKind::Absence => {
+                let found = self.deduplicator.get_mut(key).and_then(|alert| absence::on_timer(alert, due, &mut cx));
+                if let Some(event) = found {
+                    self.derive(&event, world, out);
+                }
+            }
             TimerKind::EndEpisode => self.correlator.on_end(EpisodeId(id), due, &mut cx),
             TimerKind::Close => self.raiser.on_close(IncidentId(id), due, by, &mut cx),
             TimerKind::ForgetAlert => self.deduplicator.on_forget(key, due, &mut cx),
@@ -385,7 +425,8 @@ fn evidence<'a>(correlator: &'a mut Correlator, health: &'a HealthBoard, changes
 }
 
 fn cx<'a>(core: &'a mut Core, world: World<'a>, out: &'a mut Outputs) -> Cx<'a> {
-    Cx { core, policy: world.policy, topology: world.topology, out }
+    let (policy, topologies) = (world.policy, world.topologies);
+    Cx { core, policy, topology: topologies.newest(), topologies, out }
 }
 
 fn say_alert(alert: &mut Alert, cx: &mut Cx<'_>) {
@@ -398,7 +439,9 @@ fn say_alert(alert: &mut Alert, cx: &mut Cx<'_>) {
 impl Cx<'_> {
     /// An event has its outcome.
     fn decide(&mut self, event: &Event, key: u64, outcome: Outcome, alert: Option<&Alert>) {
-        self.core.ledger.count(&event.origin, outcome, self.policy.limits.origins);
+        let limits = (self.policy.limits.origins, self.policy.deduplicate.lateness);
+        let off = (self.policy.clock == Clock::Wall).then(|| (event.time - event.arrival, event.arrival));
+        self.core.ledger.count_of(&event.origin, outcome, off, limits);
         if let Some(trace) = &mut self.out.trace {
             let (alert, episode) = (alert.map(|a| a.id), alert.and_then(|a| a.episode));
             trace.verdicts.push(Verdict { event: key, outcome, alert, episode });

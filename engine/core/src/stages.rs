@@ -1,4 +1,5 @@
 //! What happens to an event, a file per stage.
+pub mod absence;
 pub mod assess;
 pub mod changes;
 pub mod correlate;

@@ -21,6 +21,11 @@ pub enum TimerKind {
     Orphan,
     /// An alert that is not heard of is cleared. By fingerprint.
     AutoClear,
+    /// An alert flaps no more. By fingerprint.
+    Flap,
+    /// A dead man's switch was not heard of. By fingerprint. It waits for the watermark: one that says late, but in time,
+    /// that all was well was not silent.
+    Absence,
     /// An incident whose alerts are clear is resolved. By incident.
     Resolve,
     /// An episode takes no more alerts. By episode.
@@ -40,6 +45,8 @@ impl TimerKind {
             self,
             Self::Orphan
                 | Self::AutoClear
+                | Self::Flap
+                | Self::Absence
                 | Self::Resolve
                 | Self::EndEpisode
                 | Self::Close

@@ -54,6 +54,7 @@ impl World {
             service: String::new(),
             scope: "default".to_owned(),
             fingerprint: String::new(),
+            identity: String::new(),
             kind: Kind::Alert,
             arrival: at,
             offset: 0,
@@ -156,6 +157,19 @@ fn what_has_ended_is_forgotten_with_its_timers() {
         world.fires(n + 200, &entity);
         world.recovers(n + 500, &entity);
         world.fires(n + 600, &entity);
+        // A second recovery puts the forgetting off, and not for ever.
+        world.recovers(n + 700, &entity);
+        world.recovers(n + 900, &entity);
+    }
+    for change in 0..20 {
+        world.event(
+            1_000 + 20 * change,
+            "flaps",
+            if change % 2 == 0 { Status::Firing } else { Status::Resolved },
+            |_| {},
+        );
+        world.event(1_000 + 20 * change, "clock", Status::Firing, |event| "Watchdog".clone_into(&mut event.check));
+        world.event(1_000 + change, "many", Status::Firing, |event| event.identity = format!("replica-{change}"));
     }
     world.fold(Input::Settle);
     let scope = &world.engine.scopes()[0];
@@ -253,4 +267,53 @@ fn an_episode_takes_alerts_up_to_its_limit() {
     world.fold(Input::Tick(Timestamp(60 * SECOND)));
     let sizes: Vec<_> = world.engine.views().remove(0).incidents.iter().map(|i| i.alert_count).collect();
     assert_eq!((sizes.iter().max(), sizes.iter().sum::<usize>()), (Some(&4), 10));
+}
+
+#[test]
+fn an_origin_whose_clock_is_off_is_named_with_its_skew() {
+    let mut world = World::new(|policy| policy.clock = Clock::Wall);
+    for n in 0..60 {
+        let off_by = |origin: &str, seconds: i64| {
+            let origin = origin.to_owned();
+            move |event: &mut Event| {
+                event.origin = origin;
+                event.time = event.arrival + Span::seconds(seconds);
+            }
+        };
+        world.event(10_000 + n * 10, "a", Status::Firing, off_by("ahead", 3_600));
+        world.event(10_000 + n * 10, "b", Status::Firing, off_by("behind", -7_200));
+        world.event(10_000 + n * 10, "c", Status::Firing, off_by("slow", -90));
+    }
+    let skews: Vec<_> = world.engine.skews().map(|(origin, skew)| (origin.to_string(), skew)).collect();
+    assert_eq!(skews, [("ahead".to_owned(), Span::seconds(3_600)), ("behind".to_owned(), Span::seconds(-7_200))]);
+}
+
+#[test]
+fn a_snapshot_needs_the_topologies_of_the_last_moments() {
+    let mut world = World::new(|_| {});
+    world.fires(0, "host");
+    let topology = |n: u64| {
+        let file = format!(r#"{{"entities":[{{"id":"host","labels":{{"version":"{n}"}}}}]}}"#);
+        Arc::new(Topology::new(&serde_json::from_str(&file).expect("a topology file")).expect("valid"))
+    };
+    for version in 2..=12 {
+        world.fold(Input::Topology { version, topology: topology(version) });
+        world.fires(i64::try_from(version).expect("small") * 10, "other");
+    }
+    let bytes = world.engine.snapshot().expect("memory has a form as bytes");
+    let versions = Engine::snapshot_versions(&bytes).expect("its own");
+    assert_eq!((versions.topology(), versions.topologies.clone()), (12, (5..=12).collect()));
+
+    let policy = || Arc::new(world.engine.policy().clone());
+    let all: Vec<_> = versions.topologies.iter().map(|version| topology(*version)).collect();
+    assert!(Engine::restore(&bytes, policy(), all[1..].to_vec()).is_err());
+    let restored = Engine::restore(&bytes, policy(), all).expect("its own snapshot");
+    world.engine = restored;
+    // Version 10 took effect at 90 s, 11 at 100 s.
+    for (second, version) in [(95, "10"), (100, "11"), (120, "12"), (1, "5")] {
+        let check = format!("at {second}");
+        world.event(second, "host", Status::Firing, |event| check.clone_into(&mut event.check));
+        let found = world.engine.views().remove(0).alerts.into_iter().find(|a| *a.alert.check == *check);
+        assert_eq!(found.expect("it opened").alert.labels[0].1.as_ref(), version, "{second}");
+    }
 }

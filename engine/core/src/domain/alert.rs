@@ -8,6 +8,11 @@ use super::{
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
+mod changes;
+mod identities;
+pub use changes::Changes;
+pub use identities::{IDENTITIES_MAX, Identities, Identity};
+
 /// `hash(scope, fingerprint, opened_at, ordinal)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AlertId(pub u64);
@@ -39,19 +44,28 @@ pub struct Alert {
     /// The services it speaks of: the event's own first, then those that the topology knows.
     pub services: Vec<Arc<str>>,
     pub summary: Arc<str>,
+    /// The event's own, and those of its entity that the event lacks. Sorted by key, each key once.
     pub labels: Arc<[(Arc<str>, Arc<str>)]>,
-    /// Of the latest firing, by its time; of several at one time the worst.
+    /// Of the latest firing, by its time; of several at one time the worst. With several source identities the worst of
+    /// those that fire.
     pub severity: Severity,
+    /// It counts as open: it fires, or it flaps.
     pub open: bool,
+    /// A source identity of it fires.
+    pub firing: bool,
+    /// It changes too often for each change to be told.
+    pub flapping: bool,
     /// Firings folded.
     pub count: u64,
-    /// When it first fired.
+    /// When it first began, as far as its origin says; else when it first fired.
     pub opened_at: Timestamp,
-    /// When the present occurrence, or the last one, began.
+    /// When the present occurrence, or the last one, was heard of.
     pub occurred_at: Timestamp,
+    /// When it began, as far as its origin says; else the same.
+    pub started_at: Timestamp,
     /// The latest firing.
     pub last_fired_at: Timestamp,
-    /// The recovery, or the auto-clear, that ended the last occurrence.
+    /// When the last occurrence ended, as far as its origin says; else when that was told, or the auto-clear.
     pub cleared_at: Option<Timestamp>,
     /// The latest recovery heard of: no event dated before it opens the alert again.
     pub quiet_until: Timestamp,
@@ -68,11 +82,40 @@ pub struct Alert {
     pub said_at: Timestamp,
     /// It has changed since.
     pub unsaid: bool,
+    /// A hash of the source identity that opened it.
+    pub identity: u64,
+    /// Where there are several.
+    pub identities: Option<Box<Identities>>,
+    /// Where there are at least two.
+    pub changes: Option<Box<Changes>>,
+    /// It is a dead man's switch: it says that all is well, and its silence is the problem.
+    pub switch: Option<Box<Switch>>,
+}
+
+/// What is known of a dead man's switch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Switch {
+    pub heard_at: Timestamp,
+    /// Between the last two times that it was heard.
+    pub gap: Span,
+    /// Its silence has been told.
+    pub silent: bool,
+    /// A timer will look.
+    pub waits: bool,
+}
+
+/// What is known of one source identity.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    pub fires: bool,
+    pub fired_at: Timestamp,
+    pub started_at: Timestamp,
+    pub quiet_until: Timestamp,
 }
 
 impl Alert {
     /// A new alert of its first firing, at `at`.
-    pub fn open(id: AlertId, fingerprint: Fingerprint, event: &Event, at: Timestamp, services: Vec<Arc<str>>) -> Self {
+    pub fn open(id: AlertId, fingerprint: Fingerprint, event: &Event, at: Timestamp) -> Self {
         let text = |s: &str| Arc::<str>::from(s);
         Self {
             id,
@@ -80,14 +123,17 @@ impl Alert {
             origin: text(&event.origin),
             entity: text(&event.entity),
             check: text(&event.check),
-            services,
+            services: Vec::new(),
             summary: text(&event.summary),
-            labels: event.labels.iter().map(|(k, v)| (text(k), text(v))).collect(),
+            labels: Arc::default(),
             severity: event.severity,
             open: true,
+            firing: true,
+            flapping: false,
             count: 1,
-            opened_at: at,
+            opened_at: event.began(at),
             occurred_at: at,
+            started_at: event.began(at),
             last_fired_at: at,
             cleared_at: None,
             quiet_until: Timestamp::MIN,
@@ -98,11 +144,150 @@ impl Alert {
             member: 0,
             said_at: Timestamp::MIN,
             unsaid: false,
+            identity: 0,
+            identities: None,
+            changes: None,
+            switch: None,
         }
+    }
+
+    /// What one source identity says; `None` where it was not heard of.
+    pub fn standing(&self, identity: u64) -> Option<Standing> {
+        match &self.identities {
+            None if identity != self.identity => None,
+            None => Some(Standing {
+                fires: self.firing,
+                fired_at: self.last_fired_at,
+                started_at: self.started_at,
+                quiet_until: self.quiet_until,
+            }),
+            Some(all) => all.get(identity).map(|one| Standing {
+                fires: one.fires(),
+                fired_at: one.fired_at,
+                started_at: one.started_at,
+                quiet_until: one.quiet_until,
+            }),
+        }
+    }
+
+    /// Folds a firing of one identity; `quiet_until` is the latest recovery known of it.
+    pub fn fire(&mut self, identity: u64, event: &Event, at: Timestamp, quiet_until: Timestamp) {
+        self.count += 1;
+        self.opened_at = self.opened_at.min(event.began(at));
+        if self.identities.is_none() && identity == self.identity {
+            return self.fire_alone(event, at);
+        }
+        let known = self.identities.take();
+        let mut all = known.unwrap_or_else(|| Box::new(Identities::of(self.as_identity())));
+        let one = all.get_or_add(identity, event);
+        one.quiet_until = one.quiet_until.max(quiet_until);
+        one.fire(event, at);
+        self.identities = Some(all);
+        self.last_fired_at = self.last_fired_at.max(at);
+        self.sum_up();
+    }
+
+    /// The only identity is the alert itself.
+    fn fire_alone(&mut self, event: &Event, at: Timestamp) {
+        if at > self.last_fired_at || (at == self.last_fired_at && event.severity > self.severity) {
+            self.severity = event.severity;
+            if *self.summary != *event.summary {
+                self.summary = event.summary.as_str().into();
+            }
+        }
+        self.last_fired_at = self.last_fired_at.max(at);
+        let was_firing = std::mem::replace(&mut self.firing, self.last_fired_at > self.quiet_until);
+        if self.firing && !was_firing {
+            self.started_at = event.began(at);
+        } else if let Some(start) = event.told_start(at) {
+            self.started_at = self.started_at.max(start);
+        }
+    }
+
+    /// A recovery of one identity, told at `at`.
+    pub fn recover(&mut self, identity: u64, at: Timestamp, ended_at: Timestamp) {
+        self.quiet_until = self.quiet_until.max(at);
+        match &mut self.identities {
+            None => {
+                self.firing = false;
+                self.cleared_at = Some(ended_at);
+            }
+            Some(all) => {
+                all.recover(identity, at, ended_at);
+                self.sum_up();
+                if !self.firing {
+                    self.cleared_at = self.identities.as_ref().and_then(|all| all.ended_at());
+                }
+            }
+        }
+    }
+
+    /// A recovery, told at `at`, of an identity that does not fire.
+    pub fn remember_recovery(&mut self, identity: u64, at: Timestamp) {
+        self.quiet_until = self.quiet_until.max(at);
+        if let Some(all) = &mut self.identities {
+            all.recover(identity, at, Timestamp::MIN);
+        }
+    }
+
+    /// What has not been heard of for `patience` at `now` fires no more.
+    pub fn expire(&mut self, now: Timestamp, patience: Span) {
+        if let Some(all) = &mut self.identities {
+            all.expire(now, patience);
+            self.sum_up();
+        } else if self.last_fired_at + patience <= now {
+            self.firing = false;
+        }
+        if !self.firing {
+            self.cleared_at = Some(now);
+            self.quiet_until = self.quiet_until.max(now);
+        }
+    }
+
+    fn sum_up(&mut self) {
+        let Some(leading) = self.identities.as_ref().and_then(|all| all.leading()) else { return };
+        self.firing = leading.fires();
+        self.severity = leading.severity;
+        if !Arc::ptr_eq(&self.summary, &leading.summary) {
+            self.summary = leading.summary.clone();
+        }
+    }
+
+    fn as_identity(&self) -> Identity {
+        Identity {
+            key: self.identity,
+            severity: self.severity,
+            summary: self.summary.clone(),
+            fired_at: self.last_fired_at,
+            started_at: self.started_at,
+            quiet_until: self.quiet_until,
+            ended_at: self.cleared_at.unwrap_or(Timestamp::MIN),
+        }
+    }
+
+    /// The latest firing of what has been silent for longest among what fires.
+    pub fn longest_unheard(&self) -> Timestamp {
+        self.identities.as_ref().and_then(|all| all.longest_unheard()).unwrap_or(self.last_fired_at)
+    }
+
+    /// When it last stopped flapping.
+    pub fn calm_since(&self) -> Timestamp {
+        self.changes.as_ref().map_or(Timestamp::MIN, |changes| changes.calm_since)
     }
 
     /// `scopes/{scope}/alerts/{alert}`
     pub fn name(scope: &str, id: AlertId) -> String {
         format!("scopes/{scope}/alerts/{id}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There may be a million of them.
+    #[test]
+    fn what_is_rare_is_elsewhere() {
+        assert!(size_of::<Alert>() <= 288, "{} bytes", size_of::<Alert>());
     }
 }

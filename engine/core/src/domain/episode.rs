@@ -79,6 +79,8 @@ pub struct Member {
     pub services: Vec<Arc<str>>,
     pub severity: Severity,
     pub open: bool,
+    /// It is open and flaps.
+    pub flapping: bool,
     /// When it first occurred in this episode.
     pub opened_at: Timestamp,
     pub reason: Reason,
@@ -98,6 +100,7 @@ impl Member {
             services: alert.services.clone(),
             severity: alert.severity,
             open: alert.open,
+            flapping: false,
             opened_at: alert.occurred_at,
             reason,
             after,
@@ -117,6 +120,8 @@ pub struct Episode {
     pub members: Vec<Member>,
     /// How many are open.
     pub open: usize,
+    /// How many of those flap.
+    pub flapping: usize,
     /// The latest clear of a member.
     pub last_cleared_at: Timestamp,
     pub incident: Option<IncidentId>,
@@ -129,10 +134,25 @@ pub struct Episode {
 }
 
 impl Episode {
-    /// How many entities have open alerts, up to `enough`.
-    pub fn open_entities(&self, enough: usize) -> usize {
+    /// How many of its open alerts do not flap.
+    pub const fn steady(&self) -> usize {
+        self.open - self.flapping
+    }
+
+    /// A member flaps, or it does not.
+    pub fn set_flapping(&mut self, member: usize, flapping: bool) {
+        let Some(member) = self.members.get_mut(member) else { return };
+        match (std::mem::replace(&mut member.flapping, flapping), flapping) {
+            (false, true) => self.flapping += 1,
+            (true, false) => self.flapping -= 1,
+            _ => {}
+        }
+    }
+
+    /// How many entities have open alerts that do not flap, up to `enough`.
+    pub fn steady_entities(&self, enough: usize) -> usize {
         let mut seen = BTreeSet::new();
-        for member in self.members.iter().filter(|m| m.open) {
+        for member in self.members.iter().filter(|m| m.open && !m.flapping) {
             seen.insert(&*member.entity);
             if seen.len() >= enough {
                 break;

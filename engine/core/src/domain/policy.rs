@@ -1,6 +1,8 @@
 //! What an operator wrote: data, not code. Journaled with its defaults, so it can hold no secret.
 use super::{severity::Severity, time::Span};
+use crate::domain::glob;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Which time drives the fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,9 @@ pub enum Clock {
 pub struct Policy {
     pub clock: Clock,
     pub deduplicate: Deduplicate,
+    pub flap: Flap,
+    /// The first that matches holds.
+    pub absence: Vec<Absence>,
     pub correlate: Correlate,
     pub assess: Assess,
     pub raise: Raise,
@@ -34,10 +39,56 @@ pub struct Deduplicate {
     pub id_horizon: Span,
     /// An alert that is not heard of for so long is cleared.
     pub auto_clear: Span,
+    /// By a pattern of the origin, instead of that; of several the longest.
+    pub auto_clear_by_origin: BTreeMap<String, Span>,
     /// An alert that fires again within it is the same alert.
     pub reopen_window: Span,
     /// How often an alert whose count alone changes speaks.
     pub count_interval: Span,
+}
+
+impl Deduplicate {
+    /// How long an alert of this origin has to be silent to be cleared.
+    pub fn auto_clear_of(&self, origin: &str) -> Span {
+        let of = self.auto_clear_by_origin.iter().filter(|(pattern, _)| glob::matches(pattern, origin));
+        of.max_by_key(|(pattern, _)| pattern.len()).map_or(self.auto_clear, |(_, span)| *span)
+    }
+}
+
+/// Which alerts change too often for each change to be told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flap {
+    /// An alert flaps with so many changes between firing and not (its opening is one)
+    pub changes: usize,
+    /// within so long,
+    pub window: Span,
+    /// until there are fewer than so many.
+    pub leave_below: usize,
+}
+
+/// A dead man's switch: an alert that always fires, and whose silence is the problem.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Absence {
+    /// A pattern.
+    pub check: String,
+    /// A pattern.
+    #[serde(default = "any")]
+    pub origin: String,
+    /// It is silent after so long without a firing, or after two of its last gap if that is longer.
+    pub after: Span,
+    /// Of the silence.
+    #[serde(default = "critical")]
+    pub severity: Severity,
+}
+
+fn any() -> String {
+    "*".to_owned()
+}
+
+const fn critical() -> Severity {
+    Severity::Critical
 }
 
 /// Which alerts share a cause.
@@ -115,9 +166,17 @@ impl Default for Policy {
                 lateness: Span::minutes(2),
                 id_horizon: Span::minutes(10),
                 auto_clear: Span::hours(24),
+                auto_clear_by_origin: BTreeMap::new(),
                 reopen_window: Span::minutes(30),
                 count_interval: Span::minutes(1),
             },
+            flap: Flap { changes: 5, window: Span::minutes(10), leave_below: 2 },
+            absence: vec![Absence {
+                check: "Watchdog".to_owned(),
+                origin: any(),
+                after: Span::minutes(5),
+                severity: critical(),
+            }],
             correlate: Correlate { gap: Span::minutes(1), distance_max: 2 },
             assess: Assess { dependency_share: 0.5 },
             raise: Raise {

@@ -1,4 +1,5 @@
 //! Entities, services, and who depends on whom.
+use super::time::Timestamp;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -68,6 +69,7 @@ const STEPS_MAX: u8 = 3;
 /// What is known of an entity.
 #[derive(Debug, Default)]
 pub struct Entity {
+    pub labels: BTreeMap<Arc<str>, Arc<str>>,
     /// What it runs on.
     pub on: Vec<Arc<str>>,
     /// Neighbours.
@@ -101,6 +103,46 @@ struct Layer {
 pub struct Topology {
     common: Layer,
     scoped: BTreeMap<Arc<str>, Layer>,
+}
+
+/// So many versions are kept for events that are dated before a change.
+pub const VERSIONS_MAX: usize = 8;
+
+/// The latest versions of the topology, each with the time at which it took effect. The oldest that is kept holds for
+/// all earlier time.
+#[derive(Clone, Debug)]
+pub struct Topologies {
+    older: VecDeque<(Timestamp, Arc<Topology>)>,
+    newest: (Timestamp, Arc<Topology>),
+}
+
+impl Topologies {
+    /// The first version.
+    pub const fn of(first: Arc<Topology>, from: Timestamp) -> Self {
+        Self { older: VecDeque::new(), newest: (from, first) }
+    }
+
+    /// The version in effect.
+    pub fn newest(&self) -> &Topology {
+        &self.newest.1
+    }
+
+    /// The version that was in effect.
+    pub fn at(&self, at: Timestamp) -> &Topology {
+        if self.newest.0 <= at || self.older.is_empty() {
+            return self.newest();
+        }
+        let past = self.older.iter().rev().find(|(from, _)| *from <= at).or_else(|| self.older.front());
+        past.map_or_else(|| self.newest(), |(_, topology)| topology)
+    }
+
+    /// A version takes effect.
+    pub fn add(&mut self, topology: Arc<Topology>, from: Timestamp) {
+        self.older.push_back(std::mem::replace(&mut self.newest, (from, topology)));
+        if self.older.len() >= VERSIONS_MAX {
+            self.older.pop_front();
+        }
+    }
 }
 
 /// What is wrong with a topology.
@@ -145,7 +187,9 @@ impl Topology {
                 return Err(TopologyError::Twice { kind: "entity", id: entry.id.clone() });
             }
             let layer = topology.layer_of(entry.scope.as_ref());
-            layer.entities.entry(entry.id.clone()).or_default().on.clone_from(&entry.on);
+            let entity = layer.entities.entry(entry.id.clone()).or_default();
+            entity.on.clone_from(&entry.on);
+            entity.labels.clone_from(&entry.labels);
             for other in entry.linked.iter().filter(|o| **o != entry.id) {
                 layer.entities.entry(other.clone()).or_default().linked.insert(entry.id.clone());
                 layer.entities.entry(entry.id.clone()).or_default().linked.insert(other.clone());
@@ -254,6 +298,20 @@ mod tests {
         assert_eq!(a.tier.as_deref(), Some("1"));
         assert_eq!(a.downstream.keys().map(|k| &**k).collect::<Vec<_>>(), ["c", "d", "e"]);
         assert!(t.entity("any", "y").expect("linked both ways").linked.contains("x"));
+    }
+
+    #[test]
+    fn the_topology_of_a_moment() {
+        let version = |n: i64| parse(&format!(r#"{{"services":[{{"id":"v{n}"}}]}}"#)).expect("valid");
+        let mut all = Topologies::of(version(0).into(), Timestamp(0));
+        let has = |all: &Topologies, at: i64, n: i64| all.at(Timestamp(at)).service("any", &format!("v{n}")).is_some();
+        assert!(has(&all, -5, 0) && has(&all, 5, 0));
+        for n in 1..20 {
+            all.add(version(n).into(), Timestamp(10 * n));
+        }
+        assert!(has(&all, 190, 19) && has(&all, 189, 18) && has(&all, 180, 18));
+        assert!(has(&all, 0, 12) && !has(&all, 0, 11), "the oldest that is kept");
+        assert_eq!(all.older.len() + 1, VERSIONS_MAX);
     }
 
     #[test]

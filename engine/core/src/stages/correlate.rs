@@ -152,6 +152,7 @@ impl Correlator {
             last_joined_at: alert.occurred_at,
             members: Vec::new(),
             open: 0,
+            flapping: 0,
             last_cleared_at: Timestamp::MIN,
             incident: None,
             previous: None,
@@ -199,6 +200,7 @@ impl Correlator {
             episode.members.push(Member::of(alert, reason, after));
         }
         alert.member = former.unwrap_or(episode.members.len() - 1);
+        episode.set_flapping(alert.member, alert.flapping);
         alert.episode = Some(id);
         await_end(episode, cx);
         self.list(id, alert, cx);
@@ -245,6 +247,7 @@ impl Correlator {
         let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id && m.open)?;
         member.open = false;
         episode.open -= 1;
+        episode.set_flapping(alert.member, false);
         episode.last_cleared_at = episode.last_cleared_at.max(alert.cleared_at.unwrap_or(Timestamp::MIN));
         if episode.open == 0 {
             await_end(episode, cx);
@@ -252,12 +255,14 @@ impl Correlator {
         Some(episode.id)
     }
 
-    /// Severity or summary of an alert changed.
+    /// Severity or summary of an alert changed, or whether it flaps.
     pub fn update(&mut self, alert: &Alert) -> Option<EpisodeId> {
         let episode = self.episodes.get_mut(&alert.episode?)?;
         let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id)?;
         member.severity = alert.severity;
         member.summary = alert.summary.clone();
+        let flapping = alert.flapping && member.open;
+        episode.set_flapping(alert.member, flapping);
         Some(episode.id)
     }
 

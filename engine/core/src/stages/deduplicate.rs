@@ -1,27 +1,34 @@
 //! Folds events into alerts by fingerprint.
 //!
-//! Within the allowed lateness the result does not depend on the order of events (design rule 20): an alert is open if
-//! its latest firing is newer than its latest recovery, its severity is that of its latest firing, its count is that of
-//! its firings.
+//! Within the allowed lateness the result does not depend on the order of events (design rule 20): a source identity
+//! fires if its latest firing is newer than its latest recovery, with the severity of that firing; an alert fires while
+//! an identity of it does, as gravely as the worst; its count is that of its firings. Whether it flaps follows the
+//! journal's order.
 use crate::{
     domain::{
-        alert::{Alert, AlertId, Fingerprint},
+        alert::{Alert, AlertId, Fingerprint, Switch},
         event::{Event, Status},
         hash::Framed,
+        severity::Severity,
         time::{Span, Timestamp},
     },
     ledger::Outcome,
-    output::{Body, Verdict},
+    output::Body,
     scope::Cx,
-    stages::enrich,
+    stages::{absence, enrich},
     timers::TimerKind,
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
+mod flap;
+mod held;
 mod ids;
+mod lifetime;
+use held::{Held, held_under};
 use ids::{Ids, Seen};
+use lifetime::auto_clear_at;
 
 /// What happened to an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,17 +40,15 @@ pub enum Change {
     Recovered,
     /// Cleared because a limit is reached, and then forgotten.
     Evicted,
+    /// It changes too often for each change to be told. One that was clear may be reopened flapping instead.
+    FlapStarted,
+    /// It still fires, and no longer changes so often. One that does not is cleared.
+    FlapEnded,
     /// Its severity is another one.
     Severity,
     /// Only its count or its times.
     Count,
 }
-
-/// Longest gap between repeats that auto-clear waits for, threefold.
-const AUTO_CLEAR_MAX: Span = Span::hours(7 * 24);
-
-/// A share of this of the alerts goes when there are too many.
-const EVICTED_SHARE: usize = 64;
 
 /// A key of an event: of its origin and id.
 pub fn event_key(origin: &str, id: &str) -> u64 {
@@ -51,19 +56,12 @@ pub fn event_key(origin: &str, id: &str) -> u64 {
     framed.field(origin).field(id).hash64()
 }
 
-/// The latest recovery that came before its problem.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Held {
-    at: Timestamp,
-    origin: Arc<str>,
-    event: u64,
-}
-
 /// The alerts of a scope.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Deduplicator {
     #[serde(with = "crate::snapshot::sorted")]
     alerts: FxHashMap<Fingerprint, Alert>,
+    /// By [`held_under`].
     held: BTreeMap<Fingerprint, Held>,
     ids: Ids,
     #[serde(skip)]
@@ -129,11 +127,17 @@ impl Deduplicator {
     /// Folds an alert event; `at` is its time, held to its arrival.
     pub fn absorb(&mut self, event: &Event, event_key: u64, at: Timestamp, cx: &mut Cx<'_>) -> Absorbed {
         let key = self.fingerprint(event);
-        let late = at < cx.watermark();
+        let heard = Heard { key, identity: self.identity(event), at, late: at < cx.watermark() };
         match event.status {
-            Status::Firing => self.fire(key, event, at, late, cx),
-            Status::Resolved => self.recover(key, event, event_key, at, late, cx),
+            Status::Firing => self.fire(heard, event, cx),
+            Status::Resolved => self.recover(heard, event, event_key, cx),
         }
+    }
+
+    /// The alert that an event is about.
+    pub fn find(&mut self, event: &Event) -> Option<&Alert> {
+        let key = self.fingerprint(event);
+        self.alerts.get(&key)
     }
 
     /// The tool's or the mapping's identity if there is one, else (origin, entity, check).
@@ -146,39 +150,71 @@ impl Deduplicator {
         })
     }
 
-    fn fire(&mut self, key: Fingerprint, event: &Event, at: Timestamp, late: bool, cx: &mut Cx<'_>) -> Absorbed {
-        let window = cx.policy.deduplicate.reopen_window;
-        let Some(alert) = self.alerts.get_mut(&key) else { return self.open(key, event, at, cx) };
-        let closed_since = !alert.open && at <= alert.quiet_until;
-        if alert.open || closed_since {
-            if late {
-                return Absorbed::of(Outcome::Late, key, None);
-            }
-            let severity = alert.severity;
-            if alert.open {
-                alert.longest_gap = alert.longest_gap.max(at - alert.last_fired_at);
-            }
-            fold(alert, event, at);
-            let change = if alert.severity == severity { Change::Count } else { Change::Severity };
+    fn identity(&mut self, event: &Event) -> u64 {
+        if event.identity.is_empty() { 0 } else { self.framed.clear().field(&event.identity).hash64() }
+    }
+
+    fn fire(&mut self, heard: Heard, event: &Event, cx: &mut Cx<'_>) -> Absorbed {
+        let Heard { key, identity, at, late } = heard;
+        let Some(alert) = self.alerts.get_mut(&key) else { return self.open(heard, event, cx) };
+        let standing = alert.standing(identity);
+        let held = if standing.is_some() { None } else { self.held.get(&held_under(key, identity)) };
+        let quiet_until = standing.map(|s| s.quiet_until).or(held.map(|h| h.at)).unwrap_or(Timestamp::MIN);
+        if late && (alert.firing || at <= quiet_until.max(alert.quiet_until)) {
+            return Absorbed::of(Outcome::Late, key, None);
+        }
+        let (was_firing, severity) = (alert.firing, alert.severity);
+        if !alert.open && at > quiet_until && lapsed(alert, event.began(at), cx) {
+            return self.open(heard, event, cx);
+        }
+        if was_firing {
+            alert.longest_gap = alert.longest_gap.max(at - alert.last_fired_at);
+        }
+        alert.fire(identity, event, at, quiet_until);
+        let fires_again = alert.firing && !was_firing;
+        let change = if fires_again { None } else { severity_change(alert, severity) };
+        if held.is_some() {
+            self.settle_held(key, identity, at, cx);
+        }
+        if fires_again {
+            return self.reopen(heard, event, severity, cx);
+        }
+        // A start says more than the time at which it was told only where it is another one: some tools fill it in anew
+        // with each repeat.
+        let start = event.told_start(at).filter(|start| *start != event.time);
+        if let (Some(start), Some(known)) = (start, standing.filter(|s| s.fires && at >= s.fired_at))
+            && start > known.started_at
+            && self.came_back(key, start, cx)
+        {
+            return Absorbed::of(Outcome::Folded, key, Some(Change::FlapStarted));
+        }
+        Absorbed::of(Outcome::Folded, key, Some(change.unwrap_or(Change::Count)))
+    }
+
+    /// It fires again. One that flaps counts as open all the while.
+    fn reopen(&mut self, heard: Heard, event: &Event, severity: Severity, cx: &mut Cx<'_>) -> Absorbed {
+        let Heard { key, at, .. } = heard;
+        self.changed(key, at, cx);
+        let Some(alert) = self.alerts.get_mut(&key) else { return Absorbed::of(Outcome::Folded, key, None) };
+        let start = event.began(at);
+        // What began before it is said to have ended went on from there: the same occurrence, and no second ticket.
+        alert.occurred_at = alert.cleared_at.filter(|cleared| start < *cleared).map_or(at, |cleared| cleared.min(at));
+        alert.expired = false;
+        alert.reopened += 1;
+        cx.set(TimerKind::AutoClear, key.0, auto_clear_at(alert, cx));
+        if alert.open {
+            let change = severity_change(alert, severity).unwrap_or(Change::Count);
             return Absorbed::of(Outcome::Folded, key, Some(change));
         }
-        if alert.cleared_at.is_some_and(|cleared| at - cleared > window) {
-            return self.open(key, event, at, cx);
-        }
-        fold(alert, event, at);
         alert.open = true;
-        alert.expired = false;
-        alert.occurred_at = at;
-        alert.reopened += 1;
-        let due = alert.auto_clear_at(cx.policy.deduplicate.auto_clear);
-        cx.set(TimerKind::AutoClear, key.0, due);
+        alert.services = enrich::services(cx.topologies.at(at), event);
         Absorbed::of(Outcome::Reopened, key, Some(Change::Reopened))
     }
 
     /// A new alert; an older one of the same fingerprint that has been clear for long makes way.
-    fn open(&mut self, key: Fingerprint, event: &Event, at: Timestamp, cx: &mut Cx<'_>) -> Absorbed {
+    fn open(&mut self, heard: Heard, event: &Event, cx: &mut Cx<'_>) -> Absorbed {
+        let Heard { key, identity, at, .. } = heard;
         let evicted = self.make_room(cx);
-        let services = enrich::services(cx.topology, event);
         let ordinal = cx.core.next_ordinal();
         let id = self
             .framed
@@ -188,145 +224,67 @@ impl Deduplicator {
             .field(at.0.to_le_bytes())
             .field(ordinal.to_le_bytes())
             .hash64();
-        let mut alert = Alert::open(AlertId(id), key, event, at, services);
+        let mut alert = Alert::open(AlertId(id), key, event, at);
+        let topology = cx.topologies.at(at);
+        alert.services = enrich::services(topology, event);
+        alert.labels = enrich::labels(topology, event);
+        alert.identity = identity;
+        if absence::entry(cx.policy, &event.origin, &event.check).is_some() {
+            // An alert of the same fingerprint may have gone, and its silence been told.
+            alert.switch = Some(Box::new(Switch { heard_at: at, gap: Span(0), silent: true, waits: false }));
+        }
         let mut then = None;
-        if let Some(held) = self.held.get(&key) {
+        let under = held_under(key, identity);
+        if let Some(held) = self.held.get(&under) {
             alert.quiet_until = held.at;
             if at <= held.at {
                 then = Some(Change::Recovered);
             } else {
-                self.let_go(key, cx);
+                self.let_go(under, cx);
             }
         }
-        cx.set(TimerKind::AutoClear, key.0, alert.auto_clear_at(cx.policy.deduplicate.auto_clear));
+        cx.set(TimerKind::AutoClear, key.0, auto_clear_at(&alert, cx));
         if let Some(old) = self.alerts.insert(key, alert) {
+            cx.core.timers.cancel(TimerKind::Absence, key.0);
             cx.out.say(Body::AlertGone { scope: cx.core.name.clone(), id: old.id });
         }
         Absorbed { outcome: Some(Outcome::Opened), alert: key, change: Some(Change::Opened), then, evicted }
     }
 
-    /// An alert whose recovery came first is cleared as soon as it has its place.
-    pub fn release_held(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
-        let Some(held) = self.held.remove(&key) else { return };
-        cx.core.timers.cancel(TimerKind::Orphan, key.0);
-        self.clear(key, held.at, false, cx);
-        let alert = self.alerts.get(&key);
-        let verdict = (alert.map(|a| a.id), alert.and_then(|a| a.episode));
-        cx.decide_held(&held.origin, held.event, Outcome::Cleared, verdict);
-    }
-
-    /// A held recovery has no problem.
-    fn let_go(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
-        let Some(held) = self.held.remove(&key) else { return };
-        cx.core.timers.cancel(TimerKind::Orphan, key.0);
-        cx.decide_held(&held.origin, held.event, Outcome::OrphanResolve, (None, None));
-    }
-
-    fn recover(
-        &mut self,
-        key: Fingerprint,
-        event: &Event,
-        event_key: u64,
-        at: Timestamp,
-        late: bool,
-        cx: &mut Cx<'_>,
-    ) -> Absorbed {
-        match self.alerts.get_mut(&key) {
-            Some(alert) if alert.open && at >= alert.last_fired_at => {
-                self.clear(key, at, false, cx);
-                Absorbed::of(Outcome::Cleared, key, Some(Change::Cleared))
+    fn recover(&mut self, heard: Heard, event: &Event, event_key: u64, cx: &mut Cx<'_>) -> Absorbed {
+        let Heard { key, identity, at, late } = heard;
+        let known = self.alerts.get_mut(&key).and_then(|alert| Some((alert.standing(identity)?, alert)));
+        match known {
+            Some((one, alert)) if one.fires && at >= one.fired_at => {
+                let severity = alert.severity;
+                alert.recover(identity, at, event.ended(one.started_at, at));
+                if alert.firing {
+                    return Absorbed::of(Outcome::Folded, key, severity_change(alert, severity));
+                }
+                self.stop(key, at, cx)
             }
             _ if late => Absorbed::of(Outcome::Late, key, None),
-            Some(alert) if alert.open => Absorbed::of(Outcome::Folded, key, None),
-            Some(alert) => {
-                alert.quiet_until = alert.quiet_until.max(at);
+            Some((one, _)) if one.fires => Absorbed::of(Outcome::Folded, key, None),
+            Some((_, alert)) => {
+                alert.remember_recovery(identity, at);
                 Absorbed::of(Outcome::OrphanResolve, key, None)
             }
-            None => self.hold(key, event, event_key, at, cx),
+            None => self.hold(heard, event, event_key, cx),
         }
     }
 
-    /// Of several recoveries without a problem the latest waits for it: what bounds the wait bounds the memory.
-    fn hold(&mut self, key: Fingerprint, event: &Event, event_key: u64, at: Timestamp, cx: &mut Cx<'_>) -> Absorbed {
-        match self.held.get(&key) {
-            Some(held) if at <= held.at => return Absorbed::of(Outcome::OrphanResolve, key, None),
-            Some(_) => self.let_go(key, cx),
-            None if self.held.len() >= cx.policy.limits.alerts => {
-                return Absorbed::of(Outcome::OverQuota, key, None);
-            }
-            None => {}
-        }
-        self.held.insert(key, Held { at, origin: event.origin.as_str().into(), event: event_key });
-        cx.core.ledger.held += 1;
-        cx.set(TimerKind::Orphan, key.0, at);
-        Absorbed { outcome: None, alert: key, change: None, then: None, evicted: Vec::new() }
-    }
-
-    fn clear(&mut self, key: Fingerprint, at: Timestamp, expired: bool, cx: &mut Cx<'_>) {
-        let Some(alert) = self.alerts.get_mut(&key) else { return };
-        alert.open = false;
-        alert.expired = expired;
-        alert.cleared_at = Some(at);
-        alert.quiet_until = alert.quiet_until.max(at);
-        cx.core.timers.cancel(TimerKind::AutoClear, key.0);
-        cx.set(TimerKind::ForgetAlert, key.0, at + cx.policy.deduplicate.reopen_window);
-    }
-
-    /// Nothing was heard of an alert for long.
-    pub fn on_auto_clear(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>) -> Option<Change> {
-        let alert = self.alerts.get(&key).filter(|a| a.open)?;
-        let at = alert.auto_clear_at(cx.policy.deduplicate.auto_clear);
-        if at > due {
-            cx.set(TimerKind::AutoClear, key.0, at);
-            return None;
-        }
-        self.clear(key, due, true, cx);
-        Some(Change::Cleared)
-    }
-
-    /// No problem came for a recovery that was held until `due`.
-    pub fn on_orphan(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
-        self.let_go(key, cx);
-    }
-
-    /// A cleared alert is past its time.
-    pub fn on_forget(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>) {
-        let window = cx.policy.deduplicate.reopen_window;
-        let past = |a: &Alert| !a.open && a.cleared_at.is_some_and(|at| at + window <= due);
-        if self.alerts.get(&key).is_some_and(past) {
-            self.forget(key, cx);
-        }
-    }
-
-    /// An alert is no longer kept, and nothing will happen to it.
-    pub fn forget(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
-        let Some(alert) = self.alerts.remove(&key) else { return };
-        for kind in [TimerKind::Settle, TimerKind::SpeakAlert, TimerKind::AutoClear, TimerKind::ForgetAlert] {
-            cx.core.timers.cancel(kind, key.0);
-        }
-        cx.out.say(Body::AlertGone { scope: cx.core.name.clone(), id: alert.id });
-    }
-
-    /// At the limit, cleared ones go before open ones; of each those that have been silent for longest. The open ones are
-    /// returned, cleared: they still have to leave their episodes.
-    #[expect(clippy::disallowed_methods, reason = "victims are sorted")]
-    fn make_room(&mut self, cx: &mut Cx<'_>) -> Vec<Fingerprint> {
-        let max = cx.policy.limits.alerts;
-        if self.alerts.len() < max {
-            return Vec::new();
-        }
-        let all = self.alerts.values().map(|a| (a.open, a.last_fired_at, a.fingerprint)).collect();
-        let mut open = Vec::new();
-        for (is_open, _, key) in first_of(all, max.div_ceil(EVICTED_SHARE)) {
-            cx.core.evicted += 1;
-            if is_open {
-                self.clear(key, cx.core.clock, true, cx);
-                open.push(key);
-            } else {
-                self.forget(key, cx);
+    /// Its last identity recovered. One that flaps, or begins to by this change, counts as open.
+    fn stop(&mut self, key: Fingerprint, at: Timestamp, cx: &mut Cx<'_>) -> Absorbed {
+        let flapped = self.alerts.get(&key).is_some_and(|a| a.flapping);
+        let flaps = self.changed(key, at, cx);
+        match (flapped, flaps) {
+            (true, _) => Absorbed::of(Outcome::Folded, key, None),
+            (false, true) => Absorbed::of(Outcome::Folded, key, Some(Change::FlapStarted)),
+            (false, false) => {
+                self.close(key, false, cx);
+                Absorbed::of(Outcome::Cleared, key, Some(Change::Cleared))
             }
         }
-        open
     }
 }
 
@@ -340,39 +298,28 @@ pub(crate) fn first_of<T: Ord>(mut all: Vec<T>, n: usize) -> Vec<T> {
     all
 }
 
-fn fold(alert: &mut Alert, event: &Event, at: Timestamp) {
-    alert.count += 1;
-    let newer = at > alert.last_fired_at;
-    if newer || (at == alert.last_fired_at && event.severity > alert.severity) {
-        alert.severity = event.severity;
-        if *alert.summary != *event.summary {
-            alert.summary = event.summary.as_str().into();
-        }
-    }
-    alert.last_fired_at = alert.last_fired_at.max(at);
-    alert.opened_at = alert.opened_at.min(at);
+/// When an event of one source identity of an alert was told.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    key: Fingerprint,
+    /// A hash; 0 where there is none.
+    identity: u64,
+    at: Timestamp,
+    late: bool,
 }
 
-impl Alert {
-    fn auto_clear_at(&self, least: Span) -> Timestamp {
-        let patient = Span(self.longest_gap.0.saturating_mul(3)).min(AUTO_CLEAR_MAX);
-        self.last_fired_at + least.max(patient)
-    }
+/// Whether a firing that began at `start` is another alert than one that is clear.
+fn lapsed(alert: &Alert, start: Timestamp, cx: &Cx<'_>) -> bool {
+    alert.cleared_at.is_some_and(|cleared| start - cleared > cx.policy.deduplicate.reopen_window)
 }
 
-impl Cx<'_> {
-    /// A held recovery has its outcome.
-    fn decide_held(
-        &mut self,
-        origin: &str,
-        event: u64,
-        outcome: Outcome,
-        (alert, episode): (Option<AlertId>, Option<crate::domain::episode::EpisodeId>),
-    ) {
-        self.core.ledger.held -= 1;
-        self.core.ledger.count(origin, outcome, self.policy.limits.origins);
-        if let Some(trace) = &mut self.out.trace {
-            trace.verdicts.push(Verdict { event, outcome, alert, episode });
-        }
+/// Another severity is told; of an alert that flaps only one that is worse than what was told.
+fn severity_change(alert: &mut Alert, before: Severity) -> Option<Change> {
+    if alert.severity == before {
+        return None;
     }
+    let Some(changes) = alert.changes.as_mut().filter(|_| alert.flapping) else { return Some(Change::Severity) };
+    let worse = alert.severity > changes.worst;
+    changes.worst = changes.worst.max(alert.severity);
+    Some(if worse { Change::Severity } else { Change::Count })
 }

@@ -1,4 +1,4 @@
-//! Adds what the topology knows.
+//! Adds what the topology of an event's moment knows.
 use crate::domain::{event::Event, topology::Topology};
 use std::sync::Arc;
 
@@ -14,4 +14,16 @@ pub fn services(topology: &Topology, event: &Event) -> Vec<Arc<str>> {
         }
     }
     services
+}
+
+/// An event's labels, and those of its entity that it lacks: what the event says is nearer to the moment. By key.
+pub fn labels(topology: &Topology, event: &Event) -> Arc<[(Arc<str>, Arc<str>)]> {
+    let own = event.labels.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into()));
+    let known = topology.entity(&event.scope, &event.entity).map(|e| &e.labels).filter(|labels| !labels.is_empty());
+    let Some(known) = known else { return own.collect() };
+    let lacks = |key: &str| event.labels.binary_search_by(|(own, _)| own.as_str().cmp(key)).is_err();
+    let more = known.iter().filter(|(key, _)| lacks(key)).map(|(key, value)| (key.clone(), value.clone()));
+    let mut all: Vec<(Arc<str>, Arc<str>)> = own.chain(more).collect();
+    all.sort_unstable();
+    all.into()
 }

@@ -116,7 +116,8 @@ impl Raiser {
     /// An alert has fired for the settle time.
     pub fn on_settle(&mut self, alert: &Alert, due: Timestamp, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
         let raise = &cx.policy.raise;
-        let settled = alert.open && alert.occurred_at + raise.settle <= due && alert.severity >= raise.severity_min;
+        let fires = alert.firing && !alert.flapping;
+        let settled = fires && alert.occurred_at + raise.settle <= due && alert.severity >= raise.severity_min;
         let Some(episode) = alert.episode.filter(|_| settled) else { return };
         let (entity, check) = (alert.entity.clone(), alert.check.clone());
         let reason = RaiseReason::Fires { entity, check, seconds: raise.settle.0 / 1_000 };
@@ -128,7 +129,7 @@ impl Raiser {
         let Some(episode) = by.correlator.get_mut(id) else { return };
         episode.many_due = None;
         if are_many(episode, cx) {
-            let reason = RaiseReason::Many { alerts: episode.open, entities: episode.open_entities(usize::MAX) };
+            let reason = RaiseReason::Many { alerts: episode.steady(), entities: episode.steady_entities(usize::MAX) };
             self.raise(id, reason, due, by, cx);
         }
     }
@@ -253,8 +254,8 @@ fn reopen(incident: &mut Incident, why: &str, at: Timestamp, actor: &str) {
 fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
     let raise = &cx.policy.raise;
     if alert.severity >= raise.severity_min {
-        // Its severity may have become grave enough only later.
-        let due = (alert.occurred_at + raise.settle).max(alert.last_fired_at);
+        // Its severity may have become grave enough only later, or it has flapped until now.
+        let due = (alert.occurred_at + raise.settle).max(alert.last_fired_at).max(alert.calm_since());
         cx.set(TimerKind::Settle, alert.fingerprint.0, due);
     }
     if episode.many_due.is_none() && are_many(episode, cx) {
@@ -266,7 +267,7 @@ fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
 
 fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
     let raise = &cx.policy.raise;
-    episode.open >= raise.many_alerts
-        && episode.open_entities(raise.many_entities) >= raise.many_entities
+    episode.steady() >= raise.many_alerts
+        && episode.steady_entities(raise.many_entities) >= raise.many_entities
         && episode.severity() >= Some(raise.severity_min)
 }

@@ -11,29 +11,57 @@ use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
-    open: bool,
+    firing: bool,
     severity: Severity,
     first: Timestamp,
     last: Timestamp,
     count: u64,
 }
 
+/// What follows from the events of one source identity.
+#[derive(Debug, Default)]
+struct Identity<'a> {
+    firings: Vec<&'a Event>,
+    recovered: Option<Timestamp>,
+}
+
+impl Identity<'_> {
+    fn last(&self) -> Option<Timestamp> {
+        self.firings.iter().map(|f| f.time).max()
+    }
+
+    /// Of the latest firing, the worst of several.
+    fn severity(&self) -> Option<Severity> {
+        self.firings.iter().filter(|f| Some(f.time) == self.last()).map(|f| f.severity).max()
+    }
+
+    fn fires(&self) -> bool {
+        self.last() > self.recovered
+    }
+}
+
 /// What follows from the events as a set, without any order.
 fn truth(events: &[Event]) -> BTreeMap<(String, String), Known> {
-    let mut of: BTreeMap<_, (Vec<&Event>, Timestamp)> = BTreeMap::new();
+    let mut of: BTreeMap<_, BTreeMap<&str, Identity<'_>>> = BTreeMap::new();
     for event in events {
-        let (firings, recovery) =
-            of.entry((event.entity.clone(), event.check.clone())).or_insert((Vec::new(), Timestamp::MIN));
+        let alert = of.entry((event.entity.clone(), event.check.clone())).or_default();
+        let identity = alert.entry(event.identity.as_str()).or_default();
         match event.status {
-            Status::Firing => firings.push(event),
-            Status::Resolved => *recovery = event.time.max(*recovery),
+            Status::Firing => identity.firings.push(event),
+            Status::Resolved => identity.recovered = identity.recovered.max(Some(event.time)),
         }
     }
-    let known = |(key, (firings, recovery)): (_, (Vec<&Event>, Timestamp))| {
-        let last = firings.iter().map(|f| f.time).max()?;
-        let severity = firings.iter().filter(|f| f.time == last).map(|f| f.severity).max()?;
-        let first = firings.iter().map(|f| f.time).min()?;
-        Some((key, Known { open: last > recovery, severity, first, last, count: firings.len() as u64 }))
+    let known = |(key, identities): (_, BTreeMap<&str, Identity<'_>>)| {
+        let all = || identities.values();
+        let last = all().filter_map(Identity::last).max()?;
+        let firing = all().any(Identity::fires);
+        // The worst that fires; where none does, that of the latest firing.
+        let leading = all().filter(|i| if firing { i.fires() } else { i.last() == Some(last) });
+        let severity = leading.filter_map(Identity::severity).max()?;
+        let firings = || all().flat_map(|i| &i.firings);
+        let began = |f: &&Event| f.started_at.filter(|start| *start <= f.time).unwrap_or(f.time);
+        let first = firings().map(began).min()?;
+        Some((key, Known { firing, severity, first, last, count: firings().count() as u64 }))
     };
     of.into_iter().filter_map(known).collect()
 }
@@ -45,10 +73,12 @@ fn concluded(policy: &Policy, mut events: Vec<Event>) -> BTreeMap<(String, Strin
     let mut engine = engine(policy);
     fold(&mut engine, 0, &[pack(0, 0, i64::MAX, events)]);
     let alerts = engine.views().into_iter().flat_map(|view| view.alerts);
+    // The silence of a dead man's switch is in no event.
+    let alerts = alerts.filter(|update| &*update.alert.origin != "quell");
     let known = alerts.map(|update| {
         let a = update.alert;
         let known =
-            Known { open: a.open, severity: a.severity, first: a.opened_at, last: a.last_fired_at, count: a.count };
+            Known { firing: a.firing, severity: a.severity, first: a.opened_at, last: a.last_fired_at, count: a.count };
         ((a.entity.to_string(), a.check.to_string()), known)
     });
     known.collect()
@@ -91,7 +121,7 @@ proptest! {
         policy.deduplicate.reopen_window = Span::hours(24);
         policy.deduplicate.auto_clear = Span::seconds(clears_after);
         let events = disordered(&drafts, |draft| {
-            (draft.entity, draft.check) = (0, 0);
+            (draft.entity, draft.check, draft.identity) = (0, 0, 0);
             draft.gap = if draft.gap > 8 { 250 } else { draft.gap.min(4) };
         });
         let mut ordered = events.clone();
@@ -110,11 +140,13 @@ fn the_truth_is_of_something() {
         scope: 0,
         firing,
         severity: Severity::Major,
+        identity: 0,
+        since: None,
         kind: Kind::Alert,
         same_id: None,
     };
     let found = truth(&disordered(&[draft(true), draft(false), draft(true)], |_| {}));
     let at = |s: i64| Timestamp(START + 1_000 * s);
-    let expected = Known { open: true, severity: Severity::Major, first: at(1), last: at(3), count: 2 };
+    let expected = Known { firing: true, severity: Severity::Major, first: at(1), last: at(3), count: 2 };
     assert_eq!(found.into_values().collect::<Vec<_>>(), [expected]);
 }

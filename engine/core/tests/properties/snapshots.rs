@@ -55,7 +55,7 @@ proptest! {
             found.verdicts.extend(amid.verdicts);
         }
         let bytes = before.snapshot().expect("memory has a form as bytes");
-        let restored = Engine::restore(&bytes, Arc::new(policy.clone()), Arc::new(topology()));
+        let restored = Engine::restore(&bytes, Arc::new(policy.clone()), vec![Arc::new(topology())]);
         let mut after = restored.expect("its own snapshot");
         prop_assert_eq!(&bytes, &after.snapshot().expect("memory has a form as bytes"));
         drop(before);

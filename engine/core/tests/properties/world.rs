@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use quell_core::{
     domain::{
         event::{Event, Kind, Status},
-        policy::{Clock, Policy},
+        policy::{Absence, Clock, Policy},
         severity::Severity,
         time::{Span, Timestamp},
         topology::Topology,
@@ -25,6 +25,14 @@ pub fn hasty(clock: Clock) -> Policy {
     policy.deduplicate.auto_clear = Span::seconds(90);
     policy.deduplicate.reopen_window = Span::seconds(60);
     policy.deduplicate.count_interval = Span::seconds(10);
+    policy.flap.changes = 4;
+    policy.flap.window = Span::seconds(60);
+    policy.absence = vec![Absence {
+        check: "heart*".to_owned(),
+        origin: "*".to_owned(),
+        after: Span::seconds(20),
+        severity: Severity::Major,
+    }];
     policy.correlate.gap = Span::seconds(40);
     policy.raise.settle = Span::seconds(20);
     policy.raise.many_settle = Span::seconds(5);
@@ -60,6 +68,10 @@ pub struct Draft {
     pub scope: usize,
     pub firing: bool,
     pub severity: Severity,
+    /// Which of a condition's reports.
+    pub identity: usize,
+    /// How long before its time the condition began or ended, in seconds, if it says so; also what can't be.
+    pub since: Option<i64>,
     pub kind: Kind,
     /// It repeats the id of the event so many before it.
     pub same_id: Option<usize>,
@@ -75,19 +87,27 @@ pub fn drafts(max: usize, delay_max: i64) -> impl Strategy<Value = Vec<Draft>> {
     let delay = prop_oneof![4 => Just(0), 2 => 0..=delay_max, 1 => Just(delay_max)];
     let kind = prop_oneof![12 => Just(Kind::Alert), 1 => Just(Kind::Sample), 1 => Just(Kind::Change)];
     let same_id = prop_oneof![7 => Just(None), 1 => (0..6_usize).prop_map(Some)];
-    let what = (0..4_usize, 0..2_usize, 0..2_usize, any::<bool>(), 0..5_usize);
+    let check = prop_oneof![4 => Just(0_usize), 4 => Just(1), 1 => Just(2)];
+    let identity = prop_oneof![4 => Just(0_usize), 1 => Just(1), 1 => Just(2)];
+    let since = prop_oneof![3 => Just(None), 1 => (-20..60_i64).prop_map(Some)];
+    let what = (0..4_usize, check, 0..2_usize, any::<bool>(), 0..5_usize, identity, since);
     let draft = (gap, delay, what, kind, same_id);
-    let draft = draft.prop_map(|(gap, delay, (entity, check, scope, firing, severity), kind, same_id)| Draft {
-        gap,
-        delay,
-        entity,
-        check,
-        scope,
-        firing,
-        severity: SEVERITIES[severity],
-        kind,
-        same_id,
-    });
+    let draft =
+        draft.prop_map(|(gap, delay, (entity, check, scope, firing, severity, identity, since), kind, same_id)| {
+            Draft {
+                gap,
+                delay,
+                entity,
+                check,
+                scope,
+                firing,
+                severity: SEVERITIES[severity],
+                identity,
+                since,
+                kind,
+                same_id,
+            }
+        });
     prop::collection::vec(draft, 1..max)
 }
 
@@ -104,14 +124,15 @@ pub fn events(drafts: &[Draft]) -> Vec<Event> {
             Some(before) => (before.id.clone(), arrival - draft.delay),
             None => (format!("e{n}"), arrival - draft.delay),
         };
+        let since = draft.since.map(|seconds| Timestamp(time - 1_000 * seconds));
         events.push(Event {
             id,
             time: Timestamp(time),
-            started_at: None,
-            ended_at: None,
+            started_at: since.filter(|_| draft.firing),
+            ended_at: since.filter(|_| !draft.firing),
             origin: "tool".to_owned(),
             entity: ["db-1", "pay-1", "web-1", "other"][draft.entity].to_owned(),
-            check: ["latency", "errors"][draft.check].to_owned(),
+            check: ["latency", "errors", "heartbeat"][draft.check].to_owned(),
             status: if draft.firing { Status::Firing } else { Status::Resolved },
             severity: draft.severity,
             summary: String::new(),
@@ -120,6 +141,7 @@ pub fn events(drafts: &[Draft]) -> Vec<Event> {
             service: String::new(),
             scope: ["east", "west"][draft.scope].to_owned(),
             fingerprint: String::new(),
+            identity: ["", "warning", "critical"][draft.identity].to_owned(),
             kind: draft.kind,
             arrival: Timestamp(arrival),
             offset: 3 * n as i64,
