@@ -263,6 +263,8 @@ pub fn alert(update: &AlertUpdate) -> v1::Alert {
         episode: alert.episode.map(|id| format!("scopes/{scope}/episodes/{id}")).unwrap_or_default(),
         incident: String::new(),
         reopened: alert.reopened,
+        suppressed: alert.suppressed_by.is_some(),
+        suppressed_by: alert.suppressed_by.as_ref().map(|by| by.describe(scope)).unwrap_or_default(),
     }
 }
 
@@ -321,6 +323,7 @@ pub fn incident(update: &IncidentUpdate) -> v1::Incident {
         raise_reason: incident.raised.to_string(),
         episode: format!("scopes/{scope}/episodes/{}", incident.episode),
         reopened: incident.reopened,
+        muted: incident.muted,
     }
 }
 

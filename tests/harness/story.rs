@@ -5,9 +5,13 @@
 //! topology db <- payments <- checkout      (services, each on an entity of its name; or JSON as in the file)
 //! policy raise.settle = 1m                 (over the defaults)
 //! 00:00 firing db latency critical         (minutes and seconds, or hours too)
-//! 00:10 firing payments errors major at=00:05 id=7 scope=eu origin=zabbix service=s fingerprint=f source=a
+//! 00:10 firing payments errors major at=00:05 id=7 scope=eu origin=zabbix service=s labels.rack=r fingerprint=f source=a
 //! 00:20 resolved db latency
 //! 00:30 reach a                            (the source partition `a` is read until now)
+//! 00:25 silence {check="latency"} for=10m id=s1 from=01:00 scope=eu force
+//! 00:25 maintenance w1 entities=db,payments for=10m from=01:00
+//! 00:25 maintenance w2 services=db timezone=UTC days=thu times=22:00-04:00   (or matchers={check="latency"})
+//! 00:28 expire s1
 //! 10:00 tick                               (the wall clock; it ends a story)
 //! --- concludes
 //! 00:00 alert db/latency opened critical
@@ -16,6 +20,7 @@
 //! A line's time is when it reaches Quell; `at` is the event's own time where that is another. Without a `source` events
 //! come by HTTP. The conclusions stand in the order they were said, each with the time it is stamped with.
 use anyhow::{Context, Result, bail, ensure};
+use asked::Asked;
 use quell_core::{
     domain::{
         event::{Event, Kind, Status},
@@ -29,6 +34,7 @@ use quell_core::{
 };
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
+mod asked;
 mod tell;
 
 /// 2026-01-01T00:00:00Z: when stories begin.
@@ -40,9 +46,17 @@ const CONCLUDES: &str = "--- concludes";
 pub struct Story {
     pub policy: Policy,
     pub topology: TopologyFile,
-    pub inputs: Vec<Input>,
+    happenings: Vec<Happening>,
     /// The next offset of each source partition.
     offsets: BTreeMap<String, i64>,
+}
+
+/// One line of it.
+#[derive(Debug)]
+enum Happening {
+    Input(Input),
+    /// What people ask for, and when.
+    Asked(Timestamp, Asked),
 }
 
 /// Whether the story at `path` ends as it says. With `BLESS=1` in the environment it is made to.
@@ -83,11 +97,18 @@ impl Story {
     pub fn conclusions(&self) -> Result<String> {
         let mut engine = Engine::new([0; 16], Arc::new(self.policy.clone()), Arc::new(Topology::new(&self.topology)?));
         let mut out = Outputs::default();
-        for (position, input) in self.inputs.iter().enumerate() {
-            engine.step(position as u64, input, &mut out)?;
-            ensure!(engine.ledger_balances(), "the ledger does not balance after {input:?}");
+        let mut answers = Vec::new();
+        for (position, happening) in self.happenings.iter().enumerate() {
+            match happening {
+                Happening::Input(input) => engine.step(position as u64, input, &mut out)?,
+                Happening::Asked(at, asked) => {
+                    engine.step(position as u64, &Input::Tick(*at), &mut out)?;
+                    answers.push((out.items.len(), *at, asked.ask(*at, &mut engine, &mut out)));
+                }
+            }
+            ensure!(engine.ledger_balances(), "the ledger does not balance after {happening:?}");
         }
-        Ok(tell::tell(&out.items, &engine))
+        Ok(tell::tell(&out.items, &answers, &engine))
     }
 
     fn read(&mut self, line: &str) -> Result<()> {
@@ -129,6 +150,10 @@ impl Story {
     }
 
     fn read_input(&mut self, now: Timestamp, rest: &str) -> Result<()> {
+        if let Some(asked) = Asked::read(now, rest)? {
+            self.happenings.push(Happening::Asked(now, asked));
+            return Ok(());
+        }
         let words: Vec<&str> = rest.split_whitespace().collect();
         let input = match words[..] {
             ["tick"] => Input::Tick(now),
@@ -141,14 +166,14 @@ impl Story {
             ["resolved", entity, check, ref rest @ ..] => self.event(now, Status::Resolved, [entity, check], rest)?,
             _ => bail!("neither an event nor a tick, a reach, a settle"),
         };
-        self.inputs.push(input);
+        self.happenings.push(Happening::Input(input));
         Ok(())
     }
 
     fn event(&mut self, now: Timestamp, status: Status, what: [&str; 2], rest: &[&str]) -> Result<Input> {
         let [entity, check] = what.map(str::to_owned);
         let mut event = Event {
-            id: format!("line-{}", self.inputs.len()),
+            id: format!("line-{}", self.happenings.len()),
             time: now,
             started_at: None,
             ended_at: None,
@@ -178,6 +203,10 @@ impl Story {
                 Some(("service", value)) => value.clone_into(&mut event.service),
                 Some(("fingerprint", value)) => value.clone_into(&mut event.fingerprint),
                 Some(("source", value)) => source = Some(value),
+                Some((key, value)) if key.starts_with("labels.") => {
+                    event.labels.push((key["labels.".len()..].to_owned(), value.to_owned()));
+                    event.labels.sort();
+                }
                 Some((key, _)) => bail!("an event has no `{key}`"),
             }
         }

@@ -2,7 +2,7 @@
 use super::START;
 use quell_core::{
     domain::{
-        alert::{Alert, AlertId},
+        alert::{Alert, AlertId, SuppressedBy},
         health::Level,
         incident::State,
         time::Timestamp,
@@ -21,16 +21,23 @@ struct Teller<'a> {
     text: String,
 }
 
-/// Every transition, then where the events went.
-pub fn tell(said: &[Output], engine: &Engine) -> String {
+/// Every transition, and what people were answered before each; then where the events went.
+pub fn tell(said: &[Output], answers: &[(usize, Timestamp, String)], engine: &Engine) -> String {
     let mut teller = Teller::default();
-    for output in said {
+    let mut answers = answers.iter().peekable();
+    for (n, output) in said.iter().enumerate() {
+        while let Some((_, at, answer)) = answers.next_if(|(before, ..)| *before <= n) {
+            teller.line(*at, "default", answer);
+        }
         match &output.body {
             Body::Incident(update) => teller.incident(update),
             Body::Alert(update) => teller.alert(update),
             Body::Service(update) => teller.service(update),
             Body::DeadLetter(_) | Body::IncidentGone { .. } | Body::AlertGone { .. } => {}
         }
+    }
+    for (_, at, answer) in answers {
+        teller.line(*at, "default", answer);
     }
     teller.text.push_str(&ledger(engine));
     teller.text
@@ -58,17 +65,36 @@ impl<'a> Teller<'a> {
     fn alert(&mut self, update: &'a AlertUpdate) {
         let now = &update.alert;
         let before = self.alerts.insert(now.id, now);
+        let by = now.suppressed_by.as_ref().filter(|_| now.open).map(|by| self.hidden(by));
+        let by_then = by.as_ref().map_or(String::new(), |by| format!(", hidden by {by}"));
         let (at, change) = match before {
-            None => (now.occurred_at, format!("opened {}", now.severity)),
-            Some(before) if now.open && !before.open => (now.occurred_at, format!("reopened {}", now.severity)),
+            None => (now.occurred_at, format!("opened {}{by_then}", now.severity)),
+            Some(before) if now.open && !before.open => {
+                (now.occurred_at, format!("reopened {}{by_then}", now.severity))
+            }
             Some(before) if before.open && !now.open => {
                 let word = if now.expired { "expired" } else { "cleared" };
                 (now.cleared_at.unwrap_or(now.last_fired_at), word.to_owned())
             }
+            Some(before) if now.open && before.suppressed_by != now.suppressed_by => match by {
+                Some(by) => (now.said_at, format!("hidden by {by}")),
+                None => (now.heard_since(), "heard".to_owned()),
+            },
             Some(before) if before.severity != now.severity => (now.last_fired_at, format!("is {}", now.severity)),
             Some(_) => (now.last_fired_at, format!("count={}", now.count)),
         };
         self.line(at, &update.scope, &format!("alert {}/{} {change}", now.entity, now.check));
+    }
+
+    fn hidden(&self, by: &SuppressedBy) -> String {
+        match by {
+            SuppressedBy::Silence(id) => format!("silence {id}"),
+            SuppressedBy::Maintenance(id) => format!("maintenance {id}"),
+            SuppressedBy::Inhibition { rule, by, .. } => {
+                let by = self.alerts.get(by).map_or(String::new(), |a| format!("{}/{}", a.entity, a.check));
+                format!("{by}, {}", rule.as_deref().unwrap_or("which it runs on"))
+            }
+        }
     }
 
     fn service(&mut self, update: &'a ServiceUpdate) {

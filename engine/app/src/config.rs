@@ -6,7 +6,8 @@ use quell_connectors::{
     kafka::{PropertyError, check_properties},
 };
 use quell_core::domain::{
-    policy::{Assess, Clock, Correlate, Deduplicate, Limits, Policy, Raise},
+    maintenance::Maintenance,
+    policy::{Assess, Clock, Correlate, Deduplicate, Limits, Policy, Raise, Suppress},
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
 };
@@ -36,6 +37,8 @@ pub struct Config {
     pub ingest: Ingest,
     pub engine: Engine,
     deduplicate: Deduplicate,
+    suppress: Suppress,
+    maintenance: Vec<Maintenance>,
     correlate: Correlate,
     assess: Assess,
     raise: Raise,
@@ -202,6 +205,8 @@ impl Config {
             ("limits.alerts", self.limits.alerts),
             ("limits.alerts_per_episode", self.limits.alerts_per_episode),
             ("limits.incidents", self.limits.incidents),
+            ("limits.silences", self.limits.silences),
+            ("limits.maintenance_windows", self.limits.maintenance_windows),
         ] {
             anyhow::ensure!(limit > 0, "{name}: at least 1");
         }
@@ -211,6 +216,7 @@ impl Config {
         ] {
             anyhow::ensure!(span.0 > 0, "{name}: longer than 0s");
         }
+        self.validate_suppression()?;
         let public = !self.server.listen.ip().is_loopback();
         anyhow::ensure!(
             !public || self.server.allow_public,
@@ -250,11 +256,34 @@ impl Config {
         Ok(())
     }
 
+    fn validate_suppression(&self) -> anyhow::Result<()> {
+        let (rules, windows) = (&self.suppress.inhibit, &self.maintenance);
+        let (rules_max, windows_max) = (self.limits.inhibition_rules, self.limits.maintenance_windows);
+        anyhow::ensure!(rules.len() <= rules_max, "suppress.inhibit: at most limits.inhibition_rules ({rules_max})");
+        anyhow::ensure!(
+            windows.len() <= windows_max,
+            "maintenance: at most limits.maintenance_windows ({windows_max})"
+        );
+        for (n, rule) in rules.iter().enumerate() {
+            let name = &rule.name;
+            anyhow::ensure!(!name.is_empty(), "suppress.inhibit[{n}].name: empty; it is what people are told");
+            let twice = rules[..n].iter().any(|other| other.name == *name);
+            anyhow::ensure!(!twice, "suppress.inhibit[{n}].name: `{name}` stands twice");
+        }
+        for (n, window) in windows.iter().enumerate() {
+            let twice = windows[..n].iter().any(|other| other.id == window.id);
+            anyhow::ensure!(!twice, "maintenance[{n}].id: `{}` stands twice", window.id);
+        }
+        Ok(())
+    }
+
     /// What the journal is told.
     pub fn policy(&self) -> Policy {
         Policy {
             clock: self.journal.clock,
             deduplicate: self.deduplicate.clone(),
+            suppress: self.suppress.clone(),
+            maintenance: self.maintenance.clone(),
             correlate: self.correlate.clone(),
             assess: self.assess.clone(),
             raise: self.raise.clone(),

@@ -2,8 +2,9 @@
 use crate::{
     domain::{event::Event, policy::Policy, time::Timestamp, topology::Topology},
     ledger::{Ledger, Outcome},
-    output::{Body, ByTopic, DeadLetter, OutputTopic, Outputs},
+    output::{Body, ByTopic, DeadLetter, Output, OutputTopic, Outputs},
     scope::{Scope, View, World},
+    stages::suppress::PolicyIndex,
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,7 @@ pub struct Engine {
     scope_index: FxHashMap<Arc<str>, usize>,
     reaches: Vec<Option<Timestamp>>,
     policy: Arc<Policy>,
+    index: PolicyIndex,
     topology: Arc<Topology>,
     rules: Rules,
     // How the journal was packed is no part of what was concluded from it.
@@ -104,8 +106,8 @@ impl Engine {
     fn of(state: State, policy: Arc<Policy>, topology: Arc<Topology>) -> Self {
         let scope_index = state.scopes.iter().enumerate().map(|(n, s)| (s.name().clone(), n)).collect();
         let reaches = state.sources.iter().map(SourceState::holds).collect();
-        let rules = Rules::default();
-        Self { state, scope_index, reaches, policy, topology, rules, packs_ignored: 0, records_skipped: 0 }
+        let (index, rules) = (PolicyIndex::new(&policy), Rules::default());
+        Self { state, scope_index, reaches, policy, index, topology, rules, packs_ignored: 0, records_skipped: 0 }
     }
 
     /// With some rules switched off; for tests.
@@ -131,12 +133,17 @@ impl Engine {
             Input::Tick(wall) => self.on_tick(*wall, out),
             Input::Policy { version, policy } if *version > self.state.policy_version => {
                 self.state.policy_version = *version;
+                self.index = PolicyIndex::new(policy);
                 self.policy = policy.clone();
+                self.each_scope(|scope, world| scope.judge_all(world, out));
             }
             Input::Topology { version, topology } if *version > self.state.topology_version => {
                 self.state.topology_version = *version;
                 self.topology = topology.clone();
-                self.each_scope(|scope, world| scope.introduce(world, out));
+                self.each_scope(|scope, world| {
+                    scope.introduce(world, out);
+                    scope.judge_all(world, out);
+                });
             }
             // It was copied in by two owners.
             Input::Policy { .. } | Input::Topology { .. } => {}
@@ -146,13 +153,48 @@ impl Engine {
             Input::SourceRemoved(name) => self.on_source_removed(name),
         }
         self.state.position = position + 1;
-        for item in &mut out.items[first..] {
+        self.number(position, &mut out.items[first..]);
+        debug_assert!(self.ledger_balances(), "an event has no outcome, or two");
+        Ok(())
+    }
+
+    fn number(&mut self, position: u64, items: &mut [Output]) {
+        for item in items {
             let number = &mut self.state.numbers[item.body.topic() as usize];
             *number += 1;
             (item.number, item.position) = (*number, position);
         }
-        debug_assert!(self.ledger_balances(), "an event has no outcome, or two");
-        Ok(())
+    }
+
+    /// Acts on a scope between two inputs, for tests until people's commands stand in the journal. `None` where the
+    /// limit of scopes is reached.
+    pub fn with_scope<R>(
+        &mut self,
+        name: &str,
+        out: &mut Outputs,
+        act: impl FnOnce(&mut Scope, World<'_>, &mut Outputs) -> R,
+    ) -> Option<R> {
+        let first = out.items.len();
+        let scope = self.scope(name)?;
+        let world =
+            World { policy: &self.policy, index: &self.index, topology: &self.topology, reaches: &self.reaches };
+        let result = act(&mut self.state.scopes[scope], world, out);
+        self.number(self.state.position, &mut out.items[first..]);
+        Some(result)
+    }
+
+    /// The index of a scope, made where there is none yet; `None` where the limit of scopes is reached.
+    fn scope(&mut self, name: &str) -> Option<usize> {
+        if let Some(scope) = self.scope_index.get(name) {
+            return Some(*scope);
+        }
+        if self.state.scopes.len() >= self.policy.limits.scopes {
+            return None;
+        }
+        let name: Arc<str> = name.into();
+        self.scope_index.insert(name.clone(), self.state.scopes.len());
+        self.state.scopes.push(Scope::new(name));
+        Some(self.state.scopes.len() - 1)
     }
 
     fn on_pack(&mut self, pack: &Pack, out: &mut Outputs) {
@@ -242,21 +284,13 @@ impl Engine {
 
     fn on_event(&mut self, event: &Event, source: Option<usize>, out: &mut Outputs) {
         self.state.latest = self.state.latest.max(event.arrival);
-        let world = World { policy: &self.policy, topology: &self.topology, reaches: &self.reaches };
-        let scope = match self.scope_index.get(&*event.scope) {
-            Some(scope) => *scope,
-            None if self.state.scopes.len() >= world.policy.limits.scopes => {
-                self.state.ledger.receive();
-                self.state.ledger.count(&event.origin, Outcome::OverQuota, world.policy.limits.origins);
-                return out.judge(event, Outcome::OverQuota);
-            }
-            None => {
-                let name: Arc<str> = event.scope.as_str().into();
-                self.scope_index.insert(name.clone(), self.state.scopes.len());
-                self.state.scopes.push(Scope::new(name));
-                self.state.scopes.len() - 1
-            }
+        let Some(scope) = self.scope(&event.scope) else {
+            self.state.ledger.receive();
+            self.state.ledger.count(&event.origin, Outcome::OverQuota, self.policy.limits.origins);
+            return out.judge(event, Outcome::OverQuota);
         };
+        let world =
+            World { policy: &self.policy, index: &self.index, topology: &self.topology, reaches: &self.reaches };
         self.state.scopes[scope].on_event(event, source, world, out);
     }
 
@@ -285,7 +319,8 @@ impl Engine {
     }
 
     fn each_scope(&mut self, mut act: impl FnMut(&mut Scope, World<'_>)) {
-        let world = World { policy: &self.policy, topology: &self.topology, reaches: &self.reaches };
+        let world =
+            World { policy: &self.policy, index: &self.index, topology: &self.topology, reaches: &self.reaches };
         for scope in &mut self.state.scopes {
             act(scope, world);
         }

@@ -157,7 +157,7 @@ impl Outputs {
     pub(crate) fn judge(&mut self, event: &Event, outcome: Outcome) {
         if let Some(trace) = &mut self.trace {
             let event = event_key(&event.origin, &event.id);
-            trace.verdicts.push(Verdict { event, outcome, alert: None, episode: None });
+            trace.verdicts.push(Verdict::of(event, outcome, None, ""));
         }
     }
 }
@@ -170,13 +170,22 @@ pub struct Trace {
 }
 
 /// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// [`event_key`](crate::stages::deduplicate::event_key) of its origin and id.
     pub event: u64,
     pub outcome: Outcome,
     pub alert: Option<AlertId>,
     pub episode: Option<EpisodeId>,
+    /// What keeps its alert from being heard, for people.
+    pub suppressed_by: Option<String>,
+}
+
+impl Verdict {
+    pub(crate) fn of(event: u64, outcome: Outcome, alert: Option<&Alert>, scope: &str) -> Self {
+        let suppressed_by = alert.and_then(|a| a.suppressed_by.as_ref()).map(|by| by.describe(scope));
+        Self { event, outcome, alert: alert.map(|a| a.id), episode: alert.and_then(Alert::place), suppressed_by }
+    }
 }
 
 /// An alert took its place.

@@ -3,7 +3,7 @@ use crate::{
     domain::{
         alert::{Alert, Fingerprint},
         episode::EpisodeId,
-        event::{Event, Kind},
+        event::{Event, Kind, Status},
         incident::IncidentId,
         policy::{Clock, Policy},
         time::{Span, Timestamp},
@@ -16,11 +16,14 @@ use crate::{
         correlate::Correlator,
         deduplicate::{Change, Deduplicator, event_key},
         raise::Raiser,
+        suppress::{PolicyIndex, Suppressor},
     },
     timers::{Timer, TimerKind, Timers},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
+
+mod suppression;
 
 /// What every stage of a scope shares.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -73,6 +76,8 @@ impl Cx<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct World<'a> {
     pub policy: &'a Policy,
+    /// The policy's windows and rules of inhibition.
+    pub index: &'a PolicyIndex,
     pub topology: &'a Topology,
     /// By source index: how far it is read; `None` where it feeds no more.
     pub reaches: &'a [Option<Timestamp>],
@@ -86,6 +91,7 @@ const REACH_SLACK: Span = Span::seconds(10);
 pub struct Scope {
     core: Core,
     deduplicator: Deduplicator,
+    suppressor: Suppressor,
     correlator: Correlator,
     health: HealthBoard,
     raiser: Raiser,
@@ -107,6 +113,7 @@ impl Scope {
         Self {
             core,
             deduplicator: Deduplicator::default(),
+            suppressor: Suppressor::default(),
             correlator: Correlator::default(),
             health: HealthBoard::default(),
             raiser: Raiser::default(),
@@ -168,21 +175,56 @@ impl Scope {
         for alert in absorbed.evicted {
             self.follow(alert, Change::Evicted, world, out);
         }
+        let mut hidden = false;
         for change in [absorbed.change, absorbed.then].into_iter().flatten() {
-            self.follow(absorbed.alert, change, world, out);
+            hidden |= self.follow(absorbed.alert, change, world, out);
         }
-        (absorbed.outcome, absorbed.alert)
+        let outcome = absorbed.outcome.map(|outcome| match outcome {
+            Outcome::Opened | Outcome::Reopened if hidden => Outcome::Suppressed,
+            Outcome::Folded if event.status == Status::Firing && self.is_suppressed(absorbed.alert) => {
+                Outcome::Suppressed
+            }
+            outcome => outcome,
+        });
+        (outcome, absorbed.alert)
     }
 
-    /// An alert changed: correlate, assess, raise.
-    fn follow(&mut self, key: Fingerprint, change: Change, world: World<'_>, out: &mut Outputs) {
+    fn is_suppressed(&self, key: Fingerprint) -> bool {
+        self.deduplicator.get(key).is_some_and(|alert| alert.open && alert.suppressed_by.is_some())
+    }
+
+    /// An alert changed: suppress, correlate, assess, raise. Tells whether one that opened was hidden when it came.
+    fn follow(&mut self, key: Fingerprint, change: Change, world: World<'_>, out: &mut Outputs) -> bool {
+        let hidden = match change {
+            Change::Opened | Change::Reopened => self.judge_opening(key, world, out),
+            Change::Severity if self.judge_severity(key, world, out) => {
+                self.judge_targets(key, world, out);
+                return false;
+            }
+            _ => false,
+        };
+        self.show(key, change, world, out);
+        match change {
+            Change::Opened | Change::Reopened | Change::Severity => self.judge_targets(key, world, out),
+            Change::Cleared | Change::Recovered | Change::Evicted => self.release_targets(key, world, out),
+            Change::Count => {}
+        }
+        if change == Change::Evicted {
+            self.deduplicator.forget(key, &mut cx(&mut self.core, world, out));
+        }
+        hidden
+    }
+
+    fn show(&mut self, key: Fingerprint, change: Change, world: World<'_>, out: &mut Outputs) {
         let mut cx = cx(&mut self.core, world, out);
         if change == Change::Recovered {
             self.deduplicator.release_held(key, &mut cx);
         }
         let Some(alert) = self.deduplicator.get_mut(key) else { return };
         let episode = match change {
-            Change::Opened | Change::Reopened => Some(self.correlator.place(alert, &self.raiser, &mut cx)),
+            Change::Opened | Change::Reopened if alert.suppressed_by.is_some() => None,
+            // It may have been hidden when it came, and is heard since.
+            Change::Opened | Change::Reopened => Some(place(alert, &mut self.correlator, &self.raiser, &mut cx)),
             Change::Cleared | Change::Recovered | Change::Evicted => self.correlator.clear(alert, &mut cx),
             Change::Severity => self.correlator.update(alert),
             Change::Count => {
@@ -197,9 +239,6 @@ impl Scope {
         self.health.assess(alert, &mut cx);
         if let Some(episode) = episode {
             self.raiser.decide(alert, episode, &mut self.correlator, &mut cx);
-        }
-        if change == Change::Evicted {
-            self.deduplicator.forget(key, &mut cx);
         }
     }
 
@@ -249,6 +288,9 @@ impl Scope {
         // Ids of episodes and incidents are 64 bits wide.
         let id = timer.id as u64;
         match timer.kind {
+            TimerKind::Suppress => {
+                self.judge(key, due, world, out);
+            }
             TimerKind::Settle => {
                 if let Some(alert) = self.deduplicator.get(key) {
                     self.raiser.on_settle(alert, due, &mut self.correlator, &mut cx);
@@ -272,6 +314,7 @@ impl Scope {
             TimerKind::EndEpisode => self.correlator.on_end(EpisodeId(id), due, &mut cx),
             TimerKind::Close => self.raiser.on_close(IncidentId(id), due, &self.correlator, &mut cx),
             TimerKind::ForgetAlert => self.deduplicator.on_forget(key, due, &mut cx),
+            TimerKind::ForgetSuppressor => self.suppressor.on_forget(id, due, &mut cx),
             TimerKind::ForgetIncident => self.raiser.on_forget(IncidentId(id), &mut self.correlator, &mut cx),
         }
     }
@@ -336,6 +379,15 @@ fn cx<'a>(core: &'a mut Core, world: World<'a>, out: &'a mut Outputs) -> Cx<'a> 
     Cx { core, policy: world.policy, topology: world.topology, out }
 }
 
+/// An alert takes its place as if it had come when it began to be heard.
+fn place(alert: &mut Alert, correlator: &mut Correlator, raiser: &Raiser, cx: &mut Cx<'_>) -> EpisodeId {
+    let heard_since = alert.heard_since();
+    let occurred_at = std::mem::replace(&mut alert.occurred_at, heard_since);
+    let episode = correlator.place(alert, raiser, cx);
+    alert.occurred_at = occurred_at;
+    episode
+}
+
 fn say_alert(alert: &mut Alert, cx: &mut Cx<'_>) {
     alert.said_at = cx.core.clock;
     alert.unsaid = false;
@@ -348,8 +400,7 @@ impl Cx<'_> {
     fn decide(&mut self, event: &Event, key: u64, outcome: Outcome, alert: Option<&Alert>) {
         self.core.ledger.count(&event.origin, outcome, self.policy.limits.origins);
         if let Some(trace) = &mut self.out.trace {
-            let (alert, episode) = (alert.map(|a| a.id), alert.and_then(|a| a.episode));
-            trace.verdicts.push(Verdict { event: key, outcome, alert, episode });
+            trace.verdicts.push(Verdict::of(key, outcome, alert, &self.core.name));
         }
     }
 }

@@ -79,6 +79,8 @@ pub struct Member {
     pub services: Vec<Arc<str>>,
     pub severity: Severity,
     pub open: bool,
+    /// It is open and suppressed.
+    pub muted: bool,
     /// When it first occurred in this episode.
     pub opened_at: Timestamp,
     pub reason: Reason,
@@ -98,6 +100,7 @@ impl Member {
             services: alert.services.clone(),
             severity: alert.severity,
             open: alert.open,
+            muted: false,
             opened_at: alert.occurred_at,
             reason,
             after,
@@ -117,6 +120,8 @@ pub struct Episode {
     pub members: Vec<Member>,
     /// How many are open.
     pub open: usize,
+    /// How many of those are suppressed.
+    pub muted: usize,
     /// The latest clear of a member.
     pub last_cleared_at: Timestamp,
     pub incident: Option<IncidentId>,
@@ -127,10 +132,20 @@ pub struct Episode {
 }
 
 impl Episode {
-    /// How many entities have open alerts, up to `enough`.
+    /// Its open alerts that people hear of.
+    fn heard(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|m| m.open && !m.muted)
+    }
+
+    /// It has open alerts, and all are suppressed.
+    pub const fn is_muted(&self) -> bool {
+        self.open > 0 && self.muted == self.open
+    }
+
+    /// How many entities have open alerts that are heard, up to `enough`.
     pub fn open_entities(&self, enough: usize) -> usize {
         let mut seen = BTreeSet::new();
-        for member in self.members.iter().filter(|m| m.open) {
+        for member in self.heard() {
             seen.insert(&*member.entity);
             if seen.len() >= enough {
                 break;
@@ -139,8 +154,8 @@ impl Episode {
         seen.len()
     }
 
-    /// The worst of its open alerts.
+    /// The worst of its open alerts that are heard.
     pub fn severity(&self) -> Option<Severity> {
-        self.members.iter().filter(|m| m.open).map(|m| m.severity).max()
+        self.heard().map(|m| m.severity).max()
     }
 }

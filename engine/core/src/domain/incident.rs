@@ -90,6 +90,8 @@ pub struct Incident {
     pub causes: Vec<Cause>,
     pub services: Vec<Arc<str>>,
     pub reopened: u32,
+    /// All its open alerts are suppressed.
+    pub muted: bool,
     /// The clock when it last spoke.
     pub said_at: Timestamp,
     /// How many of the episode's members were told.

@@ -207,7 +207,18 @@ fn anchored(pattern: &str) -> Result<Regex, MatcherError> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matchers(Vec<Matcher>);
 
+/// What checks are called that say that a thing is not there,
+const DOWN: &str = r"(?i).*(down|unreachable|node ?not ?ready).*";
+/// and what sounds like it.
+const NOT_DOWN: &str = r"(?i).*(slow|count|cool|break|draw)[ _-]?down.*";
+
 impl Matchers {
+    /// Checks that say that an entity is down, by their usual names.
+    pub fn down() -> Self {
+        let conditions = [(Comparison::Matches, DOWN), (Comparison::MatchesNot, NOT_DOWN)];
+        Self(conditions.into_iter().flat_map(|(c, pattern)| Matcher::new(Field::Check, c, pattern)).collect())
+    }
+
     /// Whether an alert meets all of them.
     pub fn matches(&self, alert: &AlertView<'_>) -> bool {
         self.0.iter().all(|matcher| matcher.matches(alert))

@@ -143,6 +143,7 @@ impl Correlator {
             last_joined_at: alert.occurred_at,
             members: Vec::new(),
             open: 0,
+            muted: 0,
             last_cleared_at: Timestamp::MIN,
             incident: None,
             many_due: None,
@@ -235,6 +236,7 @@ impl Correlator {
         let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id && m.open)?;
         member.open = false;
         episode.open -= 1;
+        episode.muted -= usize::from(std::mem::take(&mut member.muted));
         episode.last_cleared_at = episode.last_cleared_at.max(alert.cleared_at.unwrap_or(Timestamp::MIN));
         if episode.open == 0 {
             await_end(episode, cx);
@@ -242,9 +244,20 @@ impl Correlator {
         Some(episode.id)
     }
 
+    /// An alert is suppressed, or heard again.
+    pub fn mute(&mut self, alert: &Alert) -> Option<EpisodeId> {
+        let episode = self.episodes.get_mut(&alert.place()?)?;
+        let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id && m.open)?;
+        let muted = alert.suppressed_by.is_some();
+        if std::mem::replace(&mut member.muted, muted) != muted {
+            episode.muted = if muted { episode.muted + 1 } else { episode.muted - 1 };
+        }
+        Some(episode.id)
+    }
+
     /// Severity or summary of an alert changed.
     pub fn update(&mut self, alert: &Alert) -> Option<EpisodeId> {
-        let episode = self.episodes.get_mut(&alert.episode?)?;
+        let episode = self.episodes.get_mut(&alert.place()?)?;
         let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id)?;
         member.severity = alert.severity;
         member.summary = alert.summary.clone();

@@ -210,16 +210,14 @@ impl Deduplicator {
         let Some(held) = self.held.remove(&key) else { return };
         cx.core.timers.cancel(TimerKind::Orphan, key.0);
         self.clear(key, held.at, false, cx);
-        let alert = self.alerts.get(&key);
-        let verdict = (alert.map(|a| a.id), alert.and_then(|a| a.episode));
-        cx.decide_held(&held.origin, held.event, Outcome::Cleared, verdict);
+        cx.decide_held(&held.origin, held.event, Outcome::Cleared, self.alerts.get(&key));
     }
 
     /// A held recovery has no problem.
     fn let_go(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
         let Some(held) = self.held.remove(&key) else { return };
         cx.core.timers.cancel(TimerKind::Orphan, key.0);
-        cx.decide_held(&held.origin, held.event, Outcome::OrphanResolve, (None, None));
+        cx.decide_held(&held.origin, held.event, Outcome::OrphanResolve, None);
     }
 
     fn recover(
@@ -301,7 +299,13 @@ impl Deduplicator {
     /// An alert is no longer kept, and nothing will happen to it.
     pub fn forget(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
         let Some(alert) = self.alerts.remove(&key) else { return };
-        for kind in [TimerKind::Settle, TimerKind::SpeakAlert, TimerKind::AutoClear, TimerKind::ForgetAlert] {
+        for kind in [
+            TimerKind::Suppress,
+            TimerKind::Settle,
+            TimerKind::SpeakAlert,
+            TimerKind::AutoClear,
+            TimerKind::ForgetAlert,
+        ] {
             cx.core.timers.cancel(kind, key.0);
         }
         cx.out.say(Body::AlertGone { scope: cx.core.name.clone(), id: alert.id });
@@ -362,17 +366,11 @@ impl Alert {
 
 impl Cx<'_> {
     /// A held recovery has its outcome.
-    fn decide_held(
-        &mut self,
-        origin: &str,
-        event: u64,
-        outcome: Outcome,
-        (alert, episode): (Option<AlertId>, Option<crate::domain::episode::EpisodeId>),
-    ) {
+    fn decide_held(&mut self, origin: &str, event: u64, outcome: Outcome, alert: Option<&Alert>) {
         self.core.ledger.held -= 1;
         self.core.ledger.count(origin, outcome, self.policy.limits.origins);
         if let Some(trace) = &mut self.out.trace {
-            trace.verdicts.push(Verdict { event, outcome, alert, episode });
+            trace.verdicts.push(Verdict::of(event, outcome, alert, &self.core.name));
         }
     }
 }

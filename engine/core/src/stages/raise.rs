@@ -52,13 +52,21 @@ impl Raiser {
         let Some(episode) = correlator.get_mut(id) else { return };
         match episode.incident {
             Some(incident) => self.follow(incident, episode, cx),
-            None if alert.open => await_raise(alert, episode, cx),
+            None if alert.open && alert.suppressed_by.is_none() => await_raise(alert, episode, cx),
             None => {}
         }
     }
 
     fn follow(&mut self, id: IncidentId, episode: &Episode, cx: &mut Cx<'_>) {
         let Some(incident) = self.incidents.get_mut(&id) else { return };
+        let was_muted = std::mem::replace(&mut incident.muted, episode.is_muted());
+        match (was_muted, incident.muted) {
+            (false, true) => return say(incident, episode, "muted", cx),
+            (true, true) => return,
+            // What ends by a recovery ends as ever.
+            (true, false) if episode.open > 0 => return say(incident, episode, "heard again", cx),
+            _ => {}
+        }
         if episode.open == 0 {
             if incident.state == State::New {
                 cx.set(TimerKind::Resolve, u128::from(id.0), episode.last_cleared_at + cx.policy.raise.resolve);
@@ -81,8 +89,9 @@ impl Raiser {
     /// An alert has fired for the settle time.
     pub fn on_settle(&mut self, alert: &Alert, due: Timestamp, correlator: &mut Correlator, cx: &mut Cx<'_>) {
         let raise = &cx.policy.raise;
-        let settled = alert.open && alert.occurred_at + raise.settle <= due && alert.severity >= raise.severity_min;
-        let Some(episode) = alert.episode.filter(|_| settled) else { return };
+        let heard = alert.open && alert.suppressed_by.is_none();
+        let settled = heard && alert.heard_since() + raise.settle <= due && alert.severity >= raise.severity_min;
+        let Some(episode) = alert.place().filter(|_| settled) else { return };
         let (entity, check) = (alert.entity.clone(), alert.check.clone());
         let reason = RaiseReason::Fires { entity, check, seconds: raise.settle.0 / 1_000 };
         self.raise(episode, reason, due, correlator, cx);
@@ -93,7 +102,8 @@ impl Raiser {
         let Some(episode) = correlator.get_mut(id) else { return };
         episode.many_due = None;
         if are_many(episode, cx) {
-            let reason = RaiseReason::Many { alerts: episode.open, entities: episode.open_entities(usize::MAX) };
+            let reason =
+                RaiseReason::Many { alerts: episode.open - episode.muted, entities: episode.open_entities(usize::MAX) };
             self.raise(id, reason, due, correlator, cx);
         }
     }
@@ -140,6 +150,7 @@ impl Raiser {
             causes: Vec::new(),
             services: Vec::new(),
             reopened: 0,
+            muted: false,
             said_at: Timestamp::MIN,
             members_said: 0,
             unsaid: false,
@@ -220,11 +231,11 @@ fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
     let raise = &cx.policy.raise;
     if alert.severity >= raise.severity_min {
         // Its severity may have become grave enough only later.
-        let due = (alert.occurred_at + raise.settle).max(alert.last_fired_at);
+        let due = (alert.heard_since() + raise.settle).max(alert.last_fired_at);
         cx.set(TimerKind::Settle, alert.fingerprint.0, due);
     }
     if episode.many_due.is_none() && are_many(episode, cx) {
-        let due = alert.occurred_at.max(episode.founded_at + raise.many_settle);
+        let due = alert.heard_since().max(episode.founded_at + raise.many_settle);
         episode.many_due = Some(due);
         cx.set(TimerKind::Many, u128::from(episode.id.0), due);
     }
@@ -232,7 +243,7 @@ fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
 
 fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
     let raise = &cx.policy.raise;
-    episode.open >= raise.many_alerts
+    episode.open - episode.muted >= raise.many_alerts
         && episode.open_entities(raise.many_entities) >= raise.many_entities
         && episode.severity() >= Some(raise.severity_min)
 }
