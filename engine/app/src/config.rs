@@ -379,6 +379,53 @@ mod tests {
         Ok(())
     }
 
+    fn from(user: &str) -> anyhow::Result<Config> {
+        let config: Config = toml_file::load(DEFAULTS, Some((Path::new("q.toml"), user)))?;
+        config.validate().map(|()| config)
+    }
+
+    #[test]
+    fn suppression_is_written_as_the_manual_says() -> anyhow::Result<()> {
+        let user = r#"
+            [[maintenance]]
+            id = "patch-night"
+            services = ["payments"]
+            schedule = { timezone = "Europe/Berlin", days = ["sat", "2nd tue"], times = ["22:00-04:00"] }
+            [[maintenance]]
+            id = "move"
+            matchers = 'env="prod",check=~"Disk.*"'
+            schedule = { start = "2026-03-01T22:00:00+01:00", end = "2026-03-02T04:00:00+01:00" }
+            [[suppress.inhibit]]
+            name = "node-down"
+            source = 'check="NodeDown"'
+            target = 'severity=~"warning|minor"'
+            equal = ["node"]"#;
+        let policy = from(user)?.policy();
+        assert_eq!((policy.maintenance.len(), policy.suppress.inhibit.len()), (2, 1));
+        // As it goes through the journal.
+        let journaled: Policy = serde_json::from_slice(&serde_json::to_vec(&policy)?)?;
+        assert_eq!(journaled, policy);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_wrong_with_suppression_is_said() {
+        let window = "[[maintenance]]\nid = \"w\"\nentities = [\"a\"]\nschedule = { start = \"2026-03-01T22:00:00Z\", end = \
+                      \"2026-03-02T04:00:00Z\" }\n";
+        let rule = "[[suppress.inhibit]]\nname = \"n\"\nsource = \"a=b\"\ntarget = \"c=d\"\n";
+        for (user, reason) in [
+            (window.repeat(2), "maintenance[1].id: `w` stands twice"),
+            (rule.repeat(2), "suppress.inhibit[1].name: `n` stands twice"),
+            (rule.replace("a=b", "a=~("), "q.toml:3: suppress.inhibit[0].source: `(` is no regular expression"),
+            (window.replace("2026-03-02", "2026-03-00"), "q.toml:"),
+            (window.replace("entities = [\"a\"]", ""), "one of matchers, entities and services"),
+            ("[suppress]\ntopology_down = \"\"".to_owned(), "q.toml:2: suppress.topology_down: no matcher"),
+        ] {
+            let error = from(&user).expect_err(&user).to_string();
+            assert!(error.contains(reason), "{user}: {error}");
+        }
+    }
+
     #[test]
     fn properties_are_named_as_librdkafka_names_them() -> anyhow::Result<()> {
         let user = "[kafka.properties]\nsecurity.protocol = \"plaintext\"\n\"fetch.wait.max.ms\" = 50\n";

@@ -149,11 +149,18 @@ impl Scope {
             Kind::Log | Kind::Change => return cx.decide(event, key, Outcome::Noted, None),
             Kind::Alert => {}
         }
-        let (outcome, alert) = self.take(event, key, at, world, out);
-        if let Some(outcome) = outcome {
-            let alert = self.deduplicator.get(alert).filter(|_| outcome != Outcome::OrphanResolve);
-            self::cx(&mut self.core, world, out).decide(event, key, outcome, alert);
-        }
+        let (outcome, fingerprint, hidden) = self.take(event, key, at, world, out);
+        let Some(outcome) = outcome else { return };
+        let alert = self.deduplicator.get(fingerprint);
+        let hidden = hidden || alert.is_some_and(|alert| alert.open && alert.suppressed_by.is_some());
+        let outcome = match outcome {
+            Outcome::Opened | Outcome::Reopened | Outcome::Folded if hidden && event.status == Status::Firing => {
+                Outcome::Suppressed
+            }
+            outcome => outcome,
+        };
+        let alert = alert.filter(|_| outcome != Outcome::OrphanResolve);
+        self::cx(&mut self.core, world, out).decide(event, key, outcome, alert);
     }
 
     /// What the engine itself found takes the road of an event. It stands in no ledger: nobody sent it. `event.time` is
@@ -163,6 +170,7 @@ impl Scope {
         self.take(event, key, event.time, world, out);
     }
 
+    /// The outcome, unless it is still open; the alert; whether it opened and was hidden when it came.
     fn take(
         &mut self,
         event: &Event,
@@ -170,7 +178,7 @@ impl Scope {
         at: Timestamp,
         world: World<'_>,
         out: &mut Outputs,
-    ) -> (Option<Outcome>, Fingerprint) {
+    ) -> (Option<Outcome>, Fingerprint, bool) {
         let absorbed = self.deduplicator.absorb(event, key, at, &mut cx(&mut self.core, world, out));
         for alert in absorbed.evicted {
             self.follow(alert, Change::Evicted, world, out);
@@ -179,18 +187,7 @@ impl Scope {
         for change in [absorbed.change, absorbed.then].into_iter().flatten() {
             hidden |= self.follow(absorbed.alert, change, world, out);
         }
-        let outcome = absorbed.outcome.map(|outcome| match outcome {
-            Outcome::Opened | Outcome::Reopened if hidden => Outcome::Suppressed,
-            Outcome::Folded if event.status == Status::Firing && self.is_suppressed(absorbed.alert) => {
-                Outcome::Suppressed
-            }
-            outcome => outcome,
-        });
-        (outcome, absorbed.alert)
-    }
-
-    fn is_suppressed(&self, key: Fingerprint) -> bool {
-        self.deduplicator.get(key).is_some_and(|alert| alert.open && alert.suppressed_by.is_some())
+        (absorbed.outcome, absorbed.alert, hidden)
     }
 
     /// An alert changed: suppress, correlate, assess, raise. Tells whether one that opened was hidden when it came.

@@ -90,7 +90,7 @@ pub struct Alert {
     pub expired: bool,
     pub reopened: u32,
     /// Why nobody is to hear of it; of one that has cleared, why nobody was when it did.
-    pub suppressed_by: Option<SuppressedBy>,
+    pub suppressed_by: Option<Box<SuppressedBy>>,
     /// When its present occurrence, or the last one, began to be heard; `None` where it never was.
     pub heard_at: Option<Timestamp>,
     /// Where its last occurrence was placed.

@@ -24,7 +24,7 @@ impl Scope {
         let Some(alert) = self.deduplicator.get_mut(key) else { return false };
         self.suppressor.note(key, None, by.as_ref());
         alert.heard_at = by.is_none().then_some(heard_at);
-        alert.suppressed_by = by;
+        alert.suppressed_by = by.map(Box::new);
         if let Some(at) = again_at {
             cx.set(TimerKind::Suppress, key.0, at);
         }
@@ -43,11 +43,11 @@ impl Scope {
             None => cx.core.timers.cancel(TimerKind::Suppress, key.0),
         }
         let Some(alert) = self.deduplicator.get_mut(key) else { return false };
-        self.suppressor.note(key, alert.suppressed_by.as_ref(), by.as_ref());
-        if alert.suppressed_by == by {
+        self.suppressor.note(key, alert.suppressed_by.as_deref(), by.as_ref());
+        if alert.suppressed_by.as_deref() == by.as_ref() {
             return false;
         }
-        let before = std::mem::replace(&mut alert.suppressed_by, by);
+        let before = std::mem::replace(&mut alert.suppressed_by, by.map(Box::new));
         let is_heard = alert.suppressed_by.is_none();
         let was_placed = alert.place().is_some();
         if is_heard {
@@ -86,7 +86,11 @@ impl Scope {
         let Some(alert) = self.deduplicator.get(key) else { return };
         let at = self.core.clock.max(alert.occurred_at);
         for target in self.suppressor.targets_of(key) {
-            self.judge(target, at, world, out);
+            let by = self.deduplicator.get(target).and_then(|target| target.suppressed_by.as_deref());
+            // What something else hides already is hidden.
+            if by.is_none_or(|by| matches!(by, SuppressedBy::Inhibition { fingerprint, .. } if *fingerprint == key)) {
+                self.judge(target, at, world, out);
+            }
         }
     }
 
@@ -186,7 +190,7 @@ impl Scope {
     }
 
     fn let_go(&mut self, by: &SuppressedBy, at: Timestamp, world: World<'_>, out: &mut Outputs) {
-        let open = self.deduplicator.iter().filter(|alert| alert.open && alert.suppressed_by.as_ref() == Some(by));
+        let open = self.deduplicator.iter().filter(|alert| alert.open && alert.suppressed_by.as_deref() == Some(by));
         let mut hidden: Vec<_> = open.map(|alert| alert.fingerprint).collect();
         hidden.sort_unstable();
         for key in hidden {

@@ -51,13 +51,14 @@ impl Raiser {
     pub fn decide(&mut self, alert: &Alert, id: EpisodeId, correlator: &mut Correlator, cx: &mut Cx<'_>) {
         let Some(episode) = correlator.get_mut(id) else { return };
         match episode.incident {
-            Some(incident) => self.follow(incident, episode, cx),
+            // What people do not hear of can wait: several alerts that are muted at once are one revision.
+            Some(incident) => self.follow(incident, episode, alert.open && alert.suppressed_by.is_some(), cx),
             None if alert.open && alert.suppressed_by.is_none() => await_raise(alert, episode, cx),
             None => {}
         }
     }
 
-    fn follow(&mut self, id: IncidentId, episode: &Episode, cx: &mut Cx<'_>) {
+    fn follow(&mut self, id: IncidentId, episode: &Episode, can_wait: bool, cx: &mut Cx<'_>) {
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         let was_muted = std::mem::replace(&mut incident.muted, episode.is_muted());
         match (was_muted, incident.muted) {
@@ -77,7 +78,8 @@ impl Raiser {
             incident.reopened += 1;
             return say(incident, episode, "reopened", cx);
         }
-        let next = incident.said_at + cx.policy.raise.revision_interval;
+        let since = if can_wait { cx.core.clock } else { incident.said_at };
+        let next = since + cx.policy.raise.revision_interval;
         if cx.core.clock >= next {
             say(incident, episode, "updated", cx);
         } else if !incident.unsaid {

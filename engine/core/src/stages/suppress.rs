@@ -179,7 +179,7 @@ impl Suppressor {
     /// An alert is open no more. Those that it muted are to be judged.
     pub fn unlist(&mut self, alert: &Alert) -> BTreeSet<Fingerprint> {
         self.inhibitions.unlist(alert.fingerprint);
-        self.inhibitions.note(alert.fingerprint, alert.suppressed_by.as_ref(), None);
+        self.inhibitions.note(alert.fingerprint, alert.suppressed_by.as_deref(), None);
         self.inhibitions.muted_by(alert.fingerprint)
     }
 

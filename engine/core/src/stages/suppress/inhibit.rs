@@ -137,9 +137,11 @@ impl Inhibitions {
         })
     }
 
-    /// The open alerts that an open alert may mute.
+    /// The open alerts that an open alert may mute. Where another such source stands already they are muted, and of a
+    /// storm's sources only the first looks at them.
     pub fn targets_of(&self, source: Fingerprint) -> BTreeSet<Fingerprint> {
         let roles = self.roles.get(&source).into_iter().flatten().filter(|role| role.is_source);
+        let roles = roles.filter(|role| self.sources.get(&role.key()).is_none_or(|others| others.len() == 1));
         let keys = roles.flat_map(|role| [Some(role.hash), (!role.is_both).then_some(role.hash ^ 1)]);
         let targets = keys.flatten().filter_map(|key| self.targets.get(&key)).flatten();
         targets.copied().filter(|target| *target != source).collect()
@@ -190,7 +192,7 @@ fn hangs_on(source: Fingerprint, target: Fingerprint, alerts: &Deduplicator) -> 
         if at == target {
             return true;
         }
-        match alerts.get(at).and_then(|alert| alert.suppressed_by.as_ref()) {
+        match alerts.get(at).and_then(|alert| alert.suppressed_by.as_deref()) {
             Some(SuppressedBy::Inhibition { fingerprint, .. }) => at = *fingerprint,
             _ => return false,
         }
