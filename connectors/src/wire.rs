@@ -7,16 +7,19 @@ use quell_core::{
         event::{Event, Kind, Status},
         health::Level,
         incident::Incident,
+        maintenance::Maintenance,
         severity::Severity,
+        silence::Silence,
         time::Timestamp,
     },
     engine::{FOLD, Pack, Range, Rejected},
     output::{AlertUpdate, Body, Output, OutputTopic, ServiceUpdate},
 };
-use quell_proto::v1;
+use quell_proto::v1::{self, command_output::Body as CommandBody};
 
 pub mod command;
 mod incident;
+pub mod suppression;
 pub use incident::{incident, incident_update, state_back as incident_state_back};
 
 /// What of a protobuf message is not valid.
@@ -200,6 +203,7 @@ fn gone(output: &Output) -> String {
     match &output.body {
         Body::IncidentGone { scope, id } => Incident::name(scope, *id),
         Body::AlertGone { scope, id } => Alert::name(scope, *id),
+        Body::SuppressorGone { name, .. } => name.clone(),
         _ => String::new(),
     }
 }
@@ -218,7 +222,16 @@ pub fn output(output: &Output) -> v1::Output {
         }
         .encode_to_vec(),
         Body::Result(result) => command::output(command::result(result)).encode_to_vec(),
-        Body::IncidentGone { .. } | Body::AlertGone { .. } => Vec::new(),
+        Body::Silence(update) => {
+            let name = Silence::name(&update.scope, &update.silence.id);
+            command::output(CommandBody::Silence(suppression::silence(&name, &update.silence, update.hits)))
+                .encode_to_vec()
+        }
+        Body::Window(update) => {
+            let name = Maintenance::name(&update.scope, &update.window.id);
+            command::output(CommandBody::MaintenanceWindow(suppression::window(&name, &update.window))).encode_to_vec()
+        }
+        Body::IncidentGone { .. } | Body::AlertGone { .. } | Body::SuppressorGone { .. } => Vec::new(),
     };
     v1::Output { number: output.number, position: output.position, body: body.into(), gone: gone(output) }
 }
@@ -271,6 +284,8 @@ pub fn alert(update: &AlertUpdate) -> v1::Alert {
         reopened: alert.reopened,
         flapping: alert.flapping,
         switch: alert.switch.is_some(),
+        suppressed: alert.suppressed_by.is_some(),
+        suppressed_by: alert.suppressed_by.as_ref().map(|by| by.describe(scope)).unwrap_or_default(),
     }
 }
 

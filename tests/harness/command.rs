@@ -67,7 +67,7 @@ pub fn resolved(input: &Input, engine: &mut Engine) -> Input {
         let of = incidents.iter().find(|i| *i.scope == *command.scope && i.incident.number == number.0);
         of.map_or(number, |i| i.incident.id)
     };
-    let Action::Incident(act) = &mut command.action;
+    let Action::Incident(act) = &mut command.action else { return input.clone() };
     act.incident = id(act.incident);
     match &mut act.act {
         Act::Merge(other) => *other = id(*other),

@@ -6,12 +6,19 @@
 //! policy raise.settle = 1m                 (over the defaults)
 //! 00:00 firing db latency critical         (minutes and seconds, or hours too)
 //! 00:10 firing payments errors major at=00:05 id=7 scope=eu origin=zabbix service=s fingerprint=f source=a
-//! 00:15 firing db latency major identity=replica-2 started=00:12 label.rack=r7
+//! 00:15 firing db latency major identity=replica-2 started=00:12 labels.rack=r7
 //! 00:20 resolved db latency ended=00:18
 //! 00:30 reach a                            (the source partition `a` is read until now)
 //! 05:00 state 1 acknowledged by=ann id=r1 revision=2 comment=mine      (also assign 1 ann, comment 1, merge 1 2,
 //!                                          split 1 db/latency, ticket 1 servicenow/INC7: on incidents by number)
 //! 00:40 topology db <- checkout            (instead of the one before)
+//! 00:10 firing payments errors major at=00:05 id=7 scope=eu origin=zabbix service=s labels.rack=r fingerprint=f source=a
+//! 00:20 resolved db latency
+//! 00:30 reach a                            (the source partition `a` is read until now)
+//! 00:25 silence {check="latency"} for=10m id=s1 from=01:00 scope=eu force
+//! 00:25 maintenance w1 entities=db,payments for=10m from=01:00
+//! 00:25 maintenance w2 services=db timezone=UTC days=thu times=22:00-04:00   (or matchers={check="latency"})
+//! 00:28 expire s1
 //! 10:00 tick                               (the wall clock; it ends a story)
 //! --- concludes
 //! 00:00 alert db/latency opened critical
@@ -33,6 +40,7 @@ use quell_core::{
 };
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
+mod asked;
 mod command;
 mod tell;
 
@@ -118,6 +126,10 @@ impl Story {
     }
 
     fn read_input(&mut self, now: Timestamp, rest: &str) -> Result<()> {
+        if let Some(command) = asked::read(now, rest, self.inputs.len())? {
+            self.inputs.push(Input::Command(command));
+            return Ok(());
+        }
         let words: Vec<&str> = rest.split_whitespace().collect();
         let input = match words[..] {
             ["tick"] => Input::Tick(now),
@@ -188,7 +200,7 @@ impl Story {
                 Some(("fingerprint", value)) => value.clone_into(&mut event.fingerprint),
                 Some(("source", value)) => source = Some(value),
                 Some((key, value)) => {
-                    let label = key.strip_prefix("label.").with_context(|| format!("an event has no `{key}`"))?;
+                    let label = key.strip_prefix("labels.").with_context(|| format!("an event has no `{key}`"))?;
                     event.labels.push((label.to_owned(), value.to_owned()));
                 }
             }

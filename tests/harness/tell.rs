@@ -2,7 +2,7 @@
 use super::START;
 use quell_core::{
     domain::{
-        alert::{Alert, AlertId},
+        alert::{Alert, AlertId, SuppressedBy},
         command::{Code, CommandResult},
         health::Level,
         incident::State,
@@ -31,7 +31,15 @@ pub fn tell(said: &[Output], engine: &Engine) -> String {
             Body::Alert(update) => teller.alert(update),
             Body::Service(update) => teller.service(update),
             Body::Result(result) => teller.result(result),
-            Body::DeadLetter(_) | Body::IncidentGone { .. } | Body::AlertGone { .. } => {}
+            Body::Silence(update) if update.hits > 0 => {
+                teller.text.push_str(&format!("silence {} hits={}\n", update.silence.id, update.hits));
+            }
+            Body::Silence(_)
+            | Body::Window(_)
+            | Body::DeadLetter(_)
+            | Body::IncidentGone { .. }
+            | Body::AlertGone { .. }
+            | Body::SuppressorGone { .. } => {}
         }
     }
     teller.text.push_str(&ledger(engine));
@@ -63,11 +71,13 @@ impl<'a> Teller<'a> {
     fn alert(&mut self, update: &'a AlertUpdate) {
         let now = &update.alert;
         let before = self.alerts.insert(now.id, now);
+        let by = now.suppressed_by.as_ref().filter(|_| now.open).map(|by| self.hidden(by));
+        let by_then = by.as_ref().map_or(String::new(), |by| format!(", hidden by {by}"));
         let (at, change) = match before {
-            None => (now.occurred_at, format!("opened {}{}", now.severity, said_with(now))),
+            None => (now.occurred_at, format!("opened {}{}{by_then}", now.severity, said_with(now))),
             Some(before) if now.open && !before.open => {
                 let flaps = if now.flapping { ", flaps" } else { "" };
-                (now.occurred_at, format!("reopened {}{flaps}", now.severity))
+                (now.occurred_at, format!("reopened {}{flaps}{by_then}", now.severity))
             }
             Some(before) if before.open && !now.open => {
                 let word = if now.expired { "expired" } else { "cleared" };
@@ -75,10 +85,25 @@ impl<'a> Teller<'a> {
             }
             Some(before) if now.flapping && !before.flapping => (now.said_at, "flaps".to_owned()),
             Some(before) if before.flapping && !now.flapping => (now.calm_since(), "flaps no more".to_owned()),
+            Some(before) if now.open && before.suppressed_by != now.suppressed_by => match by {
+                Some(by) => (now.said_at, format!("hidden by {by}")),
+                None => (now.heard_since(), "heard".to_owned()),
+            },
             Some(before) if before.severity != now.severity => (now.last_fired_at, format!("is {}", now.severity)),
             Some(_) => (now.last_fired_at, format!("count={}", now.count)),
         };
         self.line(at, &update.scope, &format!("alert {}/{} {change}", now.entity, now.check));
+    }
+
+    fn hidden(&self, by: &SuppressedBy) -> String {
+        match by {
+            SuppressedBy::Silence(id) => format!("silence {id}"),
+            SuppressedBy::Maintenance(id) => format!("maintenance {id}"),
+            SuppressedBy::Inhibition { rule, by, .. } => {
+                let by = self.alerts.get(by).map_or(String::new(), |a| format!("{}/{}", a.entity, a.check));
+                format!("{by}, {}", rule.as_deref().unwrap_or("which it runs on"))
+            }
+        }
     }
 
     fn service(&mut self, update: &'a ServiceUpdate) {

@@ -2,6 +2,7 @@
 use super::{
     Invalid,
     incident::{state, state_back, ticket},
+    suppression::{silence, silence_back, window, window_back},
 };
 use quell_core::domain::{
     alert::AlertId,
@@ -15,6 +16,13 @@ use quell_proto::v1::{self, command, command_output::Body, incident_act};
 pub fn command(asked: &Command) -> v1::Command {
     let action = match &asked.action {
         Action::Incident(act) => command::Action::Incident(incident_act(act)),
+        Action::CreateSilence { silence: asked, force } => {
+            let silence = Some(silence(&asked.id, asked, 0));
+            command::Action::CreateSilence(v1::CreateSilence { silence, force: *force })
+        }
+        Action::ExpireSilence(id) => command::Action::ExpireSilence(id.clone()),
+        Action::CreateWindow(asked) => command::Action::CreateMaintenance(window(&asked.id, asked)),
+        Action::ExpireWindow(id) => command::Action::ExpireMaintenance(id.clone()),
     };
     v1::Command {
         request_id: asked.request_id.clone(),
@@ -32,8 +40,17 @@ pub fn command(asked: &Command) -> v1::Command {
 pub fn command_back(asked: v1::Command) -> Result<Command, Invalid> {
     let unknown = || Invalid(format!("command {}: its action is not known", asked.request_id));
     let action = match asked.action {
+        None => return Err(unknown()),
         Some(command::Action::Incident(act)) => Action::Incident(incident_act_back(act).ok_or_else(unknown)?),
-        _ => return Err(unknown()),
+        Some(command::Action::CreateSilence(asked)) => {
+            let silence = asked.silence.ok_or_else(unknown)?;
+            Action::CreateSilence { silence: silence_back(silence.name.clone(), silence)?, force: asked.force }
+        }
+        Some(command::Action::ExpireSilence(id)) => Action::ExpireSilence(id),
+        Some(command::Action::CreateMaintenance(window)) => {
+            Action::CreateWindow(Box::new(window_back(window.name.clone(), window)?))
+        }
+        Some(command::Action::ExpireMaintenance(id)) => Action::ExpireWindow(id),
     };
     Ok(Command {
         request_id: asked.request_id,

@@ -47,7 +47,7 @@ pub fn incident(update: &IncidentUpdate) -> v1::Incident {
         episode: format!("scopes/{scope}/episodes/{}", incident.episode),
         reopened: incident.reopened,
         merged_into: String::new(),
-        muted: false,
+        muted: incident.muted,
         etag: incident.revision.to_string(),
         assignee: incident.assignee.to_string(),
         acknowledged_at: incident.acknowledged.as_ref().map(|by| time(by.at)),

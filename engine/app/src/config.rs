@@ -7,7 +7,8 @@ use quell_connectors::{
     log::RECORD_BYTES_MAX,
 };
 use quell_core::domain::{
-    policy::{Absence, Assess, Clock, Correlate, Deduplicate, Flap, Limits, Policy, Raise},
+    maintenance::Maintenance,
+    policy::{Absence, Assess, Clock, Correlate, Deduplicate, Flap, Limits, Policy, Raise, Suppress},
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
 };
@@ -39,6 +40,8 @@ pub struct Config {
     deduplicate: Deduplicate,
     flap: Flap,
     absence: Vec<Absence>,
+    suppress: Suppress,
+    maintenance: Vec<Maintenance>,
     correlate: Correlate,
     assess: Assess,
     raise: Raise,
@@ -215,6 +218,8 @@ impl Config {
             ("limits.alerts", self.limits.alerts),
             ("limits.alerts_per_episode", self.limits.alerts_per_episode),
             ("limits.incidents", self.limits.incidents),
+            ("limits.silences", self.limits.silences),
+            ("limits.maintenance_windows", self.limits.maintenance_windows),
         ] {
             anyhow::ensure!(limit > 0, "{name}: at least 1");
         }
@@ -230,6 +235,7 @@ impl Config {
             "engine.output_record_bytes: at most {} KiB",
             RECORD_BYTES_MAX / 2 / 1024
         );
+        self.validate_suppression()?;
         let public = !self.server.listen.ip().is_loopback();
         anyhow::ensure!(
             !public || self.server.allow_public,
@@ -269,6 +275,27 @@ impl Config {
         Ok(())
     }
 
+    fn validate_suppression(&self) -> anyhow::Result<()> {
+        let (rules, windows) = (&self.suppress.inhibit, &self.maintenance);
+        let (rules_max, windows_max) = (self.limits.inhibition_rules, self.limits.maintenance_windows);
+        anyhow::ensure!(rules.len() <= rules_max, "suppress.inhibit: at most limits.inhibition_rules ({rules_max})");
+        anyhow::ensure!(
+            windows.len() <= windows_max,
+            "maintenance: at most limits.maintenance_windows ({windows_max})"
+        );
+        for (n, rule) in rules.iter().enumerate() {
+            let name = &rule.name;
+            anyhow::ensure!(!name.is_empty(), "suppress.inhibit[{n}].name: empty; it is what people are told");
+            let twice = rules[..n].iter().any(|other| other.name == *name);
+            anyhow::ensure!(!twice, "suppress.inhibit[{n}].name: `{name}` stands twice");
+        }
+        for (n, window) in windows.iter().enumerate() {
+            let twice = windows[..n].iter().any(|other| other.id == window.id);
+            anyhow::ensure!(!twice, "maintenance[{n}].id: `{}` stands twice", window.id);
+        }
+        Ok(())
+    }
+
     /// What the journal is told.
     pub fn policy(&self) -> Policy {
         Policy {
@@ -276,6 +303,8 @@ impl Config {
             deduplicate: self.deduplicate.clone(),
             flap: self.flap.clone(),
             absence: self.absence.clone(),
+            suppress: self.suppress.clone(),
+            maintenance: self.maintenance.clone(),
             correlate: self.correlate.clone(),
             assess: self.assess.clone(),
             raise: self.raise.clone(),
@@ -370,6 +399,53 @@ mod tests {
     fn the_cores_defaults_are_the_manuals() -> anyhow::Result<()> {
         assert_eq!(Config::load(None)?.policy(), Policy::default());
         Ok(())
+    }
+
+    fn from(user: &str) -> anyhow::Result<Config> {
+        let config: Config = toml_file::load(DEFAULTS, Some((Path::new("q.toml"), user)))?;
+        config.validate().map(|()| config)
+    }
+
+    #[test]
+    fn suppression_is_written_as_the_manual_says() -> anyhow::Result<()> {
+        let user = r#"
+            [[maintenance]]
+            id = "patch-night"
+            services = ["payments"]
+            schedule = { timezone = "Europe/Berlin", days = ["sat", "2nd tue"], times = ["22:00-04:00"] }
+            [[maintenance]]
+            id = "move"
+            matchers = 'env="prod",check=~"Disk.*"'
+            schedule = { start = "2026-03-01T22:00:00+01:00", end = "2026-03-02T04:00:00+01:00" }
+            [[suppress.inhibit]]
+            name = "node-down"
+            source = 'check="NodeDown"'
+            target = 'severity=~"warning|minor"'
+            equal = ["node"]"#;
+        let policy = from(user)?.policy();
+        assert_eq!((policy.maintenance.len(), policy.suppress.inhibit.len()), (2, 1));
+        // As it goes through the journal.
+        let journaled: Policy = serde_json::from_slice(&serde_json::to_vec(&policy)?)?;
+        assert_eq!(journaled, policy);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_wrong_with_suppression_is_said() {
+        let window = "[[maintenance]]\nid = \"w\"\nentities = [\"a\"]\nschedule = { start = \"2026-03-01T22:00:00Z\", end = \
+                      \"2026-03-02T04:00:00Z\" }\n";
+        let rule = "[[suppress.inhibit]]\nname = \"n\"\nsource = \"a=b\"\ntarget = \"c=d\"\n";
+        for (user, reason) in [
+            (window.repeat(2), "maintenance[1].id: `w` stands twice"),
+            (rule.repeat(2), "suppress.inhibit[1].name: `n` stands twice"),
+            (rule.replace("a=b", "a=~("), "q.toml:3: suppress.inhibit[0].source: `(` is no regular expression"),
+            (window.replace("2026-03-02", "2026-03-00"), "q.toml:"),
+            (window.replace("entities = [\"a\"]", ""), "one of matchers, entities and services"),
+            ("[suppress]\ntopology_down = \"\"".to_owned(), "q.toml:2: suppress.topology_down: no matcher"),
+        ] {
+            let error = from(&user).expect_err(&user).to_string();
+            assert!(error.contains(reason), "{user}: {error}");
+        }
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! The fold of one journal partition: every input, every stage, in order.
 use crate::{
     domain::{
-        command::{Code, Command, Refusal},
+        command::{Action, Code, Command, Refusal},
         event::Event,
         policy::{Clock, Policy},
         time::{Span, Timestamp},
         topology::{Topologies, Topology, VERSIONS_MAX},
     },
     ledger::{Ledger, Outcome},
-    output::{Body, ByTopic, DeadLetter, OutputTopic, Outputs},
+    output::{Body, ByTopic, DeadLetter, Output, OutputTopic, Outputs},
     scope::{Scope, View, World},
+    stages::suppress::PolicyIndex,
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,7 @@ pub struct Engine {
     reaches: Vec<Option<Timestamp>>,
     policy: Arc<Policy>,
     topologies: Topologies,
+    index: PolicyIndex,
     rules: Rules,
     // How the journal was packed is no part of what was concluded from it.
     packs_ignored: u64,
@@ -119,8 +121,8 @@ impl Engine {
     fn of(state: State, policy: Arc<Policy>, topologies: Topologies) -> Self {
         let scope_index = state.scopes.iter().enumerate().map(|(n, s)| (s.name().clone(), n)).collect();
         let reaches = state.sources.iter().map(SourceState::holds).collect();
-        let rules = Rules::default();
-        Self { state, scope_index, reaches, policy, topologies, rules, packs_ignored: 0, records_skipped: 0 }
+        let (index, rules) = (PolicyIndex::new(&policy), Rules::default());
+        Self { state, scope_index, reaches, policy, index, topologies, rules, packs_ignored: 0, records_skipped: 0 }
     }
 
     /// With some rules switched off; for tests.
@@ -146,11 +148,16 @@ impl Engine {
             Input::Tick(wall) => self.on_tick(*wall, out),
             Input::Policy { version, policy } if *version > self.state.policy_version => {
                 self.state.policy_version = *version;
+                self.index = PolicyIndex::new(policy);
                 self.policy = policy.clone();
+                self.each_scope(|scope, world| scope.judge_all(world, out));
             }
             Input::Topology { version, topology } if *version > self.versions().topology() => {
                 self.adopt(*version, topology);
-                self.each_scope(|scope, world| scope.introduce(world, out));
+                self.each_scope(|scope, world| {
+                    scope.introduce(world, out);
+                    scope.judge_all(world, out);
+                });
             }
             // It was copied in by two owners.
             Input::Policy { .. } | Input::Topology { .. } => {}
@@ -161,13 +168,31 @@ impl Engine {
             Input::Command(command) => self.on_command(command, out),
         }
         self.state.position = position + 1;
-        for item in &mut out.items[first..] {
+        self.number(position, &mut out.items[first..]);
+        debug_assert!(self.ledger_balances(), "an event has no outcome, or two");
+        Ok(())
+    }
+
+    fn number(&mut self, position: u64, items: &mut [Output]) {
+        for item in items {
             let number = &mut self.state.numbers[item.body.topic() as usize];
             *number += 1;
             (item.number, item.position) = (*number, position);
         }
-        debug_assert!(self.ledger_balances(), "an event has no outcome, or two");
-        Ok(())
+    }
+
+    /// The index of a scope, made where there is none yet; `None` where the limit of scopes is reached.
+    fn scope(&mut self, name: &str) -> Option<usize> {
+        if let Some(scope) = self.scope_index.get(name) {
+            return Some(*scope);
+        }
+        if self.state.scopes.len() >= self.policy.limits.scopes {
+            return None;
+        }
+        let name: Arc<str> = name.into();
+        self.scope_index.insert(name.clone(), self.state.scopes.len());
+        self.state.scopes.push(Scope::new(name));
+        Some(self.state.scopes.len() - 1)
     }
 
     /// A version of the topology takes effect at the latest time that is known: what is dated before it is enriched with
@@ -270,33 +295,33 @@ impl Engine {
 
     fn on_event(&mut self, event: &Event, source: Option<usize>, out: &mut Outputs) {
         self.state.latest = self.state.latest.max(event.arrival);
-        let world = World { policy: &self.policy, topologies: &self.topologies, reaches: &self.reaches };
-        let scope = match self.scope_index.get(&*event.scope) {
-            Some(scope) => *scope,
-            None if self.state.scopes.len() >= world.policy.limits.scopes => {
-                self.state.ledger.receive();
-                self.state.ledger.count(&event.origin, Outcome::OverQuota, world.policy.limits.origins);
-                return out.judge(event, Outcome::OverQuota);
-            }
-            None => {
-                let name: Arc<str> = event.scope.as_str().into();
-                self.scope_index.insert(name.clone(), self.state.scopes.len());
-                self.state.scopes.push(Scope::new(name));
-                self.state.scopes.len() - 1
-            }
+        let Some(scope) = self.scope(&event.scope) else {
+            self.state.ledger.receive();
+            self.state.ledger.count(&event.origin, Outcome::OverQuota, self.policy.limits.origins);
+            return out.judge(event, Outcome::OverQuota);
         };
+        let world =
+            World { policy: &self.policy, index: &self.index, topologies: &self.topologies, reaches: &self.reaches };
         self.state.scopes[scope].on_event(event, source, world, out);
     }
 
     fn on_command(&mut self, command: &Command, out: &mut Outputs) {
         self.state.latest = self.state.latest.max(command.at);
-        let world = World { policy: &self.policy, topologies: &self.topologies, reaches: &self.reaches };
-        if let Some(scope) = self.scope_index.get(&*command.scope) {
-            return self.state.scopes[*scope].on_command(command, world, out);
-        }
-        // It would be refused again: no memory is needed.
-        let refusal = Refusal::new(Code::NotFound, format!("there is no scope {}", command.scope));
-        out.say(Body::Result(Box::new(command.result(Err(refusal)))));
+        // A silence may be there before the first event; an incident can't.
+        let makes = matches!(command.action, Action::CreateSilence { .. } | Action::CreateWindow(_));
+        let known = self.scope_index.get(&*command.scope).copied();
+        let Some(scope) = known.or_else(|| makes.then(|| self.scope(&command.scope)).flatten()) else {
+            let (code, why) = if makes {
+                (Code::ResourceExhausted, "limits.scopes is reached".to_owned())
+            } else {
+                (Code::NotFound, format!("there is no scope {}", command.scope))
+            };
+            // It would be refused again: no memory is needed.
+            return out.say(Body::Result(Box::new(command.result(Err(Refusal::new(code, why))))));
+        };
+        let world =
+            World { policy: &self.policy, index: &self.index, topologies: &self.topologies, reaches: &self.reaches };
+        self.state.scopes[scope].on_command(command, world, out);
     }
 
     fn on_rejected(&mut self, bad: &Rejected, source: usize, range: &Range, out: &mut Outputs) {
@@ -324,7 +349,8 @@ impl Engine {
     }
 
     fn each_scope(&mut self, mut act: impl FnMut(&mut Scope, World<'_>)) {
-        let world = World { policy: &self.policy, topologies: &self.topologies, reaches: &self.reaches };
+        let world =
+            World { policy: &self.policy, index: &self.index, topologies: &self.topologies, reaches: &self.reaches };
         for scope in &mut self.state.scopes {
             act(scope, world);
         }

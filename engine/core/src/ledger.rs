@@ -17,6 +17,8 @@ pub enum Outcome {
     OverQuota,
     /// It came late and changed nothing.
     Late,
+    /// It fired, and its alert is suppressed.
+    Suppressed,
     /// It opened an alert.
     Opened,
     /// It opened an alert again.
@@ -35,11 +37,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// All, by precedence.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Rejected,
         Self::Redelivered,
         Self::OverQuota,
         Self::Late,
+        Self::Suppressed,
         Self::Opened,
         Self::Reopened,
         Self::Folded,
@@ -56,6 +59,7 @@ impl Outcome {
             Self::Redelivered => "redelivered",
             Self::OverQuota => "over_quota",
             Self::Late => "late",
+            Self::Suppressed => "suppressed",
             Self::Opened => "opened",
             Self::Reopened => "reopened",
             Self::Folded => "folded",

@@ -7,6 +7,8 @@ use crate::{
         event::Event,
         health::Level,
         incident::{Incident, IncidentId, ShortAlert},
+        maintenance::Maintenance,
+        silence::Silence,
         time::Timestamp,
     },
     ledger::Outcome,
@@ -52,6 +54,13 @@ pub enum Body {
     Service(Box<ServiceUpdate>),
     DeadLetter(Box<DeadLetter>),
     Result(Box<CommandResult>),
+    Silence(Box<SilenceUpdate>),
+    Window(Box<WindowUpdate>),
+    /// A silence, or a maintenance window, that is no longer kept; by name.
+    SuppressorGone {
+        scope: Arc<str>,
+        name: String,
+    },
     /// An incident that is no longer kept.
     IncidentGone {
         scope: Arc<str>,
@@ -72,7 +81,7 @@ impl Body {
             Self::Alert(_) | Self::AlertGone { .. } => OutputTopic::Alerts,
             Self::Service(_) => OutputTopic::Health,
             Self::DeadLetter(_) => OutputTopic::DeadLetter,
-            Self::Result(_) => OutputTopic::Commands,
+            Self::Result(_) | Self::Silence(_) | Self::Window(_) | Self::SuppressorGone { .. } => OutputTopic::Commands,
         }
     }
 }
@@ -98,6 +107,22 @@ pub struct IncidentUpdate {
 pub struct AlertUpdate {
     pub scope: Arc<str>,
     pub alert: Alert,
+}
+
+/// A silence as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SilenceUpdate {
+    pub scope: Arc<str>,
+    pub silence: Silence,
+    /// Open alerts that it hit when it was created; 0 where it is only shown.
+    pub hits: usize,
+}
+
+/// A maintenance window as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowUpdate {
+    pub scope: Arc<str>,
+    pub window: Maintenance,
 }
 
 /// A service as it is now.
@@ -162,7 +187,7 @@ impl Outputs {
     pub(crate) fn judge(&mut self, event: &Event, outcome: Outcome) {
         if let Some(trace) = &mut self.trace {
             let event = event_key(&event.origin, &event.id);
-            trace.verdicts.push(Verdict { event, outcome, alert: None, episode: None });
+            trace.verdicts.push(Verdict::of(event, outcome, None, ""));
         }
     }
 }
@@ -175,13 +200,22 @@ pub struct Trace {
 }
 
 /// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// [`event_key`](crate::stages::deduplicate::event_key) of its origin and id.
     pub event: u64,
     pub outcome: Outcome,
     pub alert: Option<AlertId>,
     pub episode: Option<EpisodeId>,
+    /// What keeps its alert from being heard, for people.
+    pub suppressed_by: Option<String>,
+}
+
+impl Verdict {
+    pub(crate) fn of(event: u64, outcome: Outcome, alert: Option<&Alert>, scope: &str) -> Self {
+        let suppressed_by = alert.and_then(|a| a.suppressed_by.as_ref()).map(|by| by.describe(scope));
+        Self { event, outcome, alert: alert.map(|a| a.id), episode: alert.and_then(Alert::place), suppressed_by }
+    }
 }
 
 /// An alert took its place.

@@ -6,12 +6,14 @@ use crate::{
         episode::EpisodeId,
         event::{Event, Kind, Status},
         incident::{Incident, IncidentId},
+        maintenance::Maintenance,
         policy::{Clock, Policy},
+        silence::Silence,
         time::{Span, Timestamp},
         topology::{Topologies, Topology},
     },
     ledger::{Ledger, Outcome},
-    output::{AlertUpdate, Body, IncidentUpdate, Outputs, ServiceUpdate, Verdict},
+    output::{AlertUpdate, Body, IncidentUpdate, Outputs, ServiceUpdate, SilenceUpdate, Verdict, WindowUpdate},
     requests::Requests,
     stages::{
         absence,
@@ -20,11 +22,14 @@ use crate::{
         correlate::Correlator,
         deduplicate::{Change, Deduplicator, event_key},
         raise::{Evidence, Raiser, Times},
+        suppress::{PolicyIndex, Suppressor},
     },
     timers::{Timer, TimerKind, Timers},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
+
+mod suppression;
 
 /// What every stage of a scope shares.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -81,6 +86,8 @@ impl Cx<'_> {
 pub struct World<'a> {
     pub policy: &'a Policy,
     pub topologies: &'a Topologies,
+    /// The policy's windows and rules of inhibition.
+    pub index: &'a PolicyIndex,
     /// By source index: how far it is read; `None` where it feeds no more.
     pub reaches: &'a [Option<Timestamp>],
 }
@@ -93,6 +100,7 @@ const REACH_SLACK: Span = Span::seconds(10);
 pub struct Scope {
     core: Core,
     deduplicator: Deduplicator,
+    suppressor: Suppressor,
     correlator: Correlator,
     health: HealthBoard,
     changes: Changes,
@@ -116,6 +124,7 @@ impl Scope {
         Self {
             core,
             deduplicator: Deduplicator::default(),
+            suppressor: Suppressor::default(),
             correlator: Correlator::default(),
             health: HealthBoard::default(),
             changes: Changes::default(),
@@ -157,11 +166,18 @@ impl Scope {
             Kind::Log => return cx.decide(event, key, Outcome::Noted, None),
             Kind::Alert => {}
         }
-        let (outcome, alert) = self.take(event, key, at, world, out);
-        if let Some(outcome) = outcome {
-            let alert = self.deduplicator.get(alert).filter(|_| outcome != Outcome::OrphanResolve);
-            self::cx(&mut self.core, world, out).decide(event, key, outcome, alert);
-        }
+        let (outcome, fingerprint, hidden) = self.take(event, key, at, world, out);
+        let Some(outcome) = outcome else { return };
+        let alert = self.deduplicator.get(fingerprint);
+        let hidden = hidden || alert.is_some_and(|alert| alert.open && alert.suppressed_by.is_some());
+        let outcome = match outcome {
+            Outcome::Opened | Outcome::Reopened | Outcome::Folded if hidden && event.status == Status::Firing => {
+                Outcome::Suppressed
+            }
+            outcome => outcome,
+        };
+        let alert = alert.filter(|_| outcome != Outcome::OrphanResolve);
+        self::cx(&mut self.core, world, out).decide(event, key, outcome, alert);
     }
 
     /// What the engine itself found takes the road of an event. It stands in no ledger: nobody sent it. `event.time` is
@@ -174,6 +190,7 @@ impl Scope {
         self.take(event, key, event.time, world, out);
     }
 
+    /// The outcome, unless it is still open; the alert; whether it opened and was hidden when it came.
     fn take(
         &mut self,
         event: &Event,
@@ -181,19 +198,41 @@ impl Scope {
         at: Timestamp,
         world: World<'_>,
         out: &mut Outputs,
-    ) -> (Option<Outcome>, Fingerprint) {
+    ) -> (Option<Outcome>, Fingerprint, bool) {
         let absorbed = self.deduplicator.absorb(event, key, at, &mut cx(&mut self.core, world, out));
         for alert in absorbed.evicted {
             self.follow(alert, Change::Evicted, world, out);
         }
+        let mut hidden = false;
         for change in [absorbed.change, absorbed.then].into_iter().flatten() {
-            self.follow(absorbed.alert, change, world, out);
+            hidden |= self.follow(absorbed.alert, change, world, out);
         }
-        (absorbed.outcome, absorbed.alert)
+        (absorbed.outcome, absorbed.alert, hidden)
     }
 
-    /// An alert changed: correlate, assess, raise.
-    fn follow(&mut self, key: Fingerprint, change: Change, world: World<'_>, out: &mut Outputs) {
+    /// An alert changed: suppress, correlate, assess, raise. Tells whether one that opened was hidden when it came.
+    fn follow(&mut self, key: Fingerprint, change: Change, world: World<'_>, out: &mut Outputs) -> bool {
+        let hidden = match change {
+            Change::Opened | Change::Reopened => self.judge_opening(key, world, out),
+            Change::Severity if self.judge_severity(key, world, out) => {
+                self.judge_targets(key, world, out);
+                return false;
+            }
+            _ => false,
+        };
+        self.show(key, change, world, out);
+        match change {
+            Change::Opened | Change::Reopened | Change::Severity => self.judge_targets(key, world, out),
+            Change::Cleared | Change::Recovered | Change::Evicted => self.release_targets(key, world, out),
+            Change::FlapStarted | Change::FlapEnded | Change::Count => {}
+        }
+        if change == Change::Evicted {
+            self.deduplicator.forget(key, &mut cx(&mut self.core, world, out));
+        }
+        hidden
+    }
+
+    fn show(&mut self, key: Fingerprint, change: Change, world: World<'_>, out: &mut Outputs) {
         let mut cx = cx(&mut self.core, world, out);
         if change == Change::Recovered {
             self.deduplicator.release_held(key, &mut cx);
@@ -207,12 +246,9 @@ impl Scope {
             return self.follow_switch(key, change, world, out);
         }
         let episode = match change {
-            Change::Opened | Change::Reopened => {
-                let former = alert.episode;
-                let episode = self.correlator.place(alert, &self.raiser, &mut cx);
-                self.correlator.link(former, episode);
-                Some(episode)
-            }
+            Change::Opened | Change::Reopened if alert.suppressed_by.is_some() => None,
+            // It may have been hidden when it came, and is heard since.
+            Change::Opened | Change::Reopened => Some(place(alert, &mut self.correlator, &self.raiser, &mut cx)),
             Change::Cleared | Change::Recovered | Change::Evicted => self.correlator.clear(alert, &mut cx),
             Change::Severity | Change::FlapStarted | Change::FlapEnded => self.correlator.update(alert),
             Change::Count => return,
@@ -222,9 +258,6 @@ impl Scope {
         if let Some(episode) = episode {
             let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
             self.raiser.decide(alert, change, episode, by, &mut cx);
-        }
-        if change == Change::Evicted {
-            self.deduplicator.forget(key, &mut cx);
         }
     }
 
@@ -237,15 +270,20 @@ impl Scope {
         if self.requests.knows(&command.request_id) {
             return;
         }
-        let mut cx = cx(&mut self.core, world, out);
         let done = match &command.action {
             Action::Incident(act) => {
+                let mut cx = cx(&mut self.core, world, out);
                 let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
                 let done = self.raiser.act(act, &command.actor, by, &mut cx);
                 done.map(|id| Incident::name(&cx.core.name, id))
             }
+            Action::CreateSilence { silence, force } => self.create_silence(silence, *force, world, out),
+            Action::ExpireSilence(id) => self.expire_silence(id, world, out),
+            Action::CreateWindow(window) => self.create_window(window, world, out),
+            Action::ExpireWindow(id) => self.expire_window(id, world, out),
         };
         let result = command.result(done);
+        let cx = cx(&mut self.core, world, out);
         let (clock, horizon) = (cx.core.clock, cx.policy.raise.request_horizon);
         self.requests.keep(result.clone(), clock, horizon, cx.policy.limits.requests);
         out.say(Body::Result(Box::new(result)));
@@ -259,10 +297,7 @@ impl Scope {
             say_alert(alert, &mut cx);
         }
         let found = match change {
-            Change::Evicted => {
-                self.deduplicator.forget(key, &mut cx);
-                None
-            }
+            Change::Evicted => None,
             Change::Cleared | Change::Recovered if alert.expired => None,
             Change::Cleared | Change::Recovered => absence::on_resolved(alert, &mut cx),
             _ => absence::on_heard(alert, &mut cx),
@@ -319,6 +354,9 @@ impl Scope {
         let id = timer.id as u64;
         let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
         match timer.kind {
+            TimerKind::Suppress => {
+                self.judge(key, due, world, out);
+            }
             TimerKind::Settle => {
                 if let Some(alert) = self.deduplicator.get(key) {
                     self.raiser.on_settle(alert, due, by, &mut cx);
@@ -353,6 +391,7 @@ impl Scope {
             TimerKind::EndEpisode => self.correlator.on_end(EpisodeId(id), due, &mut cx),
             TimerKind::Close => self.raiser.on_close(IncidentId(id), due, by, &mut cx),
             TimerKind::ForgetAlert => self.deduplicator.on_forget(key, due, &mut cx),
+            TimerKind::ForgetSuppressor => self.suppressor.on_forget(id, due, &mut cx),
             TimerKind::ForgetIncident => self.raiser.on_forget(IncidentId(id), &mut self.correlator, &mut cx),
         }
     }
@@ -407,7 +446,11 @@ impl Scope {
         let incidents = self.raiser.iter().filter_map(incident).collect();
         let services = self.health.updates(&cx(&mut self.core, world, &mut out)).collect();
         let results = self.requests.iter().cloned().collect();
-        View { alerts, incidents, services, results }
+        let silence = |s: &Silence| SilenceUpdate { scope: scope.clone(), silence: s.clone(), hits: 0 };
+        let window = |w: &Maintenance| WindowUpdate { scope: scope.clone(), window: w.clone() };
+        let silences = self.suppressor.silences().map(silence).collect();
+        let windows = self.suppressor.windows().map(window).collect();
+        View { alerts, incidents, services, results, silences, windows }
     }
 }
 
@@ -418,6 +461,8 @@ pub struct View {
     pub incidents: Vec<IncidentUpdate>,
     pub services: Vec<ServiceUpdate>,
     pub results: Vec<CommandResult>,
+    pub silences: Vec<SilenceUpdate>,
+    pub windows: Vec<WindowUpdate>,
 }
 
 fn evidence<'a>(correlator: &'a mut Correlator, health: &'a HealthBoard, changes: &'a Changes) -> Evidence<'a> {
@@ -427,6 +472,17 @@ fn evidence<'a>(correlator: &'a mut Correlator, health: &'a HealthBoard, changes
 fn cx<'a>(core: &'a mut Core, world: World<'a>, out: &'a mut Outputs) -> Cx<'a> {
     let (policy, topologies) = (world.policy, world.topologies);
     Cx { core, policy, topology: topologies.newest(), topologies, out }
+}
+
+/// An alert takes its place as if it had come when it began to be heard.
+fn place(alert: &mut Alert, correlator: &mut Correlator, raiser: &Raiser, cx: &mut Cx<'_>) -> EpisodeId {
+    let heard_since = alert.heard_since();
+    let occurred_at = std::mem::replace(&mut alert.occurred_at, heard_since);
+    let former = alert.episode;
+    let episode = correlator.place(alert, raiser, cx);
+    correlator.link(former, episode);
+    alert.occurred_at = occurred_at;
+    episode
 }
 
 fn say_alert(alert: &mut Alert, cx: &mut Cx<'_>) {
@@ -443,8 +499,7 @@ impl Cx<'_> {
         let off = (self.policy.clock == Clock::Wall).then(|| (event.time - event.arrival, event.arrival));
         self.core.ledger.count_of(&event.origin, outcome, off, limits);
         if let Some(trace) = &mut self.out.trace {
-            let (alert, episode) = (alert.map(|a| a.id), alert.and_then(|a| a.episode));
-            trace.verdicts.push(Verdict { event: key, outcome, alert, episode });
+            trace.verdicts.push(Verdict::of(key, outcome, alert, &self.core.name));
         }
     }
 }

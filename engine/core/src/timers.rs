@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 /// What a timer does. Of several that may fire at one clock, the earlier variant goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TimerKind {
+    /// A silence or a maintenance window begins to hide an alert, or hides it no more. By fingerprint. Before all that
+    /// would make it heard at that moment.
+    Suppress,
     /// An alert that still fires raises an incident. By fingerprint.
     Settle,
     /// Many alerts at once raise an incident. By episode.
@@ -36,6 +39,8 @@ pub enum TimerKind {
     ForgetAlert,
     /// A closed incident is no longer kept. By incident.
     ForgetIncident,
+    /// A silence or a maintenance window that is over is no longer kept. By its key.
+    ForgetSuppressor,
 }
 
 impl TimerKind {
@@ -52,6 +57,7 @@ impl TimerKind {
                 | Self::Close
                 | Self::ForgetAlert
                 | Self::ForgetIncident
+                | Self::ForgetSuppressor
         )
     }
 }

@@ -2,7 +2,9 @@
 use super::{
     episode::EpisodeId,
     event::Event,
+    maintenance::Maintenance,
     severity::Severity,
+    silence::Silence,
     time::{Span, Timestamp},
 };
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,33 @@ pub struct Fingerprint(pub u128);
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
+    }
+}
+
+/// What keeps an alert from being heard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SuppressedBy {
+    Silence(Arc<str>),
+    Maintenance(Arc<str>),
+    /// Another alert, by a rule of the policy; without one by the topology: it runs on what that alert says is down.
+    Inhibition {
+        rule: Option<Arc<str>>,
+        by: AlertId,
+        fingerprint: Fingerprint,
+    },
+}
+
+impl SuppressedBy {
+    /// For people: `scopes/default/silences/s1`, `inhibition rule node: scopes/default/alerts/…`.
+    pub fn describe(&self, scope: &str) -> String {
+        match self {
+            Self::Silence(id) => Silence::name(scope, id),
+            Self::Maintenance(id) => Maintenance::name(scope, id),
+            Self::Inhibition { rule: Some(rule), by, .. } => {
+                format!("inhibition rule {rule}: {}", Alert::name(scope, *by))
+            }
+            Self::Inhibition { rule: None, by, .. } => format!("inhibition by topology: {}", Alert::name(scope, *by)),
+        }
     }
 }
 
@@ -74,6 +103,10 @@ pub struct Alert {
     /// It was cleared because nothing was heard of it.
     pub expired: bool,
     pub reopened: u32,
+    /// Why nobody is to hear of it; of one that has cleared, why nobody was when it did.
+    pub suppressed_by: Option<Box<SuppressedBy>>,
+    /// When its present occurrence, or the last one, began to be heard; `None` where it never was.
+    pub heard_at: Option<Timestamp>,
     /// Where its last occurrence was placed.
     pub episode: Option<EpisodeId>,
     /// Which member of the episode it is.
@@ -140,6 +173,8 @@ impl Alert {
             longest_gap: Span(0),
             expired: false,
             reopened: 0,
+            suppressed_by: None,
+            heard_at: Some(at),
             episode: None,
             member: 0,
             said_at: Timestamp::MIN,
@@ -273,6 +308,16 @@ impl Alert {
     /// When it last stopped flapping.
     pub fn calm_since(&self) -> Timestamp {
         self.changes.as_ref().map_or(Timestamp::MIN, |changes| changes.calm_since)
+    }
+
+    /// When it came, as far as people are concerned: the end of a silence that hid its beginning.
+    pub fn heard_since(&self) -> Timestamp {
+        self.heard_at.unwrap_or(self.occurred_at)
+    }
+
+    /// Where its last occurrence was placed; one that was never heard is nowhere.
+    pub fn place(&self) -> Option<EpisodeId> {
+        self.episode.filter(|_| self.heard_at.is_some())
     }
 
     /// `scopes/{scope}/alerts/{alert}`

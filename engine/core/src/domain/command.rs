@@ -2,6 +2,8 @@
 use super::{
     alert::AlertId,
     incident::{IncidentId, State, Ticket},
+    maintenance::Maintenance,
+    silence::Silence,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,16 @@ impl Command {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     Incident(IncidentAct),
+    /// One that would match an alert without any of the values it names needs `force`.
+    CreateSilence {
+        silence: Silence,
+        force: bool,
+    },
+    /// By id.
+    ExpireSilence(String),
+    CreateWindow(Box<Maintenance>),
+    /// By id.
+    ExpireWindow(String),
 }
 
 /// A decision about an incident.
@@ -69,6 +81,7 @@ pub enum Code {
     Ok = 0,
     InvalidArgument = 3,
     NotFound = 5,
+    AlreadyExists = 6,
     ResourceExhausted = 8,
     FailedPrecondition = 9,
     Aborted = 10,

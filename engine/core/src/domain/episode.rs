@@ -81,6 +81,8 @@ pub struct Member {
     pub open: bool,
     /// It is open and flaps.
     pub flapping: bool,
+    /// It is open and suppressed.
+    pub muted: bool,
     /// When it first occurred in this episode.
     pub opened_at: Timestamp,
     pub reason: Reason,
@@ -101,6 +103,7 @@ impl Member {
             severity: alert.severity,
             open: alert.open,
             flapping: false,
+            muted: false,
             opened_at: alert.occurred_at,
             reason,
             after,
@@ -120,8 +123,10 @@ pub struct Episode {
     pub members: Vec<Member>,
     /// How many are open.
     pub open: usize,
-    /// How many of those flap.
-    pub flapping: usize,
+    /// How many of those are suppressed,
+    pub muted: usize,
+    /// and how many are suppressed or flap.
+    pub unsteady: usize,
     /// The latest clear of a member.
     pub last_cleared_at: Timestamp,
     pub incident: Option<IncidentId>,
@@ -134,25 +139,24 @@ pub struct Episode {
 }
 
 impl Episode {
-    /// How many of its open alerts do not flap.
+    /// How many of its open alerts are heard and do not flap.
     pub const fn steady(&self) -> usize {
-        self.open - self.flapping
+        self.open - self.unsteady
     }
 
-    /// A member flaps, or it does not.
-    pub fn set_flapping(&mut self, member: usize, flapping: bool) {
+    /// A member flaps or is suppressed, or it is not.
+    pub fn mark(&mut self, member: usize, flapping: bool, muted: bool) {
         let Some(member) = self.members.get_mut(member) else { return };
-        match (std::mem::replace(&mut member.flapping, flapping), flapping) {
-            (false, true) => self.flapping += 1,
-            (true, false) => self.flapping -= 1,
-            _ => {}
-        }
+        let (unsteady, was_muted) = (member.flapping || member.muted, member.muted);
+        (member.flapping, member.muted) = (flapping, muted);
+        self.unsteady = self.unsteady + usize::from(flapping || muted) - usize::from(unsteady);
+        self.muted = self.muted + usize::from(muted) - usize::from(was_muted);
     }
 
-    /// How many entities have open alerts that do not flap, up to `enough`.
+    /// How many entities have open alerts that are heard and do not flap, up to `enough`.
     pub fn steady_entities(&self, enough: usize) -> usize {
         let mut seen = BTreeSet::new();
-        for member in self.members.iter().filter(|m| m.open && !m.flapping) {
+        for member in self.members.iter().filter(|m| m.open && !m.flapping && !m.muted) {
             seen.insert(&*member.entity);
             if seen.len() >= enough {
                 break;
@@ -161,8 +165,13 @@ impl Episode {
         seen.len()
     }
 
-    /// The worst of its open alerts.
+    /// It has open alerts, and all are suppressed.
+    pub const fn is_muted(&self) -> bool {
+        self.open > 0 && self.muted == self.open
+    }
+
+    /// The worst of its open alerts that are heard.
     pub fn severity(&self) -> Option<Severity> {
-        self.members.iter().filter(|m| m.open).map(|m| m.severity).max()
+        self.members.iter().filter(|m| m.open && !m.muted).map(|m| m.severity).max()
     }
 }

@@ -187,6 +187,8 @@ pub struct Incident {
     /// An earlier one, of an alert that has come back.
     pub previous: Option<IncidentId>,
     pub reopened: u32,
+    /// All its open alerts are suppressed.
+    pub muted: bool,
     /// The clock when it last spoke.
     pub said_at: Timestamp,
     /// How many of the episode's members were told.
@@ -231,6 +233,7 @@ impl Incident {
             split_from: None,
             previous: None,
             reopened: 0,
+            muted: false,
             said_at: Timestamp::MIN,
             members_said: 0,
             unsaid: false,

@@ -1,8 +1,13 @@
 //! What an operator wrote: data, not code. Journaled with its defaults, so it can hold no secret.
-use super::{severity::Severity, time::Span};
-use crate::domain::glob;
+use super::{
+    glob,
+    maintenance::Maintenance,
+    matcher::{Field, Matchers},
+    severity::Severity,
+    time::Span,
+};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Which time drives the fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +28,8 @@ pub struct Policy {
     pub flap: Flap,
     /// The first that matches holds.
     pub absence: Vec<Absence>,
+    pub suppress: Suppress,
+    pub maintenance: Vec<Maintenance>,
     pub correlate: Correlate,
     pub assess: Assess,
     pub raise: Raise,
@@ -91,6 +98,38 @@ const fn critical() -> Severity {
     Severity::Critical
 }
 
+/// Which alerts are kept from people, beside silences and maintenance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suppress {
+    /// An alert that says that an entity is down mutes those of what runs on it.
+    pub topology: bool,
+    /// Such an alert is at least so grave,
+    pub topology_severity: Severity,
+    /// and is one of these.
+    pub topology_down: Matchers,
+    pub inhibit: Vec<Inhibit>,
+    /// How long a silence or window that is over is kept.
+    pub keep: Span,
+}
+
+/// A rule by which one alert mutes others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inhibit {
+    pub name: Arc<str>,
+    /// Open alerts of this kind mute
+    pub source: Matchers,
+    /// those of that kind
+    pub target: Matchers,
+    /// that have the same values of these.
+    #[serde(default)]
+    pub equal: Vec<Field>,
+    /// Two values that are absent are equal, as in Alertmanager.
+    #[serde(default)]
+    pub absent_equal: bool,
+}
+
 /// Which alerts share a cause.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,6 +193,9 @@ pub struct Limits {
     pub origins: usize,
     pub changes: usize,
     pub requests: usize,
+    pub silences: usize,
+    pub maintenance_windows: usize,
+    pub inhibition_rules: usize,
 }
 
 impl Default for Policy {
@@ -177,6 +219,14 @@ impl Default for Policy {
                 after: Span::minutes(5),
                 severity: critical(),
             }],
+            suppress: Suppress {
+                topology: true,
+                topology_severity: Severity::Major,
+                topology_down: Matchers::down(),
+                inhibit: Vec::new(),
+                keep: Span::hours(5 * 24),
+            },
+            maintenance: Vec::new(),
             correlate: Correlate { gap: Span::minutes(1), distance_max: 2 },
             assess: Assess { dependency_share: 0.5 },
             raise: Raise {
@@ -204,6 +254,9 @@ impl Default for Policy {
                 origins: 1_000,
                 changes: 1_000,
                 requests: 10_000,
+                silences: 10_000,
+                maintenance_windows: 1_000,
+                inhibition_rules: 1_000,
             },
         }
     }

@@ -38,6 +38,11 @@ const fn points(severity: Severity) -> i32 {
     }
 }
 
+/// Whether an alert takes points: work that was announced, and what people chose not to hear of, is no ill health.
+const fn counts(alert: &Alert) -> bool {
+    alert.open && alert.suppressed_by.is_none()
+}
+
 /// A service's alerts and score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct ServiceHealth {
@@ -57,8 +62,8 @@ impl ServiceHealth {
 
     fn follow(&mut self, alert: &Alert) {
         let now = (alert.severity, alert.entity.clone(), alert.check.clone());
-        let before = if alert.open { self.open.insert(alert.id, now) } else { self.open.remove(&alert.id) };
-        if alert.open {
+        let before = if counts(alert) { self.open.insert(alert.id, now) } else { self.open.remove(&alert.id) };
+        if counts(alert) {
             self.counts[alert.severity as usize] += 1;
         }
         if let Some((severity, ..)) = before {
@@ -94,7 +99,7 @@ impl HealthBoard {
         }
     }
 
-    /// An alert opened, cleared or changed its severity.
+    /// An alert opened, cleared, changed its severity, or is heard of no more or again.
     pub fn assess(&mut self, alert: &Alert, cx: &mut Cx<'_>) {
         for id in &alert.services {
             if !self.services.contains_key(id) {

@@ -152,7 +152,8 @@ impl Correlator {
             last_joined_at: alert.occurred_at,
             members: Vec::new(),
             open: 0,
-            flapping: 0,
+            muted: 0,
+            unsteady: 0,
             last_cleared_at: Timestamp::MIN,
             incident: None,
             previous: None,
@@ -200,7 +201,7 @@ impl Correlator {
             episode.members.push(Member::of(alert, reason, after));
         }
         alert.member = former.unwrap_or(episode.members.len() - 1);
-        episode.set_flapping(alert.member, alert.flapping);
+        episode.mark(alert.member, alert.flapping, false);
         alert.episode = Some(id);
         await_end(episode, cx);
         self.list(id, alert, cx);
@@ -247,7 +248,7 @@ impl Correlator {
         let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id && m.open)?;
         member.open = false;
         episode.open -= 1;
-        episode.set_flapping(alert.member, false);
+        episode.mark(alert.member, false, false);
         episode.last_cleared_at = episode.last_cleared_at.max(alert.cleared_at.unwrap_or(Timestamp::MIN));
         if episode.open == 0 {
             await_end(episode, cx);
@@ -255,14 +256,22 @@ impl Correlator {
         Some(episode.id)
     }
 
-    /// Severity or summary of an alert changed, or whether it flaps.
+    /// An alert is suppressed, or heard again.
+    pub fn mute(&mut self, alert: &Alert) -> Option<EpisodeId> {
+        let episode = self.episodes.get_mut(&alert.place()?)?;
+        episode.members.get(alert.member).filter(|m| m.alert == alert.id && m.open)?;
+        episode.mark(alert.member, alert.flapping, alert.suppressed_by.is_some());
+        Some(episode.id)
+    }
+
+    /// Severity or summary of an alert changed.
     pub fn update(&mut self, alert: &Alert) -> Option<EpisodeId> {
-        let episode = self.episodes.get_mut(&alert.episode?)?;
+        let episode = self.episodes.get_mut(&alert.place()?)?;
         let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id)?;
         member.severity = alert.severity;
         member.summary = alert.summary.clone();
-        let flapping = alert.flapping && member.open;
-        episode.set_flapping(alert.member, flapping);
+        let (flapping, muted) = (alert.flapping && member.open, member.muted);
+        episode.mark(alert.member, flapping, muted);
         Some(episode.id)
     }
 

@@ -77,14 +77,23 @@ impl Raiser {
     /// An alert joined an episode, cleared in it, or became another severity.
     pub fn decide(&mut self, alert: &Alert, change: Change, id: EpisodeId, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
         let Some(episode) = by.correlator.get_mut(id) else { return };
+        let hidden = alert.open && alert.suppressed_by.is_some();
         match episode.incident {
-            Some(incident) => self.follow(incident, id, change, by, cx),
-            None if alert.open => await_raise(alert, episode, cx),
+            // What people do not hear of can wait: several alerts that are muted at once are one revision.
+            Some(incident) => self.follow((incident, id), change, hidden, by, cx),
+            None if alert.open && !hidden => await_raise(alert, episode, cx),
             None => {}
         }
     }
 
-    fn follow(&mut self, id: IncidentId, episode: EpisodeId, change: Change, by: &Evidence<'_>, cx: &mut Cx<'_>) {
+    fn follow(
+        &mut self,
+        (id, episode): (IncidentId, EpisodeId),
+        change: Change,
+        can_wait: bool,
+        by: &Evidence<'_>,
+        cx: &mut Cx<'_>,
+    ) {
         let (Some(incident), Some(episode)) = (self.incidents.get_mut(&id), by.correlator.get(episode)) else { return };
         match incident.state {
             State::Closed => return,
@@ -99,12 +108,21 @@ impl Raiser {
                 }
                 return;
             }
-            _ if episode.open == 0 => {
-                cx.set(TimerKind::Resolve, u128::from(id.0), episode.last_cleared_at + cx.policy.raise.resolve);
-            }
             _ => {}
         }
-        let next = incident.said_at + cx.policy.raise.revision_interval;
+        let was_muted = std::mem::replace(&mut incident.muted, episode.is_muted());
+        match (was_muted, incident.muted) {
+            (false, true) => return say(incident, episode, "muted", by, cx),
+            (true, true) => return,
+            // What ends by a recovery ends as ever.
+            (true, false) if episode.open > 0 => return say(incident, episode, "heard again", by, cx),
+            _ => {}
+        }
+        if episode.open == 0 {
+            cx.set(TimerKind::Resolve, u128::from(id.0), episode.last_cleared_at + cx.policy.raise.resolve);
+        }
+        let since = if can_wait { cx.core.clock } else { incident.said_at };
+        let next = since + cx.policy.raise.revision_interval;
         if cx.core.clock >= next {
             say(incident, episode, "updated", by, cx);
         } else if !incident.unsaid {
@@ -116,9 +134,9 @@ impl Raiser {
     /// An alert has fired for the settle time.
     pub fn on_settle(&mut self, alert: &Alert, due: Timestamp, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
         let raise = &cx.policy.raise;
-        let fires = alert.firing && !alert.flapping;
-        let settled = fires && alert.occurred_at + raise.settle <= due && alert.severity >= raise.severity_min;
-        let Some(episode) = alert.episode.filter(|_| settled) else { return };
+        let fires = alert.firing && !alert.flapping && alert.suppressed_by.is_none();
+        let settled = fires && alert.heard_since() + raise.settle <= due && alert.severity >= raise.severity_min;
+        let Some(episode) = alert.place().filter(|_| settled) else { return };
         let (entity, check) = (alert.entity.clone(), alert.check.clone());
         let reason = RaiseReason::Fires { entity, check, seconds: raise.settle.0 / 1_000 };
         self.raise(episode, reason, due, by, cx);
@@ -255,11 +273,11 @@ fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
     let raise = &cx.policy.raise;
     if alert.severity >= raise.severity_min {
         // Its severity may have become grave enough only later, or it has flapped until now.
-        let due = (alert.occurred_at + raise.settle).max(alert.last_fired_at).max(alert.calm_since());
+        let due = (alert.heard_since() + raise.settle).max(alert.last_fired_at).max(alert.calm_since());
         cx.set(TimerKind::Settle, alert.fingerprint.0, due);
     }
     if episode.many_due.is_none() && are_many(episode, cx) {
-        let due = alert.occurred_at.max(episode.founded_at + raise.many_settle);
+        let due = alert.heard_since().max(episode.founded_at + raise.many_settle);
         episode.many_due = Some(due);
         cx.set(TimerKind::Many, u128::from(episode.id.0), due);
     }

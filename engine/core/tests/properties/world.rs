@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use quell_core::{
     domain::{
         event::{Event, Kind, Status},
-        policy::{Absence, Clock, Policy},
+        policy::{Absence, Clock, Inhibit, Policy},
         severity::Severity,
         time::{Span, Timestamp},
         topology::Topology,
@@ -39,12 +39,37 @@ pub fn hasty(clock: Clock) -> Policy {
     policy.raise.resolve = Span::seconds(30);
     policy.raise.close = Span::seconds(60);
     policy.raise.keep = Span::seconds(60);
+    suppressing(&mut policy);
     policy
+}
+
+/// A window now and then, and inhibition by a rule and by the topology.
+fn suppressing(policy: &mut Policy) {
+    let window = |id: &str, entity: &str, from: i64, until: i64| {
+        let at = |seconds: i64| format!("2023-11-14T22:{:02}:{:02}Z", 13 + (20 + seconds) / 60, (20 + seconds) % 60);
+        let text = format!(
+            r#"{{"id": "{id}", "entities": ["{entity}"], "schedule": {{"start": "{}", "end": "{}"}}}}"#,
+            at(from),
+            at(until)
+        );
+        serde_json::from_str(&text).expect("a window")
+    };
+    // `START` is 2023-11-14T22:13:20Z.
+    policy.maintenance =
+        vec![window("one", "pay-1", 20, 60), window("two", "pay-1", 50, 90), window("three", "other", 100, 200)];
+    policy.suppress.topology_down = "check=latency".parse().expect("matchers");
+    policy.suppress.inhibit = vec![Inhibit {
+        name: "rule".into(),
+        source: "entity=web-1,severity=~\"major|critical\"".parse().expect("matchers"),
+        target: "severity=~\"warning|minor|major\"".parse().expect("matchers"),
+        equal: serde_json::from_str(r#"["check"]"#).expect("fields"),
+        absent_equal: false,
+    }];
 }
 
 pub fn topology() -> Topology {
     let file = r#"{
-        "entities": [{"id": "db-1", "on": ["rack"]}, {"id": "pay-1", "on": ["rack"]}],
+        "entities": [{"id": "db-1", "on": ["rack"]}, {"id": "pay-1", "on": ["rack"]}, {"id": "web-1", "on": ["db-1"]}],
         "services": [
             {"id": "db", "tier": 1, "entities": ["db-1"]},
             {"id": "payments", "depends_on": ["db"], "entities": ["pay-1"]},
@@ -203,6 +228,9 @@ pub fn scope_of(body: &Body) -> &str {
         Body::Service(update) => &update.scope,
         Body::IncidentGone { scope, .. } | Body::AlertGone { scope, .. } => scope,
         Body::Result(result) => &result.scope,
+        Body::Silence(update) => &update.scope,
+        Body::Window(update) => &update.scope,
+        Body::SuppressorGone { scope, .. } => scope,
         Body::DeadLetter(_) => "",
     }
 }

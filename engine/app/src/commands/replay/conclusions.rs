@@ -43,7 +43,7 @@ pub(super) struct Place {
 
 impl AlertRecord {
     fn put(&mut self) {
-        let Some(episode) = self.alert.episode else { return };
+        let Some(episode) = self.alert.place() else { return };
         let place = Place { episode, severity: self.alert.severity, open: self.alert.open };
         // The latest is the likeliest.
         match self.places.iter_mut().rev().find(|known| known.episode == episode) {
@@ -82,6 +82,8 @@ pub(super) struct Row {
     pub id_end: usize,
     pub alert: Option<usize>,
     pub episode: Option<usize>,
+    /// It has no episode because its alert was deliberately suppressed.
+    pub suppressed: bool,
 }
 
 /// All that was concluded, in the order it first came.
@@ -118,7 +120,7 @@ impl Conclusions {
         if let Entry::Vacant(place) = self.row_index.entry(key) {
             place.insert(self.rows.len());
             self.ids.push_str(&event.id);
-            self.rows.push(Row { id_end: self.ids.len(), alert: None, episode: None });
+            self.rows.push(Row { id_end: self.ids.len(), alert: None, episode: None, suppressed: false });
         }
     }
 
@@ -129,7 +131,13 @@ impl Conclusions {
                 Body::Alert(update) => self.alert(*update),
                 Body::Incident(update) => self.incident(update),
                 Body::DeadLetter(letter) => letters(&letter),
-                Body::Service(_) | Body::Result(_) | Body::AlertGone { .. } | Body::IncidentGone { .. } => {}
+                Body::Service(_)
+                | Body::Result(_)
+                | Body::Silence(_)
+                | Body::Window(_)
+                | Body::AlertGone { .. }
+                | Body::IncidentGone { .. }
+                | Body::SuppressorGone { .. } => {}
             }
         }
         if let Some(trace) = &mut outputs.trace {
@@ -226,6 +234,7 @@ impl Conclusions {
         if row.alert.is_none() {
             row.alert = self.alert_index.get(&alert).copied();
             row.episode = verdict.episode.and_then(|id| self.episode_index.get(&id).copied());
+            row.suppressed = verdict.episode.is_none() && verdict.suppressed_by.is_some();
         }
     }
 }

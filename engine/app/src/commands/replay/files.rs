@@ -56,6 +56,8 @@ struct AlertLine<'a> {
     cleared_at: Option<Time>,
     expired: bool,
     reopened: u32,
+    /// What hides it, or hid it until it cleared.
+    suppressed_by: Option<String>,
     episode: Option<&'a str>,
     incident: Option<&'a str>,
     transitions: Vec<Transition>,
@@ -106,6 +108,7 @@ struct IncidentLine<'a> {
     alerts: Vec<ShortAlertLine<'a>>,
     revisions: u64,
     reopened: u32,
+    muted: bool,
     transitions: Vec<Transition>,
 }
 
@@ -188,7 +191,7 @@ impl Conclusions {
 
     fn alert_line<'a>(&'a self, record: &'a AlertRecord) -> AlertLine<'a> {
         let alert = &record.alert;
-        let episode = alert.episode.and_then(|id| self.episode(id));
+        let episode = alert.place().and_then(|id| self.episode(id));
         let transition = |t: &super::conclusions::AlertTransition| Transition {
             at: Time(t.at),
             to: t.to,
@@ -212,6 +215,7 @@ impl Conclusions {
             cleared_at: alert.cleared_at.filter(|_| !alert.open).map(Time),
             expired: alert.expired,
             reopened: alert.reopened,
+            suppressed_by: alert.suppressed_by.as_ref().map(|by| by.describe(&record.scope)),
             episode: episode.map(|episode| episode.name.as_str()),
             incident: episode.and_then(|episode| self.incident_name(episode)),
             transitions: record.transitions.iter().map(transition).collect(),
@@ -285,6 +289,7 @@ impl Conclusions {
             alerts,
             revisions: incident.revision,
             reopened: incident.reopened,
+            muted: incident.muted,
             transitions: transitions.collect(),
         }
     }
@@ -297,7 +302,8 @@ impl Conclusions {
             let alert = row.alert.map_or("", |place| &self.alerts[place].name);
             let episode = row.episode.map(|place| &self.episodes[place]);
             let incident = episode.and_then(|episode| self.incident_name(episode)).unwrap_or_default();
-            let episode = episode.map_or("", |episode| &episode.name);
+            let nowhere = if row.suppressed { "-" } else { "" };
+            let episode = episode.map_or(nowhere, |episode| &episode.name);
             csv.write_record([&self.ids[start..row.id_end], alert, episode, incident])?;
             start = row.id_end;
         }

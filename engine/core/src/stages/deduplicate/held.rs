@@ -2,8 +2,7 @@
 use super::{Absorbed, Deduplicator, Heard};
 use crate::{
     domain::{
-        alert::{AlertId, Fingerprint},
-        episode::EpisodeId,
+        alert::{Alert, Fingerprint},
         event::Event,
         time::Timestamp,
     },
@@ -56,8 +55,7 @@ impl Deduplicator {
         }
         if let Some(held) = self.held.remove(&under) {
             cx.core.timers.cancel(TimerKind::Orphan, under.0);
-            let verdict = self.alerts.get(&key).map(|a| (Some(a.id), a.episode)).unwrap_or_default();
-            cx.decide_held(&held.origin, held.event, Outcome::Cleared, verdict);
+            cx.decide_held(&held.origin, held.event, Outcome::Cleared, self.alerts.get(&key));
         }
     }
 
@@ -67,18 +65,17 @@ impl Deduplicator {
         let (under, identity) = (held_under(key, alert.identity), alert.identity);
         let Some(held) = self.held.remove(&under) else { return };
         cx.core.timers.cancel(TimerKind::Orphan, under.0);
-        let verdict = (Some(alert.id), alert.episode);
         alert.recover(identity, held.at, held.at);
         self.changed(key, held.at, cx);
         self.close(key, false, cx);
-        cx.decide_held(&held.origin, held.event, Outcome::Cleared, verdict);
+        cx.decide_held(&held.origin, held.event, Outcome::Cleared, self.alerts.get(&key));
     }
 
     /// A held recovery has no problem.
     pub(super) fn let_go(&mut self, under: Fingerprint, cx: &mut Cx<'_>) {
         let Some(held) = self.held.remove(&under) else { return };
         cx.core.timers.cancel(TimerKind::Orphan, under.0);
-        cx.decide_held(&held.origin, held.event, Outcome::OrphanResolve, (None, None));
+        cx.decide_held(&held.origin, held.event, Outcome::OrphanResolve, None);
     }
 
     /// No problem came for a recovery that was held until `due`.
@@ -89,17 +86,11 @@ impl Deduplicator {
 
 impl Cx<'_> {
     /// A held recovery has its outcome.
-    fn decide_held(
-        &mut self,
-        origin: &str,
-        event: u64,
-        outcome: Outcome,
-        (alert, episode): (Option<AlertId>, Option<EpisodeId>),
-    ) {
+    fn decide_held(&mut self, origin: &str, event: u64, outcome: Outcome, alert: Option<&Alert>) {
         self.core.ledger.held -= 1;
         self.core.ledger.count(origin, outcome, self.policy.limits.origins);
         if let Some(trace) = &mut self.out.trace {
-            trace.verdicts.push(Verdict { event, outcome, alert, episode });
+            trace.verdicts.push(Verdict::of(event, outcome, alert, &self.core.name));
         }
     }
 }

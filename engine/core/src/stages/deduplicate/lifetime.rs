@@ -62,6 +62,7 @@ impl Deduplicator {
     pub fn forget(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
         let Some(alert) = self.alerts.remove(&key) else { return };
         let kinds = [
+            TimerKind::Suppress,
             TimerKind::Settle,
             TimerKind::SpeakAlert,
             TimerKind::AutoClear,

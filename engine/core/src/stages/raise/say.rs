@@ -43,7 +43,8 @@ pub(super) fn say(
         incident.note(cx.core.clock, "", "severity", format!("rose from {} to {severity}", incident.severity));
     }
     incident.severity = severity;
-    if episode.open > 0 {
+    // One that is muted, or whose alerts are all clear, keeps its priority: nothing has become less urgent.
+    if episode.open > 0 && !incident.muted {
         incident.priority = priority(incident, episode, by, cx);
     }
     incident.title = title(incident, episode);
