@@ -2,6 +2,7 @@
 //! all that the limits allow to be asked for, in one run.
 use quell_core::{
     domain::{
+        command::{Action, Code, Command},
         event::{Event, Kind, Status},
         maintenance::Maintenance,
         policy::{Clock, Inhibit, Policy},
@@ -11,7 +12,7 @@ use quell_core::{
         topology::Topology,
     },
     engine::{Engine, Input, Pack},
-    output::Outputs,
+    output::{Body, Outputs},
 };
 use std::{error::Error, sync::Arc, time::Instant};
 
@@ -103,9 +104,7 @@ fn ask(engine: &mut Engine, load: Load, out: &mut Outputs) -> Result<(), Box<dyn
             creator: "bench".into(),
             comment: "".into(),
         };
-        let taken =
-            engine.with_scope("default", out, |scope, world, out| scope.create_silence(silence, true, world, out));
-        taken.ok_or("no scope")??;
+        command(engine, Action::CreateSilence { silence, force: true }, out)?;
     }
     for n in 0..load.windows {
         let text = format!(
@@ -113,10 +112,23 @@ fn ask(engine: &mut Engine, load: Load, out: &mut Outputs) -> Result<(), Box<dyn
                 "schedule": {{"timezone": "Europe/Berlin", "days": ["2nd tue"], "times": ["22:00-04:00"]}}}}"#
         );
         let window: Maintenance = serde_json::from_str(&text)?;
-        let taken = engine.with_scope("default", out, |scope, world, out| scope.create_window(window, world, out));
-        taken.ok_or("no scope")??;
+        command(engine, Action::CreateWindow(Box::new(window)), out)?;
     }
     Ok(())
+}
+
+fn command(engine: &mut Engine, action: Action, out: &mut Outputs) -> Result<(), Box<dyn Error>> {
+    let (request_id, position) = (engine.position().to_string(), engine.position());
+    let (actor, scope) = ("bench".to_owned(), "default".to_owned());
+    engine.step(position, &Input::Command(Command { request_id, actor, scope, at: BEGIN, action }), out)?;
+    match out
+        .items
+        .drain(..)
+        .find_map(|output| if let Body::Result(result) = output.body { Some(result) } else { None })
+    {
+        Some(result) if result.code == Code::Ok => Ok(()),
+        other => Err(format!("{other:?}").into()),
+    }
 }
 
 fn event(n: usize, number: usize) -> Event {
@@ -142,6 +154,7 @@ fn event(n: usize, number: usize) -> Event {
         service: format!("service-{}", n % 100),
         scope: "default".to_owned(),
         fingerprint: String::new(),
+        identity: String::new(),
         kind: Kind::Alert,
         arrival: at,
         offset: 0,

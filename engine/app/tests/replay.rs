@@ -114,6 +114,46 @@ fn an_outage_is_one_incident() -> Result {
 }
 
 #[test]
+fn what_was_suppressed_is_a_dash() -> Result {
+    let mut replay = Replay::of(&outage())?;
+    let config = replay.dir.path().join("quell.toml");
+    // It covers all of one shop, and of the database all but the recovery.
+    fs::write(
+        &config,
+        r#"
+        [[maintenance]]
+        id = "shop"
+        entities = ["shop-1"]
+        schedule = { start = "2026-01-02T03:00:00Z", end = "2026-01-02T04:00:00Z" }
+        [[maintenance]]
+        id = "db"
+        entities = ["db-1"]
+        schedule = { start = "2026-01-02T03:00:00Z", end = "2026-01-02T03:05:00Z" }
+        "#,
+    )?;
+    replay.args.config = Some(config);
+    replay.run()?;
+    let text = replay.text("assignments.csv")?;
+    let episodes_of = |id: &str| -> Vec<&str> {
+        let rows = text.lines().filter(|row| row.starts_with(id));
+        rows.map(|row| row.split(',').nth(2).unwrap_or("?")).collect()
+    };
+    assert_eq!(episodes_of("1-"), ["-"; 6]);
+    let of_db = episodes_of("0-");
+    assert_eq!(of_db[..5], ["-"; 5]);
+    assert!(of_db[5].contains("episodes/"), "{of_db:?}");
+    assert!(!episodes_of("2-").contains(&"-"));
+    let alerts = replay.lines("alerts.jsonl")?;
+    let shop = alerts.iter().find(|alert| alert["entity"] == "shop-1").ok_or("an alert")?;
+    assert_eq!(
+        (&shop["suppressed_by"], &shop["episode"], &shop["count"]),
+        (&"scopes/default/maintenanceWindows/shop".into(), &Value::Null, &5.into())
+    );
+    assert_eq!(replay.summary()?["ledger"]["suppressed"], 10);
+    Ok(())
+}
+
+#[test]
 fn two_replays_are_the_same_bytes() -> Result {
     let mut replay = Replay::of(&(outage() + "nonsense\n" + &event("late", 1, "shop-9", "Disk", "firing")))?;
     replay.run()?;
