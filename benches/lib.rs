@@ -137,6 +137,7 @@ fn event(
         service,
         scope: "default".to_owned(),
         fingerprint: String::new(),
+        identity: String::new(),
         kind: Kind::Alert,
         arrival: time,
         offset: 0,

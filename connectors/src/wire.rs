@@ -68,6 +68,7 @@ pub fn event(event: Event) -> v1::Event {
         service: event.service,
         scope: event.scope,
         fingerprint: event.fingerprint,
+        identity: event.identity,
         kind: match event.kind {
             Kind::Alert => v1::event::Kind::Alert,
             Kind::Sample => v1::event::Kind::Sample,
@@ -122,6 +123,7 @@ pub fn event_back(event: v1::Event) -> Result<Event, Invalid> {
         service: event.service,
         scope: event.scope,
         fingerprint: event.fingerprint,
+        identity: event.identity,
         arrival: Timestamp(event.arrival_ms),
         offset: event.offset,
     })

@@ -163,6 +163,7 @@ impl Story {
             service: String::new(),
             scope: "default".to_owned(),
             fingerprint: String::new(),
+            identity: String::new(),
             kind: Kind::Alert,
             arrival: now,
             offset: 0,

@@ -88,6 +88,7 @@ fn build(fields: Fields<'_>, cleaner: Cleaner, context: &Context<'_>) -> Result<
         service: identity("service", cleaner, fields.service)?,
         scope: identity("scope", cleaner, fields.scope)?,
         fingerprint: identity("fingerprint", cleaner, fields.fingerprint)?,
+        identity: identity("identity", cleaner, fields.identity)?,
         kind: word("kind", &fields.kind, Kind::Alert, words::kind, "alert, sample, log or change")?,
         arrival: context.arrival,
         offset: context.offset,
@@ -178,6 +179,10 @@ fn content_id(event: &Event) -> String {
     }
     for (key, value) in &event.labels {
         frame.text(key).text(value);
+    }
+    // Ids that were derived before there was this field stay the same.
+    if !event.identity.is_empty() {
+        frame.text(&event.identity);
     }
     frame.hex()
 }

@@ -49,6 +49,7 @@ fn every_field() {
         service: String::new(),
         scope: "default".into(),
         fingerprint: String::new(),
+        identity: String::new(),
         kind: Kind::Alert,
         arrival: NOON,
         offset: 42,
@@ -64,7 +65,7 @@ fn what_is_absent_null_or_blank_has_its_default() {
         (bare.status, bare.severity, bare.kind, bare.value),
         (Status::Firing, Severity::Warning, Kind::Alert, None)
     );
-    let fields = ["id", "origin", "status", "severity", "summary", "service", "scope", "fingerprint", "kind"];
+    let fields = ["id", "origin", "status", "severity", "summary", "service", "scope", "fingerprint", "identity", "kind"];
     let nulls: String = fields.iter().map(|field| format!(r#","{field}":null"#)).collect();
     let blanks: String = fields.iter().filter(|f| **f != "summary").map(|field| format!(r#","{field}":" ""#)).collect();
     assert_eq!(good(&format!(r#"{nulls},"value":null,"labels":null,"started_at":null,"ended_at":"""#)), bare);
@@ -252,6 +253,7 @@ fn a_derived_id_is_of_the_content_alone() {
         r#","labels":{"s":""}"#,
         r#","scope":"s""#,
         r#","fingerprint":"s""#,
+        r#","identity":"s""#,
         r#","origin":"s""#,
     ] {
         assert_ne!(good(more).id, bare.id, "{more}");

@@ -54,6 +54,7 @@ impl World {
             service: String::new(),
             scope: "default".to_owned(),
             fingerprint: String::new(),
+            identity: String::new(),
             kind: Kind::Alert,
             arrival: at,
             offset: 0,

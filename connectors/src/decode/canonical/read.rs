@@ -25,6 +25,7 @@ pub struct Fields<'a> {
     pub service: Cow<'a, str>,
     pub scope: Cow<'a, str>,
     pub fingerprint: Cow<'a, str>,
+    pub identity: Cow<'a, str>,
     pub kind: Cow<'a, str>,
 }
 
@@ -45,6 +46,7 @@ enum Field {
     Service,
     Scope,
     Fingerprint,
+    Identity,
     Kind,
 }
 
@@ -65,6 +67,7 @@ impl Field {
             "service" => ("service", Field::Service),
             "scope" => ("scope", Field::Scope),
             "fingerprint" => ("fingerprint", Field::Fingerprint),
+            "identity" => ("identity", Field::Identity),
             "kind" => ("kind", Field::Kind),
             "started_at" => ("started_at", Field::StartedAt),
             "ended_at" => ("ended_at", Field::EndedAt),
@@ -118,6 +121,7 @@ impl<'de> Visitor<'de> for Read<'_, 'de> {
                 Field::Service => fields.service = map.next_value_seed(Text)?,
                 Field::Scope => fields.scope = map.next_value_seed(Text)?,
                 Field::Fingerprint => fields.fingerprint = map.next_value_seed(Text)?,
+                Field::Identity => fields.identity = map.next_value_seed(Text)?,
                 Field::Kind => fields.kind = map.next_value_seed(Text)?,
             }
             *self.at = None;

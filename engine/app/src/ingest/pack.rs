@@ -130,6 +130,7 @@ pub(super) fn event_bytes(event: &Event) -> usize {
         &event.service,
         &event.scope,
         &event.fingerprint,
+        &event.identity,
     ];
     texts.iter().map(|text| text.len() + 6).sum::<usize>() + labels + 96
 }

@@ -56,6 +56,9 @@ pub struct Event {
     /// The identity of the condition where the origin or the source's mapping gives one; else empty, and the policy's
     /// fields are the identity.
     pub fingerprint: String,
+    /// Which of a condition's reports this is about, where the origin tells several apart that are one alert (the
+    /// warning and the critical of a rule, two replicas); empty where it does not.
+    pub identity: String,
     pub kind: Kind,
     /// When it reached Quell.
     pub arrival: Timestamp,

@@ -120,6 +120,7 @@ pub fn events(drafts: &[Draft]) -> Vec<Event> {
             service: String::new(),
             scope: ["east", "west"][draft.scope].to_owned(),
             fingerprint: String::new(),
+            identity: String::new(),
             kind: draft.kind,
             arrival: Timestamp(arrival),
             offset: 3 * n as i64,
