@@ -138,6 +138,7 @@ fn event(
         scope: "default".to_owned(),
         fingerprint: String::new(),
         identity: String::new(),
+        part: 0,
         kind: Kind::Alert,
         arrival: time,
         offset: 0,

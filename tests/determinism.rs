@@ -60,6 +60,7 @@ impl Recording {
             incarnation: 0,
             session: 0,
             after: offset(after),
+            part: 0,
             to: offset(to),
             reach: None,
         };

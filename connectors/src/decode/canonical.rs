@@ -92,6 +92,7 @@ fn build(fields: Fields<'_>, cleaner: Cleaner, context: &Context<'_>) -> Result<
         kind: word("kind", &fields.kind, Kind::Alert, words::kind, "alert, sample, log or change")?,
         arrival: context.arrival,
         offset: context.offset,
+        part: 0,
     };
     if event.origin.is_empty() {
         context.default_origin.clone_into(&mut event.origin);

@@ -50,6 +50,7 @@ fn every_field() {
         scope: "default".into(),
         fingerprint: String::new(),
         identity: String::new(),
+        part: 0,
         kind: Kind::Alert,
         arrival: NOON,
         offset: 42,
@@ -65,7 +66,8 @@ fn what_is_absent_null_or_blank_has_its_default() {
         (bare.status, bare.severity, bare.kind, bare.value),
         (Status::Firing, Severity::Warning, Kind::Alert, None)
     );
-    let fields = ["id", "origin", "status", "severity", "summary", "service", "scope", "fingerprint", "identity", "kind"];
+    let fields =
+        ["id", "origin", "status", "severity", "summary", "service", "scope", "fingerprint", "identity", "kind"];
     let nulls: String = fields.iter().map(|field| format!(r#","{field}":null"#)).collect();
     let blanks: String = fields.iter().filter(|f| **f != "summary").map(|field| format!(r#","{field}":" ""#)).collect();
     assert_eq!(good(&format!(r#"{nulls},"value":null,"labels":null,"started_at":null,"ended_at":"""#)), bare);

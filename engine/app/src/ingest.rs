@@ -431,6 +431,7 @@ impl Ingest {
                     incarnation: session.incarnation,
                     session: session.start,
                     after,
+                    part: 0,
                     to: session.position,
                     reach: Some(reach),
                 }));

@@ -68,7 +68,7 @@ fn undisturbed(uuid: [u8; 16], history: &[Produced]) -> Result<Said, Failure> {
             Ok(event) => events.push(event),
             Err(why) => {
                 let payload = record.payload.to_vec();
-                rejected.push(Rejected { offset, reason: why.reason, payload, arrival });
+                rejected.push(Rejected { offset, part: 0, reason: why.reason, payload, arrival });
             }
         }
         let range = Some(Range {
@@ -76,6 +76,7 @@ fn undisturbed(uuid: [u8; 16], history: &[Produced]) -> Result<Said, Failure> {
             incarnation: record.incarnation,
             session: 0,
             after: offset,
+            part: 0,
             to: offset + 1,
             reach: None,
         });

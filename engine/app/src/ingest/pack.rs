@@ -86,7 +86,7 @@ impl<'a> Packer<'a> {
         let payload = payload[..payload.len().min(PAYLOAD_KEPT)].to_vec();
         let journal = partition_of(NO_SCOPE, self.shared.partitions);
         let size = payload.len() + reason.len() + 32;
-        self.room(journal, size, offset).rejected.push(Rejected { offset, reason, payload, arrival });
+        self.room(journal, size, offset).rejected.push(Rejected { offset, part: 0, reason, payload, arrival });
     }
 
     /// The open pack of a journal partition, with room for `size` more bytes; the one before ends below `offset`.
@@ -111,6 +111,7 @@ impl<'a> Packer<'a> {
             incarnation: self.session.incarnation,
             session: self.session.start,
             after,
+            part: 0,
             to,
             reach: None,
         });

@@ -64,4 +64,6 @@ pub struct Event {
     pub arrival: Timestamp,
     /// Offset in its source partition; 0 for events that came by HTTP.
     pub offset: i64,
+    /// Its place in its record, from 0: a record may hold several events.
+    pub part: u32,
 }

@@ -68,12 +68,12 @@ impl<'a, R: Read> Feed<'a, R> {
                 Err(rejection) => {
                     let payload = line.kept[..line.kept.len().min(REJECTED_BYTES_MAX)].to_vec();
                     let (reason, arrival) = (rejection.reason, self.latest);
-                    pack.rejected.push(Rejected { offset, reason, payload, arrival });
+                    pack.rejected.push(Rejected { offset, part: 0, reason, payload, arrival });
                 }
             }
         }
         let (source, to) = (self.source.clone(), self.offset);
-        pack.range = Some(Range { source, incarnation: 0, session: 0, after, to, reach: None });
+        pack.range = Some(Range { source, incarnation: 0, session: 0, after, part: 0, to, reach: None });
         Ok(to > after)
     }
 
