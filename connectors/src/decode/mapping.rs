@@ -1,22 +1,199 @@
-//! What a source's configuration says of scope and identity.
-use super::{DEFAULT_SCOPE, Rejection, TEXT_BYTES_MAX, frame::Frame};
-use quell_core::domain::event::Event;
+//! What a source's configuration says of its events: which field gets what, scope and identity.
+use super::{
+    DEFAULT_SCOPE, Format, Rejection, TEXT_BYTES_MAX,
+    draft::Draft,
+    field::Field,
+    frame::Frame,
+    read::{label_key, settle},
+    text::{Cleaner, clean, cut_apart, line},
+    time::{TimeFault, rfc3339},
+};
+use crate::decode::LABEL_VALUE_BYTES_MAX;
+use quell_core::domain::{
+    event::{Event, Status},
+    severity::Severity,
+    time::Timestamp,
+};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use serde_json::Value;
+use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr};
 
-/// How a source's events get their scope and fingerprint. Stored as JSON, versioned: an offset that is read again is
-/// mapped as before, so a field that an older Quell does not know is an error and not a silence.
+mod extract;
+mod path;
+mod rules;
+
+pub use extract::{Extract, Pattern};
+pub use path::{NoPath, Path};
+pub use rules::{Rule, Rules, Unit};
+
+/// The most rules, extractions, words of a table and names of a list.
+const ENTRIES_MAX: usize = 256;
+
+/// How a source's events are read. Stored as JSON, versioned: an offset that is read again is mapped as before, so a
+/// field that an older Quell does not know is an error and not a silence.
+///
+/// Of what a field may be, the first that is there counts: a rule's constant or path, an extraction, what the format
+/// says, the rule's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mapping {
     /// The field that holds the scope of an event that names none itself.
     pub scope: Option<FieldPath>,
     /// The fields that identify a condition, where the event has no fingerprint of its own; empty leaves it to the
-    /// policy.
+    /// format, or to the policy.
     pub fingerprint: Vec<FieldPath>,
+    /// Fields by their paths in the document.
+    #[serde(skip_serializing_if = "is_default")]
+    pub fields: Rules,
+    /// Objects whose members become labels, where there is none of that name.
+    #[serde(skip_serializing_if = "is_default")]
+    pub labels: Vec<Path>,
+    /// Fields by parts of a text, in order.
+    #[serde(skip_serializing_if = "is_default")]
+    pub extract: Vec<Extract>,
+    /// Words and numbers for a severity, beside those that are known; case and blanks do not matter.
+    #[serde(skip_serializing_if = "is_default")]
+    pub severities: BTreeMap<String, Severity>,
+    /// The severity of a word that is not known, or none; a warning without it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub severity_default: Option<Severity>,
+    /// Words and numbers for a state, likewise.
+    #[serde(skip_serializing_if = "is_default")]
+    pub statuses: BTreeMap<String, Status>,
+    /// Of Alertmanager: the labels that do not identify a condition.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ignore_labels: Option<Vec<String>>,
+    /// Of Alertmanager: the labels that may name the entity, the first that is there does.
+    #[serde(skip_serializing_if = "is_default")]
+    pub entity_labels: Option<Vec<String>>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// What a rule or an extraction fills.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    Field(Field),
+    Label(String),
+}
+
+impl Target {
+    /// The field of this name, or else a label.
+    pub fn named(name: &str) -> Self {
+        Field::named(name)
+            .filter(|field| *field != Field::Labels)
+            .map_or_else(|| Self::Label(name.to_owned()), Self::Field)
+    }
+
+    const fn is_time(&self) -> bool {
+        matches!(self, Self::Field(Field::Time | Field::StartedAt | Field::EndedAt))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(field) => f.write_str(field.name()),
+            Self::Label(key) => write!(f, "labels.{key}"),
+        }
+    }
 }
 
 impl Mapping {
+    /// Whether it goes together with a format, and is of a bearable size.
+    ///
+    /// # Errors
+    /// The key that is wrong, and why.
+    pub fn check(&self, format: Format) -> Result<(), (String, String)> {
+        let refuse = |key: String, reason: String| Err((key, reason));
+        for (key, entries) in [
+            ("fields", self.fields.0.len()),
+            ("labels", self.labels.len()),
+            ("extract", self.extract.len()),
+            ("severities", self.severities.len()),
+            ("statuses", self.statuses.len()),
+            ("ignore_labels", self.ignore_labels.as_ref().map_or(0, Vec::len)),
+            ("entity_labels", self.entity_labels.as_ref().map_or(0, Vec::len)),
+        ] {
+            if entries > ENTRIES_MAX {
+                return refuse(key.to_owned(), format!("{entries} of them; at most {ENTRIES_MAX}"));
+            }
+        }
+        for (target, rule) in &self.fields.0 {
+            if rule.unit.is_some() && !target.is_time() {
+                return refuse(format!("fields.{target}.unit"), "only times have a unit".to_owned());
+            }
+            if target.is_time() && (rule.constant.is_some() || rule.default.is_some()) {
+                return refuse(format!("fields.{target}"), "a time has a path only".to_owned());
+            }
+        }
+        for (key, given) in [("ignore_labels", &self.ignore_labels), ("entity_labels", &self.entity_labels)] {
+            if given.is_some() && format != Format::Alertmanager {
+                return refuse(key.to_owned(), "only format \"alertmanager\" has it".to_owned());
+            }
+        }
+        // Any JSON says nothing of an event by itself.
+        for field in [Field::Entity, Field::Check] {
+            let target = Target::Field(field);
+            let found = self.fields.0.contains_key(&target)
+                || self.extract.iter().any(|extract| extract.pattern.targets().any(|filled| filled == target));
+            if format == Format::Json && !found {
+                let name = field.name();
+                return refuse(
+                    "fields".to_owned(),
+                    format!("format \"json\" needs {name}, as in fields.{name} = \"path\""),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The state that a word has by the table.
+    pub fn status(&self, word: &str) -> Option<Status> {
+        look_up(&self.statuses, word)
+    }
+
+    /// The severity that a word has by the table.
+    pub fn severity(&self, word: &str) -> Option<Severity> {
+        look_up(&self.severities, word)
+    }
+
+    /// Lets rules and extractions have their say in a draft of `json`.
+    ///
+    /// # Errors
+    /// Where a path leads to something that the field can't be.
+    pub fn fill(&self, draft: &mut Draft<'_>, json: &str) -> Result<(), Rejection> {
+        if self.fields.0.is_empty() && self.extract.is_empty() && self.labels.is_empty() {
+            return Ok(());
+        }
+        let document: Value = serde_json::from_str(json)
+            .map_err(|error| Rejection::new(format_args!("not readable as JSON: {error}")))?;
+        for extract in &self.extract {
+            let found =
+                extract.from.text(&document).map_err(|reason| Rejection::new(format_args!("extract: {reason}")))?;
+            for (target, text) in extract.pattern.texts(found.as_deref().unwrap_or_default()) {
+                let rule = Rule::default();
+                set(draft, &target, &rule, &Value::String(text.to_owned()))?;
+            }
+        }
+        for path in &self.labels {
+            copy_labels(draft, path, &document)?;
+        }
+        for (target, rule) in &self.fields.0 {
+            if let Some(constant) = &rule.constant {
+                set(draft, target, rule, &Value::String(constant.clone()))?;
+            } else if let Some((value, _)) = rule.find(&document) {
+                set(draft, target, rule, value)?;
+            }
+            if let Some(default) = rule.default.as_ref().filter(|_| is_empty(draft, target)) {
+                set(draft, target, rule, &Value::String(default.clone()))?;
+            }
+        }
+        settle(&mut draft.labels).map_err(|reason| Rejection::new(format_args!("labels: {reason}")))
+    }
+
     /// Fills the scope and the fingerprint of an event that has none.
     ///
     /// # Errors
@@ -47,6 +224,101 @@ impl Mapping {
         }
         frame.hex()
     }
+}
+
+fn look_up<T: Copy>(table: &BTreeMap<String, T>, word: &str) -> Option<T> {
+    if table.is_empty() {
+        return None;
+    }
+    let word = word.trim();
+    table.iter().find(|(known, _)| known.trim().eq_ignore_ascii_case(word)).map(|(_, meaning)| *meaning)
+}
+
+fn copy_labels(draft: &mut Draft<'_>, path: &Path, document: &Value) -> Result<(), Rejection> {
+    let Some(found) = path.get(document) else { return Ok(()) };
+    let Value::Object(members) = found else {
+        return Err(Rejection::new(format_args!("labels: no object at `{path}`")));
+    };
+    for (key, value) in members {
+        if draft.labels.iter().all(|(known, _)| known != key) {
+            set(draft, &Target::Label(key.clone()), &Rule::default(), value)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_empty(draft: &mut Draft<'_>, target: &Target) -> bool {
+    match target {
+        Target::Field(Field::Value) => draft.value.is_none(),
+        Target::Field(field) => text_field(draft, *field).is_none_or(|text| text.trim_ascii().is_empty()),
+        Target::Label(key) => draft.labels.iter().all(|(known, _)| known != key),
+    }
+}
+
+/// The texts of a draft; `None` for what is no text.
+const fn text_field<'d, 'a>(draft: &'d mut Draft<'a>, field: Field) -> Option<&'d mut Cow<'a, str>> {
+    Some(match field {
+        Field::Id => &mut draft.id,
+        Field::Origin => &mut draft.origin,
+        Field::Entity => &mut draft.entity,
+        Field::Check => &mut draft.check,
+        Field::Status => &mut draft.status,
+        Field::Severity => &mut draft.severity,
+        Field::Summary => &mut draft.summary,
+        Field::Service => &mut draft.service,
+        Field::Scope => &mut draft.scope,
+        Field::Fingerprint => &mut draft.fingerprint,
+        Field::Identity => &mut draft.identity,
+        Field::Kind => &mut draft.kind,
+        Field::Time | Field::StartedAt | Field::EndedAt | Field::Value | Field::Labels => return None,
+    })
+}
+
+fn set(draft: &mut Draft<'_>, target: &Target, rule: &Rule, value: &Value) -> Result<(), Rejection> {
+    let wrong = |reason: &dyn fmt::Display| Rejection::new(format_args!("{target}: {reason}"));
+    let text =
+        || path::scalar(value).map_err(|what| wrong(&format_args!("{what}, where a text, number or boolean belongs")));
+    match target {
+        Target::Label(key) => {
+            let key = label_key(key.into(), Cleaner::careful()).map_err(|reason| wrong(&reason))?;
+            if let Some(text) = text()? {
+                draft.labels.push((key, cut_apart(clean(text.into()), LABEL_VALUE_BYTES_MAX)));
+            }
+        }
+        Target::Field(field) => match field {
+            Field::Time => draft.time = rule.time(value).map_err(|reason| wrong(&reason))?.or(draft.time),
+            Field::StartedAt => draft.started_at = lenient(rule, value).map_err(|reason| wrong(&reason))?,
+            Field::EndedAt => draft.ended_at = lenient(rule, value).map_err(|reason| wrong(&reason))?,
+            Field::Value => draft.value = number(value).map_err(|reason| wrong(&reason))?,
+            _ => {
+                if let (Some(text), Some(place)) = (text()?, text_field(draft, *field)) {
+                    // A summary's line breaks are still to become spaces.
+                    *place = if *field == Field::Summary { text.into() } else { clean(text.into()).into() };
+                }
+            }
+        },
+    }
+    Ok(())
+}
+
+/// A start or an end: one that no clock shows is none.
+fn lenient(rule: &Rule, value: &Value) -> Result<Option<Timestamp>, String> {
+    match value {
+        Value::Number(number) if number.as_f64() == Some(0.0) => Ok(None),
+        Value::String(text) if rfc3339(text.trim()) == Err(TimeFault::Years) => Ok(None),
+        _ => rule.time(value),
+    }
+}
+
+fn number(value: &Value) -> Result<Option<f64>, String> {
+    let number = match value {
+        Value::Null => return Ok(None),
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let finite = number.filter(|number: &f64| number.is_finite());
+    finite.map(Some).ok_or_else(|| format!("no number ({})", line(value.to_string().into(), 64)))
 }
 
 /// A field of the event, written `entity`, `check`, `origin`, `service` or `labels.NAME`.
@@ -141,7 +413,7 @@ mod tests {
     #[test]
     fn it_is_stored_as_json() {
         let mapping: Mapping = serde_json::from_str(r#"{"scope": "labels.region"}"#).expect("valid");
-        assert_eq!(mapping, Mapping { scope: Some(FieldPath::Label("region".into())), fingerprint: vec![] });
+        assert_eq!(mapping, Mapping { scope: Some(FieldPath::Label("region".into())), ..Mapping::default() });
         let text = serde_json::to_string(&mapping).expect("serializes");
         assert_eq!(text, r#"{"scope":"labels.region","fingerprint":[]}"#);
         assert_eq!(serde_json::from_str::<Mapping>(&text).expect("valid"), mapping);

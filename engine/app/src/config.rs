@@ -2,17 +2,22 @@
 use crate::{human, ingest, task, toml_file};
 use anyhow::Context as _;
 use quell_connectors::{
-    decode::{FieldPath, Format, Mapping},
+    decode::{
+        self, FieldPath, Format, Mapping, alertmanager,
+        mapping::{Extract, Rule, Rules, Target},
+    },
     kafka::{PropertyError, check_properties},
 };
 use quell_core::domain::{
+    event::Status,
     policy::{Assess, Clock, Correlate, Deduplicate, Limits, Policy, Raise},
+    severity::Severity,
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
 };
 use serde::Deserialize;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -124,9 +129,70 @@ pub struct SourceEntry {
     pub topics: Vec<String>,
     #[serde(default = "canonical")]
     pub format: Format,
-    pub scope: Option<FieldPath>,
+    scope: Option<FieldPath>,
     #[serde(default)]
-    pub fingerprint: Vec<FieldPath>,
+    fingerprint: Vec<FieldPath>,
+    origin: Option<String>,
+    #[serde(default)]
+    fields: Rules,
+    #[serde(default)]
+    labels: Vec<decode::mapping::Path>,
+    #[serde(default)]
+    extract: Vec<Extract>,
+    #[serde(default)]
+    severities: BTreeMap<String, Severity>,
+    severity_default: Option<Severity>,
+    #[serde(default)]
+    statuses: BTreeMap<String, Status>,
+    ignore_labels: Option<Vec<String>>,
+    entity_labels: Option<Vec<String>>,
+}
+
+impl SourceEntry {
+    /// A topic of canonical events.
+    pub fn of_topic(topic: &str) -> Self {
+        Self {
+            kind: SourceKind::Kafka,
+            topics: vec![topic.to_owned()],
+            format: Format::Canonical,
+            scope: None,
+            fingerprint: Vec::new(),
+            origin: None,
+            fields: Rules::default(),
+            labels: Vec::new(),
+            extract: Vec::new(),
+            severities: BTreeMap::new(),
+            severity_default: None,
+            statuses: BTreeMap::new(),
+            ignore_labels: None,
+            entity_labels: None,
+        }
+    }
+
+    /// What is recorded of it. Defaults of the format stand in it, so that a later version does not change them for
+    /// what was read before.
+    fn mapping(&self) -> Mapping {
+        let mut fields = self.fields.clone();
+        if let Some(origin) = &self.origin {
+            let constant = Some(origin.clone());
+            fields.0.insert(Target::named("origin"), Rule { constant, ..Rule::default() });
+        }
+        let default = |names: &[&str]| {
+            (self.format == Format::Alertmanager).then(|| names.iter().map(|name| (*name).to_owned()).collect())
+        };
+        Mapping {
+            scope: self.scope.clone(),
+            fingerprint: self.fingerprint.clone(),
+            fields,
+            labels: self.labels.clone(),
+            extract: self.extract.clone(),
+            severities: self.severities.clone(),
+            severity_default: self.severity_default,
+            statuses: self.statuses.clone(),
+            ignore_labels: self.ignore_labels.clone().or_else(|| default(&alertmanager::IGNORE_LABELS)),
+            entity_labels: self.entity_labels.clone().or_else(|| default(&alertmanager::ENTITY_LABELS)),
+        }
+    }
 }
 
 const fn canonical() -> Format {
@@ -229,12 +295,30 @@ impl Config {
             }
             PropertyError::Invalid { name, reason } => anyhow::anyhow!("kafka.properties.{name}: {reason}"),
         })?;
-        let mut topics = std::collections::BTreeSet::new();
+        self.check_sources()
+    }
+
+    fn check_sources(&self) -> anyhow::Result<()> {
+        let (mut topics, mut doors) = (BTreeSet::new(), BTreeSet::new());
         for (n, source) in self.source.iter().enumerate() {
+            let checked = source.mapping().check(source.format);
+            checked.map_err(|(key, reason)| anyhow::anyhow!("source[{n}].{key}: {reason}"))?;
+            anyhow::ensure!(
+                source.origin.as_ref().is_none_or(|origin| !origin.trim().is_empty()),
+                "source[{n}].origin: empty"
+            );
+            anyhow::ensure!(
+                source.origin.is_none() || !source.fields.0.contains_key(&Target::named("origin")),
+                "source[{n}].origin: stands in fields too"
+            );
             match source.kind {
                 SourceKind::Kafka => anyhow::ensure!(!source.topics.is_empty(), "source[{n}].topics: at least one"),
                 SourceKind::Http => {
                     anyhow::ensure!(source.topics.is_empty(), "source[{n}].topics: an http source has none");
+                    anyhow::ensure!(
+                        doors.insert(source.format),
+                        "source[{n}].format: another http source has this format, and the same door"
+                    );
                 }
             }
             for topic in &source.topics {
@@ -245,8 +329,6 @@ impl Config {
                 );
             }
         }
-        let http = self.source.iter().filter(|s| s.kind == SourceKind::Http).count();
-        anyhow::ensure!(http <= 1, "source: one http source at most");
         Ok(())
     }
 
@@ -281,16 +363,15 @@ impl Config {
     pub fn topics(&self) -> BTreeMap<String, ingest::TopicMapping> {
         let kafka = self.source.iter().filter(|s| s.kind == SourceKind::Kafka);
         let one = |s: &SourceEntry, topic: &String| {
-            let mapping = Mapping { scope: s.scope.clone(), fingerprint: s.fingerprint.clone() };
-            (topic.clone(), ingest::TopicMapping { format: s.format, mapping })
+            (topic.clone(), ingest::TopicMapping { format: s.format, mapping: s.mapping() })
         };
         kafka.flat_map(|s| s.topics.iter().map(move |topic| one(s, topic))).collect()
     }
 
-    /// How events at the HTTP door are read.
-    pub fn http_mapping(&self) -> Mapping {
-        let source = self.source.iter().find(|s| s.kind == SourceKind::Http);
-        source.map_or_else(Mapping::default, |s| Mapping { scope: s.scope.clone(), fingerprint: s.fingerprint.clone() })
+    /// How events at the HTTP doors are read, by format.
+    pub fn http_mappings(&self) -> BTreeMap<Format, Mapping> {
+        let http = self.source.iter().filter(|s| s.kind == SourceKind::Http);
+        http.map(|s| (s.format, s.mapping())).collect()
     }
 
     /// Of ingest.

@@ -7,7 +7,7 @@ use super::{
 use prost::Message as _;
 use quell::{outputs::OutputReader, progress::Progress, snapshots};
 use quell_connectors::{
-    decode::{self, Format, Mapping},
+    decode::{self, Mapping, canonical},
     log::{Log, LogError, Topic},
     wire,
 };
@@ -64,7 +64,7 @@ fn undisturbed(uuid: [u8; 16], history: &[Produced]) -> Result<Said, Failure> {
         let (offset, arrival) = (record.offset, Timestamp(record.timestamp_ms));
         let context = decode::Context { arrival, offset, check_wall: false, mapping: &mapping, default_origin: TOPIC };
         let (mut events, mut rejected) = (Vec::new(), Vec::new());
-        match decode::decode(Format::Canonical, &record.payload, &context) {
+        match canonical::decode(&record.payload, &context) {
             Ok(event) => events.push(event),
             Err(why) => {
                 let payload = record.payload.to_vec();

@@ -3,7 +3,7 @@ use super::{
     Setup,
     lines::{Line, Lines},
 };
-use quell_connectors::decode::{Context, EVENT_BYTES_MAX, Format, Rejection, decode};
+use quell_connectors::decode::{Context, EVENT_BYTES_MAX, Rejection, canonical};
 use quell_core::{
     domain::{event::Event, time::Timestamp},
     engine::{Pack, Range, Rejected},
@@ -95,5 +95,5 @@ fn read(line: &Line<'_>, offset: i64, setup: &Setup) -> Result<Event, Rejection>
         mapping: &setup.mapping,
         default_origin: &setup.default_origin,
     };
-    decode(Format::Canonical, line.kept, &context)
+    canonical::decode(line.kept, &context)
 }
