@@ -49,11 +49,14 @@ fn canonical(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn canonical_with_scope_and_fingerprint(bencher: Bencher<'_, '_>) {
     let path = |text: &str| text.parse().expect("a field");
-    decoding(bencher, &Mapping {
+    decoding(
+        bencher,
+        &Mapping {
             scope: Some(path("labels.dc")),
             fingerprint: vec![path("entity"), path("check")],
             ..Mapping::default()
-        });
+        },
+    );
 }
 
 fn decoding(bencher: Bencher<'_, '_>, mapping: &Mapping) {

@@ -179,8 +179,9 @@ fn without_port(instance: &str) -> &str {
     }
     match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(host) if !host.is_empty() => host,
-        _ if host.is_empty() || host.contains([':', '/']) => instance,
-        _ => host,
+        Some(_) => instance,
+        None if host.is_empty() || host.contains([':', '/']) => instance,
+        None => host,
     }
 }
 

@@ -103,7 +103,7 @@ mod tests {
             (r"(?<entity>(\w{1000}){1000})", "a pattern that takes more than"),
             (
                 &format!("(?<entity>{}a{})", "(".repeat(60), ")".repeat(60)),
-                "a pattern: exceeded the maximum number of nested",
+                "a pattern: exceed the maximum number of nested",
             ),
             (&format!("(?<entity>{})", "a".repeat(3_000)), "a pattern of 3011 bytes"),
             (r"(?<entity>a)\1", "a pattern: backreferences are not supported"),
