@@ -186,25 +186,4 @@ fn without_port(instance: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_instance_is_its_host() {
-        for (instance, host) in [
-            ("db-07:9100", "db-07"),
-            ("10.0.0.7:80", "10.0.0.7"),
-            ("[2001:db8::7]:9100", "2001:db8::7"),
-            ("2001:db8::7", "2001:db8::7"),
-            ("db-07", "db-07"),
-            (":9100", ":9100"),
-            ("[]:9100", "[]:9100"),
-            ("db-07:", "db-07:"),
-            ("db-07:http", "db-07:http"),
-            ("https://shop.example:8443/health", "https://shop.example:8443/health"),
-            ("https://shop.example:8443", "https://shop.example:8443"),
-        ] {
-            assert_eq!(without_port(instance), host);
-        }
-    }
-}
+mod tests;

@@ -1,28 +1,23 @@
 //! The configuration: `default.toml` is the manual and the one source of defaults.
 use crate::{human, ingest, task, toml_file};
 use anyhow::Context as _;
-use quell_connectors::{
-    decode::{
-        self, FieldPath, Format, Mapping, alertmanager,
-        mapping::{Extract, Rule, Rules, Target},
-    },
-    kafka::{PropertyError, check_properties},
-};
+use quell_connectors::kafka::{PropertyError, check_properties};
 use quell_core::domain::{
-    event::Status,
     policy::{Assess, Clock, Correlate, Deduplicate, Limits, Policy, Raise},
-    severity::Severity,
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
 };
 use serde::Deserialize;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
+
+mod source;
+pub use source::{SourceEntry, SourceKind};
 
 /// Every option with its default and its reason.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -110,93 +105,6 @@ impl Property {
         };
         all.insert(name.to_owned(), text);
     }
-}
-
-/// What kind of source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SourceKind {
-    Kafka,
-    Http,
-}
-
-/// Where events come from.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SourceEntry {
-    pub kind: SourceKind,
-    #[serde(default)]
-    pub topics: Vec<String>,
-    #[serde(default = "canonical")]
-    pub format: Format,
-    scope: Option<FieldPath>,
-    #[serde(default)]
-    fingerprint: Vec<FieldPath>,
-    origin: Option<String>,
-    #[serde(default)]
-    fields: Rules,
-    #[serde(default)]
-    labels: Vec<decode::mapping::Path>,
-    #[serde(default)]
-    extract: Vec<Extract>,
-    #[serde(default)]
-    severities: BTreeMap<String, Severity>,
-    severity_default: Option<Severity>,
-    #[serde(default)]
-    statuses: BTreeMap<String, Status>,
-    ignore_labels: Option<Vec<String>>,
-    entity_labels: Option<Vec<String>>,
-}
-
-impl SourceEntry {
-    /// A topic of canonical events.
-    pub fn of_topic(topic: &str) -> Self {
-        Self {
-            kind: SourceKind::Kafka,
-            topics: vec![topic.to_owned()],
-            format: Format::Canonical,
-            scope: None,
-            fingerprint: Vec::new(),
-            origin: None,
-            fields: Rules::default(),
-            labels: Vec::new(),
-            extract: Vec::new(),
-            severities: BTreeMap::new(),
-            severity_default: None,
-            statuses: BTreeMap::new(),
-            ignore_labels: None,
-            entity_labels: None,
-        }
-    }
-
-    /// What is recorded of it. Defaults of the format stand in it, so that a later version does not change them for
-    /// what was read before.
-    fn mapping(&self) -> Mapping {
-        let mut fields = self.fields.clone();
-        if let Some(origin) = &self.origin {
-            let constant = Some(origin.clone());
-            fields.0.insert(Target::named("origin"), Rule { constant, ..Rule::default() });
-        }
-        let default = |names: &[&str]| {
-            (self.format == Format::Alertmanager).then(|| names.iter().map(|name| (*name).to_owned()).collect())
-        };
-        Mapping {
-            scope: self.scope.clone(),
-            fingerprint: self.fingerprint.clone(),
-            fields,
-            labels: self.labels.clone(),
-            extract: self.extract.clone(),
-            severities: self.severities.clone(),
-            severity_default: self.severity_default,
-            statuses: self.statuses.clone(),
-            ignore_labels: self.ignore_labels.clone().or_else(|| default(&alertmanager::IGNORE_LABELS)),
-            entity_labels: self.entity_labels.clone().or_else(|| default(&alertmanager::ENTITY_LABELS)),
-        }
-    }
-}
-
-const fn canonical() -> Format {
-    Format::Canonical
 }
 
 /// Limits of ingest.
@@ -298,40 +206,6 @@ impl Config {
         self.check_sources()
     }
 
-    fn check_sources(&self) -> anyhow::Result<()> {
-        let (mut topics, mut doors) = (BTreeSet::new(), BTreeSet::new());
-        for (n, source) in self.source.iter().enumerate() {
-            let checked = source.mapping().check(source.format);
-            checked.map_err(|(key, reason)| anyhow::anyhow!("source[{n}].{key}: {reason}"))?;
-            anyhow::ensure!(
-                source.origin.as_ref().is_none_or(|origin| !origin.trim().is_empty()),
-                "source[{n}].origin: empty"
-            );
-            anyhow::ensure!(
-                source.origin.is_none() || !source.fields.0.contains_key(&Target::named("origin")),
-                "source[{n}].origin: stands in fields too"
-            );
-            match source.kind {
-                SourceKind::Kafka => anyhow::ensure!(!source.topics.is_empty(), "source[{n}].topics: at least one"),
-                SourceKind::Http => {
-                    anyhow::ensure!(source.topics.is_empty(), "source[{n}].topics: an http source has none");
-                    anyhow::ensure!(
-                        doors.insert(source.format),
-                        "source[{n}].format: another http source has this format, and the same door"
-                    );
-                }
-            }
-            for topic in &source.topics {
-                anyhow::ensure!(topics.insert(topic), "source[{n}].topics: `{topic}` stands in two sources");
-                anyhow::ensure!(
-                    !topic.starts_with(&format!("{}.", self.kafka.prefix)),
-                    "source[{n}].topics: `{topic}` is one of Quell's own"
-                );
-            }
-        }
-        Ok(())
-    }
-
     /// What the journal is told.
     pub fn policy(&self) -> Policy {
         Policy {
@@ -357,21 +231,6 @@ impl Config {
         let mut all = BTreeMap::new();
         self.kafka.properties.iter().for_each(|(name, property)| property.flatten(name, &mut all));
         all
-    }
-
-    /// How the records of each Kafka topic are read.
-    pub fn topics(&self) -> BTreeMap<String, ingest::TopicMapping> {
-        let kafka = self.source.iter().filter(|s| s.kind == SourceKind::Kafka);
-        let one = |s: &SourceEntry, topic: &String| {
-            (topic.clone(), ingest::TopicMapping { format: s.format, mapping: s.mapping() })
-        };
-        kafka.flat_map(|s| s.topics.iter().map(move |topic| one(s, topic))).collect()
-    }
-
-    /// How events at the HTTP doors are read, by format.
-    pub fn http_mappings(&self) -> BTreeMap<Format, Mapping> {
-        let http = self.source.iter().filter(|s| s.kind == SourceKind::Http);
-        http.map(|s| (s.format, s.mapping())).collect()
     }
 
     /// Of ingest.

@@ -18,8 +18,8 @@ const PAYLOAD_KEPT: usize = 64 * 1024;
 
 /// A part of a message: an event, or why there is none.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a box would cost an allocation for each event")]
 pub enum Part {
-    // Boxes would cost an allocation for each event.
     Event(Event),
     Rejected(Rejected),
 }
