@@ -202,7 +202,7 @@ mod tests {
             ("fields.entity = \"a..b\"", "5: source[0].fields.entity: `a..b` is no path"),
             (
                 "fields.entity = { path = \"a\", unti = 1 }",
-                "5: source[0].fields.entity.unti: unknown key; did you mean",
+                "5: source[0].fields.entity.unti: unknown key, one of: path, constant",
             ),
             ("fields.entity = { unit = \"s\" }", "5: source[0].fields.entity: needs path, constant or default"),
             (

@@ -64,14 +64,23 @@ pub struct Closed {
     pub journal: u32,
     /// Without its range.
     pub pack: Pack,
-    /// What comes next, as offset and part.
+    /// What comes next, as offset and part. Within a record the part is the one after the pack's last: those between it
+    /// and the next pack's first are in other journal partitions.
     pub to: (i64, u32),
+}
+
+/// A pack that is being filled.
+struct Open {
+    pack: Pack,
+    bytes: usize,
+    /// After its last part.
+    end: (i64, u32),
 }
 
 /// Fills packs for each journal partition.
 pub struct Packs {
     partitions: u32,
-    open: BTreeMap<u32, (Pack, usize)>,
+    open: BTreeMap<u32, Open>,
     closed: Vec<Closed>,
 }
 
@@ -100,27 +109,34 @@ impl Packs {
             *sizes.entry(part.journal(self.partitions)).or_default() += part.bytes();
         }
         for (journal, size) in sizes {
-            self.close_unless(journal, size, (first.at().0, 0));
+            self.close_unless(journal, size, first.at().0);
         }
     }
 
     fn put(&mut self, part: Part) {
         let (journal, size) = (part.journal(self.partitions), part.bytes());
-        self.close_unless(journal, size, part.at());
-        let empty = || (Pack { range: None, events: Vec::new(), rejected: Vec::new() }, 0);
-        let (pack, bytes) = self.open.entry(journal).or_insert_with(empty);
-        *bytes += size;
+        let (offset, place) = part.at();
+        self.close_unless(journal, size, offset);
+        let empty = || Open {
+            pack: Pack { range: None, events: Vec::new(), rejected: Vec::new() },
+            bytes: 0,
+            end: (offset, 0),
+        };
+        let open = self.open.entry(journal).or_insert_with(empty);
+        open.bytes += size;
+        open.end = (offset, place.saturating_add(1));
         match part {
-            Part::Event(event) => pack.events.push(event),
-            Part::Rejected(bad) => pack.rejected.push(bad),
+            Part::Event(event) => open.pack.events.push(event),
+            Part::Rejected(bad) => open.pack.rejected.push(bad),
         }
     }
 
-    /// Closes a pack that has no room for `size` more bytes.
-    fn close_unless(&mut self, journal: u32, size: usize, to: (i64, u32)) {
-        if self.open.get(&journal).is_some_and(|(_, bytes)| bytes + size > PACK_BYTES_MAX)
-            && let Some((pack, _)) = self.open.remove(&journal)
+    /// Closes a pack that has no room for `size` more bytes of the record at `offset`.
+    fn close_unless(&mut self, journal: u32, size: usize, offset: i64) {
+        if self.open.get(&journal).is_some_and(|open| open.bytes + size > PACK_BYTES_MAX)
+            && let Some(Open { pack, end, .. }) = self.open.remove(&journal)
         {
+            let to = if end.0 == offset { end } else { (offset, 0) };
             self.closed.push(Closed { journal, pack, to });
         }
     }
@@ -128,7 +144,7 @@ impl Packs {
     /// All packs, those of a journal partition in order; the batch ends at `next`.
     pub fn finish(self, next: i64) -> Vec<Closed> {
         let mut closed = self.closed;
-        let last = self.open.into_iter().map(|(journal, (pack, _))| Closed { journal, pack, to: (next, 0) });
+        let last = self.open.into_iter().map(|(journal, open)| Closed { journal, pack: open.pack, to: (next, 0) });
         closed.extend(last);
         closed
     }

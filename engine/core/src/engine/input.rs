@@ -14,7 +14,7 @@ pub struct Range {
     /// Where the ingest session began: the committed offset.
     pub session: i64,
     pub after: i64,
-    /// So many parts of the record at `after` are in earlier packs; 0 unless the one before ended within it.
+    /// The first part of the record at `after` that is not in earlier packs; 0 unless the one before ended within it.
     pub part: u32,
     pub to: i64,
     /// How far the source partition is known to be read.
