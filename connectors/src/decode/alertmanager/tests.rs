@@ -141,7 +141,7 @@ fn what_is_no_group_is_one_rejection() {
         ("[]", "alerts: none"),
         (r#"{"alerts":null}"#, "alerts: invalid type: null, expected an array of alerts"),
         (r#"{"alerts":[],"alerts":[]}"#, "alerts: stands twice"),
-        (r#"{"alerts":[{"labels":{"a":"b"}}"#, "not readable as JSON: EOF"),
+        (r#"{"alerts":[{"labels":{"a":"b"}}"#, "not readable as JSON: alerts: EOF"),
         (r#"{"alerts":[{"labels":{"a":"b"}}]} x"#, "not readable as JSON: trailing"),
         (r#"{"alerts":[{]}"#, "not readable as JSON: alerts: "),
     ] {
