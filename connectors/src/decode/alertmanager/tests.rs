@@ -152,8 +152,8 @@ fn what_is_no_group_is_one_rejection() {
     }
     let many = format!("[{}]", vec!["1"; BODY_EVENTS_MAX + 5].join(","));
     assert_eq!(read_with(&Mapping::default(), &many).len(), BODY_EVENTS_MAX + 1);
-    let origin = format!(r#"{{"externalURL":"a\u001b\n","alerts":[{{"labels":{{"alertname":"a"}}}}]}}"#);
-    assert_eq!(read_with(&Mapping::default(), &origin).remove(0).expect("valid").origin, "a\u{fffd}\u{fffd}");
+    let origin = r#"{"externalURL":"a\u001b\n","alerts":[{"labels":{"alertname":"a"}}]}"#;
+    assert_eq!(read_with(&Mapping::default(), origin).remove(0).expect("valid").origin, "a\u{fffd}\u{fffd}");
 }
 
 #[test]
