@@ -1,6 +1,6 @@
-//! What it costs to make a canonical event of its JSON, beside what serde alone takes for a plain struct of it.
+//! What it costs to make an event of what a tool sent, beside what serde alone takes for a plain struct of it.
 use divan::{Bencher, black_box, counter::ItemsCount};
-use quell_connectors::decode::{Context, Format, Mapping, body, decode};
+use quell_connectors::decode::{self, Context, Format, Mapping, Message, body, canonical};
 use quell_core::domain::time::Timestamp;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -49,7 +49,14 @@ fn canonical(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn canonical_with_scope_and_fingerprint(bencher: Bencher<'_, '_>) {
     let path = |text: &str| text.parse().expect("a field");
-    decoding(bencher, &Mapping { scope: Some(path("labels.dc")), fingerprint: vec![path("entity"), path("check")] });
+    decoding(
+        bencher,
+        &Mapping {
+            scope: Some(path("labels.dc")),
+            fingerprint: vec![path("entity"), path("check")],
+            ..Mapping::default()
+        },
+    );
 }
 
 fn decoding(bencher: Bencher<'_, '_>, mapping: &Mapping) {
@@ -57,7 +64,47 @@ fn decoding(bencher: Bencher<'_, '_>, mapping: &Mapping) {
     let context = Context { arrival, offset: 1, check_wall: true, mapping, default_origin: "bench" };
     bencher.counter(ItemsCount::new(EVENTS.len())).bench(|| {
         for event in EVENTS {
-            black_box(decode(Format::Canonical, black_box(event.as_bytes()), &context).expect("a valid event"));
+            black_box(canonical::decode(black_box(event.as_bytes()), &context).expect("a valid event"));
+        }
+    });
+}
+
+/// A group of twelve alerts, about 700 bytes each; counted by alert.
+#[divan::bench]
+fn alertmanager(bencher: Bencher<'_, '_>) {
+    let alert = |n: usize| {
+        format!(
+            r#"{{"status":"firing","labels":{{"alertname":"DiskWillFill","cluster":"eu-1","device":"/dev/sd{n}","instance":"db-{n:02}:9100","job":"node","mountpoint":"/srv/{n}","severity":"warning","team":"storage"}},"annotations":{{"summary":"/srv/{n} is full in four hours","runbook_url":"https://runbooks.example/disk"}},"startsAt":"2025-10-09T08:50:00.607Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"http://prometheus.example:9090/graph?g0.expr=disk_hours_left+%3C+24\u0026g0.tab=1","fingerprint":"{n:016x}"}}"#
+        )
+    };
+    let alerts: Vec<_> = (0..12).map(alert).collect();
+    let group = format!(
+        r#"{{"receiver":"ops","status":"firing","alerts":[{}],"groupLabels":{{"alertname":"DiskWillFill"}},"commonLabels":{{}},"commonAnnotations":{{}},"externalURL":"http://alertmanager.example:9093","version":"4","groupKey":"{{}}:{{alertname=\"DiskWillFill\"}}","truncatedAlerts":0}}"#,
+        alerts.join(",")
+    );
+    each(bencher, Format::Alertmanager, &[group], 12);
+}
+
+#[divan::bench]
+fn cloudevents_structured(bencher: Bencher<'_, '_>) {
+    let wrap = |event: &str| {
+        format!(
+            r#"{{"specversion":"1.0","id":"5f0001","source":"/monitoring/eu-1","type":"example.alert","subject":"db-07","time":"2025-10-09T08:53:34.556Z","datacontenttype":"application/json","data":{event}}}"#
+        )
+    };
+    let events = EVENTS.map(wrap);
+    each(bencher, Format::CloudEvents, &events, events.len());
+}
+
+fn each(bencher: Bencher<'_, '_>, format: Format, messages: &[String], events: usize) {
+    let (arrival, mapping) = (Timestamp(1_760_000_050_000), Mapping::default());
+    let context = Context { arrival, offset: 1, check_wall: true, mapping: &mapping, default_origin: "bench" };
+    bencher.counter(ItemsCount::new(events)).bench(|| {
+        for message in messages {
+            let message = Message { bytes: black_box(message.as_bytes()), headers: &[], source: "bench/0#0" };
+            decode::each(format, &message, &context, &mut |_, event| {
+                black_box(event.expect("a valid event"));
+            });
         }
     });
 }

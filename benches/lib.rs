@@ -7,7 +7,7 @@ pub mod running;
 pub mod stream;
 
 use anyhow::Context as _;
-use quell_connectors::decode::{Context, Format, Mapping, decode};
+use quell_connectors::decode::{Context, Mapping, canonical};
 use quell_core::domain::{
     event::{Event, Kind, Status},
     severity::Severity,
@@ -53,7 +53,7 @@ pub fn workload(events: usize) -> anyhow::Result<Workload> {
     for (offset, line) in (0..).zip(text.split(|byte| *byte == b'\n')) {
         let context =
             Context { arrival: Timestamp(0), offset, check_wall: false, mapping: &mapping, default_origin: "replay" };
-        if let Ok(mut event) = decode(Format::Canonical, line, &context) {
+        if let Ok(mut event) = canonical::decode(line, &context) {
             event.arrival = event.time;
             events.push(event);
         }
@@ -138,6 +138,7 @@ fn event(
         scope: "default".to_owned(),
         fingerprint: String::new(),
         identity: String::new(),
+        part: 0,
         kind: Kind::Alert,
         arrival: time,
         offset: 0,

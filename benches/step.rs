@@ -63,7 +63,7 @@ fn main() -> anyhow::Result<()> {
 
 fn pack(events: &[quell_core::domain::event::Event]) -> Pack {
     let (after, to) = (events.first().map_or(0, |e| e.offset), events.last().map_or(0, |e| e.offset + 1));
-    let range = Range { source: "bench/0".into(), incarnation: 0, session: 0, after, to, reach: None };
+    let range = Range { source: "bench/0".into(), incarnation: 0, session: 0, after, part: 0, to, reach: None };
     // A line that is no event leaves a hole, which is none to the mark.
     let session = after;
     Pack { range: Some(Range { session, ..range }), events: events.to_vec(), rejected: Vec::new() }

@@ -158,5 +158,6 @@ fn event(n: usize, number: usize) -> Event {
         kind: Kind::Alert,
         arrival: at,
         offset: 0,
+        part: 0,
     }
 }

@@ -1,7 +1,7 @@
 //! On real data, the demo's recording: every packing gives the same bytes, and so does a fold that is cut at any event by
 //! a snapshot and a restore, in mid-pack and with timers pending.
 use quell_connectors::{
-    decode::{Context, Format, Mapping, decode},
+    decode::{Context, Mapping, canonical},
     wire,
 };
 use quell_core::{
@@ -32,7 +32,7 @@ impl Recording {
         let event = |(offset, line): (i64, &str)| {
             let arrival = Timestamp(0);
             let context = Context { arrival, offset, check_wall: false, mapping: &mapping, default_origin: "test" };
-            decode(Format::Canonical, line.as_bytes(), &context).expect("a canonical event")
+            canonical::decode(line.as_bytes(), &context).expect("a canonical event")
         };
         let file = serde_json::from_str(TOPOLOGY).expect("a topology file");
         Self {
@@ -60,6 +60,7 @@ impl Recording {
             incarnation: 0,
             session: 0,
             after: offset(after),
+            part: 0,
             to: offset(to),
             reach: None,
         };

@@ -1,4 +1,6 @@
 //! What the tests of the whole share, a file per door.
+#[path = "harness/bad_inputs.rs"]
+pub mod bad_inputs;
 #[path = "harness/broker.rs"]
 pub mod broker;
 #[path = "harness/process.rs"]

@@ -7,16 +7,23 @@
 //! |---|---|
 //! | control characters (C0, DEL, C1, so ANSI escapes and NUL too) | U+FFFD; in a summary, tab and line breaks a space |
 //! | an identity ([`TEXT_BYTES_MAX`]) or a label's key too long | a rejection: cut, two could become one |
-//! | a summary or a label's value too long | cut, and marked with `…` |
+//! | a summary too long | cut, and marked with `…` |
+//! | a label's value too long | likewise, with a hash of all of it behind the mark: labels may identify |
 //! | everything else (markup, formulas, templates, right-to-left marks) | kept; whoever shows it escapes it |
 use quell_core::domain::{event::Event, time::Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
+pub mod alertmanager;
 pub mod body;
 pub mod canonical;
+pub mod cloudevents;
+mod draft;
+mod field;
 pub mod frame;
+pub mod json;
 pub mod mapping;
+mod read;
 pub mod text;
 pub mod time;
 pub mod words;
@@ -47,21 +54,30 @@ pub const DEFAULT_SCOPE: &str = "default";
 const REASON_BYTES_MAX: usize = 400;
 
 /// How a source writes its events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// The canonical event as JSON: see [`canonical`].
     Canonical,
+    /// Groups of Prometheus Alertmanager's webhook: see [`alertmanager`].
+    Alertmanager,
+    /// CloudEvents 1.0, structured or binary: see [`cloudevents`].
+    CloudEvents,
+    /// Any JSON object, by a mapping: see [`json`].
+    Json,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Canonical];
+    pub const ALL: [Self; 4] = [Self::Canonical, Self::Alertmanager, Self::CloudEvents, Self::Json];
 
     /// As the configuration says it: `canonical`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Canonical => "canonical",
+            Self::Alertmanager => "alertmanager",
+            Self::CloudEvents => "cloudevents",
+            Self::Json => "json",
         }
     }
 }
@@ -114,13 +130,31 @@ pub struct Context<'a> {
     pub default_origin: &'a str,
 }
 
-/// One event of `bytes`.
-///
-/// # Errors
-/// Where they are no event of that format: the reason names the field and, where it can be told, the fix. Never panics,
-/// whatever the bytes.
-pub fn decode(format: Format, bytes: &[u8], context: &Context<'_>) -> Result<Event, Rejection> {
+/// What came: a record of a topic, or a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    pub bytes: &'a [u8],
+    /// The record's headers, or the request's, with their names in lower case.
+    pub headers: &'a [(String, Vec<u8>)],
+    /// The source partition and its incarnation, or a name of its own for each request: with the offset and the place
+    /// in the message it makes an id for what is told again and again.
+    pub source: &'a str,
+}
+
+/// Takes each event of a message, or why it is none, with the part of the message that it was made of.
+pub type Sink<'s> = dyn FnMut(&[u8], Result<Event, Rejection>) + 's;
+
+/// Hands on the events of a message in their order, and those that are none in between: one bad event never takes its
+/// neighbours with it. Which place in the message each has depends on its bytes alone. Never panics, whatever they are.
+pub fn each(format: Format, message: &Message<'_>, context: &Context<'_>, sink: &mut Sink<'_>) {
     match format {
-        Format::Canonical => canonical::decode(bytes, context),
+        Format::Canonical => sink(message.bytes, canonical::decode(message.bytes, context)),
+        Format::CloudEvents => sink(message.bytes, cloudevents::decode(message, context)),
+        Format::Json => sink(message.bytes, json::decode(message, context)),
+        Format::Alertmanager => {
+            if let Err(rejection) = alertmanager::each(message, context, sink) {
+                sink(message.bytes, Err(rejection));
+            }
+        }
     }
 }

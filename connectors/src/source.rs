@@ -27,6 +27,8 @@ pub struct SourceRecord {
     pub offset: i64,
     /// The record's own timestamp, in milliseconds since the epoch, where it has one.
     pub timestamp_ms: Option<i64>,
+    /// Its headers that formats read: those of CloudEvents.
+    pub headers: Vec<(String, Vec<u8>)>,
     /// Its value; `None` for a tombstone.
     pub payload: Option<Bytes>,
 }

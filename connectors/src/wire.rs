@@ -84,6 +84,7 @@ pub fn event(event: Event) -> v1::Event {
         } as i32,
         arrival_ms: event.arrival.0,
         offset: event.offset,
+        part: event.part,
     }
 }
 
@@ -133,6 +134,7 @@ pub fn event_back(event: v1::Event) -> Result<Event, Invalid> {
         identity: event.identity,
         arrival: Timestamp(event.arrival_ms),
         offset: event.offset,
+        part: event.part,
     })
 }
 
@@ -145,6 +147,7 @@ pub fn range(range: &Range) -> v1::Range {
         after: range.after,
         to: range.to,
         reach_ms: range.reach.map(|t| t.0),
+        part: range.part,
     }
 }
 
@@ -157,13 +160,19 @@ pub fn range_back(range: v1::Range) -> Range {
         after: range.after,
         to: range.to,
         reach: range.reach_ms.map(Timestamp),
+        part: range.part,
     }
 }
 
 /// A record of the journal.
 pub fn pack(pack: Pack) -> v1::JournalRecord {
-    let rejected =
-        |r: Rejected| v1::Rejected { offset: r.offset, reason: r.reason, payload: r.payload, arrival_ms: r.arrival.0 };
+    let rejected = |r: Rejected| v1::Rejected {
+        offset: r.offset,
+        part: r.part,
+        reason: r.reason,
+        payload: r.payload,
+        arrival_ms: r.arrival.0,
+    };
     journal_record(v1::journal_record::Record::Pack(v1::Pack {
         range: pack.range.as_ref().map(range),
         events: pack.events.into_iter().map(event).collect(),
@@ -178,6 +187,7 @@ pub fn pack(pack: Pack) -> v1::JournalRecord {
 pub fn pack_back(pack: v1::Pack) -> Result<Pack, Invalid> {
     let rejected = |r: v1::Rejected| Rejected {
         offset: r.offset,
+        part: r.part,
         reason: r.reason,
         payload: r.payload,
         arrival: Timestamp(r.arrival_ms),

@@ -200,11 +200,27 @@ pub fn get(address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
 /// # Errors
 /// Where nobody answers.
 pub fn post(address: SocketAddr, path: &str, body: &[u8]) -> anyhow::Result<(u16, String)> {
+    request(address, "POST", path, &[("content-type", "application/json")], body)
+}
+
+/// An HTTP request; status and body.
+///
+/// # Errors
+/// Where nobody answers.
+pub fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> anyhow::Result<(u16, String)> {
     let length = body.len();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: quell\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
-    );
-    http(address, &head, body)
+    let mut head =
+        format!("{method} {path} HTTP/1.1\r\nHost: quell\r\nConnection: close\r\nContent-Length: {length}\r\n");
+    for (name, value) in headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    http(address, &format!("{head}\r\n"), body)
 }
 
 fn http(address: SocketAddr, head: &str, body: &[u8]) -> anyhow::Result<(u16, String)> {

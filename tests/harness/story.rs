@@ -181,6 +181,7 @@ impl Story {
             scope: "default".to_owned(),
             fingerprint: String::new(),
             identity: String::new(),
+            part: 0,
             kind: Kind::Alert,
             arrival: now,
             offset: 0,
@@ -236,7 +237,7 @@ fn read_topology(topology: &mut TopologyFile, text: &str) -> Result<()> {
 }
 
 fn range(source: &str, after: i64, to: i64, reach: Option<Timestamp>) -> Range {
-    Range { source: source.into(), incarnation: 0, session: 0, after, to, reach }
+    Range { source: source.into(), incarnation: 0, session: 0, after, part: 0, to, reach }
 }
 
 /// `minutes:seconds` or `hours:minutes:seconds` after the start.

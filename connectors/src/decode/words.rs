@@ -11,13 +11,13 @@ const WORD_BYTES_MAX: usize = 16;
 /// and Prometheus rules.
 pub fn severity(word: &str) -> Option<Severity> {
     Some(match lower(word, &mut [0; WORD_BYTES_MAX])? {
-        b"critical" | b"crit" | b"emergency" | b"emerg" | b"alert" | b"fatal" | b"panic" | b"disaster" => {
+        b"critical" | b"crit" | b"emergency" | b"emerg" | b"alert" | b"fatal" | b"panic" | b"disaster" | b"page" => {
             Severity::Critical
         }
         b"major" | b"high" | b"error" | b"err" | b"severe" => Severity::Major,
         b"minor" | b"average" | b"medium" | b"moderate" => Severity::Minor,
         b"warning" | b"warn" | b"low" => Severity::Warning,
-        b"info" | b"information" | b"informational" | b"notice" | b"debug" | b"trace" | b"ok" | b"normal" => {
+        b"info" | b"information" | b"informational" | b"notice" | b"debug" | b"trace" | b"ok" | b"normal" | b"none" => {
             Severity::Info
         }
         _ => return None,

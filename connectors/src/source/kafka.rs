@@ -10,7 +10,7 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, StreamConsumer},
     error::{KafkaError, KafkaResult},
-    message::BorrowedMessage,
+    message::{BorrowedMessage, Headers as _},
     types::RDKafkaRespErr,
 };
 use std::{
@@ -249,6 +249,7 @@ impl KafkaSource {
         let record = SourceRecord {
             offset,
             timestamp_ms: message.timestamp().to_millis(),
+            headers: headers(message),
             payload: message.payload().map(Bytes::copy_from_slice),
         };
         // Partitions come in turns: a batch of each costs less than one of each turn. No further back than a rebalance.
@@ -560,6 +561,13 @@ impl Source for KafkaSource {
 
 fn partitions(list: &TopicPartitionList) -> Vec<(String, i32)> {
     list.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect()
+}
+
+/// Those of CloudEvents; most records have none, and others may carry much that nobody here reads.
+fn headers(message: &BorrowedMessage<'_>) -> Vec<(String, Vec<u8>)> {
+    let Some(headers) = message.headers() else { return Vec::new() };
+    let of_event = headers.iter().filter(|header| header.key.starts_with("ce_"));
+    of_event.map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
 }
 
 #[cfg(test)]

@@ -294,7 +294,7 @@ async fn router(
         .add_service(reflection().build_v1alpha()?);
     let doors = Doors {
         api: api.clone(),
-        mapping: Arc::new(config.http_mapping()),
+        mappings: Arc::new(config.http_mappings()),
         counts,
         metrics: Arc::new(move || metrics::page(&gathered).map_err(|error| error.to_string())),
     };

@@ -2,7 +2,6 @@
 use crate::{human, ingest, task, toml_file};
 use anyhow::Context as _;
 use quell_connectors::{
-    decode::{FieldPath, Format, Mapping},
     kafka::{PropertyError, check_properties},
     log::RECORD_BYTES_MAX,
 };
@@ -20,6 +19,9 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+
+mod source;
+pub use source::{SourceEntry, SourceKind};
 
 /// Every option with its default and its reason.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -111,32 +113,6 @@ impl Property {
         };
         all.insert(name.to_owned(), text);
     }
-}
-
-/// What kind of source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SourceKind {
-    Kafka,
-    Http,
-}
-
-/// Where events come from.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SourceEntry {
-    pub kind: SourceKind,
-    #[serde(default)]
-    pub topics: Vec<String>,
-    #[serde(default = "canonical")]
-    pub format: Format,
-    pub scope: Option<FieldPath>,
-    #[serde(default)]
-    pub fingerprint: Vec<FieldPath>,
-}
-
-const fn canonical() -> Format {
-    Format::Canonical
 }
 
 /// Limits of ingest.
@@ -254,25 +230,7 @@ impl Config {
             }
             PropertyError::Invalid { name, reason } => anyhow::anyhow!("kafka.properties.{name}: {reason}"),
         })?;
-        let mut topics = std::collections::BTreeSet::new();
-        for (n, source) in self.source.iter().enumerate() {
-            match source.kind {
-                SourceKind::Kafka => anyhow::ensure!(!source.topics.is_empty(), "source[{n}].topics: at least one"),
-                SourceKind::Http => {
-                    anyhow::ensure!(source.topics.is_empty(), "source[{n}].topics: an http source has none");
-                }
-            }
-            for topic in &source.topics {
-                anyhow::ensure!(topics.insert(topic), "source[{n}].topics: `{topic}` stands in two sources");
-                anyhow::ensure!(
-                    !topic.starts_with(&format!("{}.", self.kafka.prefix)),
-                    "source[{n}].topics: `{topic}` is one of Quell's own"
-                );
-            }
-        }
-        let http = self.source.iter().filter(|s| s.kind == SourceKind::Http).count();
-        anyhow::ensure!(http <= 1, "source: one http source at most");
-        Ok(())
+        self.check_sources()
     }
 
     fn validate_suppression(&self) -> anyhow::Result<()> {
@@ -325,22 +283,6 @@ impl Config {
         let mut all = BTreeMap::new();
         self.kafka.properties.iter().for_each(|(name, property)| property.flatten(name, &mut all));
         all
-    }
-
-    /// How the records of each Kafka topic are read.
-    pub fn topics(&self) -> BTreeMap<String, ingest::TopicMapping> {
-        let kafka = self.source.iter().filter(|s| s.kind == SourceKind::Kafka);
-        let one = |s: &SourceEntry, topic: &String| {
-            let mapping = Mapping { scope: s.scope.clone(), fingerprint: s.fingerprint.clone() };
-            (topic.clone(), ingest::TopicMapping { format: s.format, mapping })
-        };
-        kafka.flat_map(|s| s.topics.iter().map(move |topic| one(s, topic))).collect()
-    }
-
-    /// How events at the HTTP door are read.
-    pub fn http_mapping(&self) -> Mapping {
-        let source = self.source.iter().find(|s| s.kind == SourceKind::Http);
-        source.map_or_else(Mapping::default, |s| Mapping { scope: s.scope.clone(), fingerprint: s.fingerprint.clone() })
     }
 
     /// Of ingest.

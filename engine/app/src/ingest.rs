@@ -16,7 +16,7 @@ use quell_connectors::{
     wire,
 };
 use quell_core::{
-    domain::{event::Event, hash::partition_of, policy::Clock, time::Timestamp},
+    domain::{policy::Clock, time::Timestamp},
     engine::Range,
 };
 use quell_proto::v1::{self, journal_record::Record};
@@ -34,7 +34,9 @@ use tokio::{
 };
 
 mod pack;
-use pack::{PACK_BYTES_MAX, Packer, event_bytes};
+mod records;
+use pack::Packs;
+pub use pack::Part;
 
 /// How long a session that failed waits before the next.
 const RETRY: Duration = Duration::from_millis(200);
@@ -313,8 +315,7 @@ impl Ingest {
             return self.open(source, partition).await;
         }
         self.shared.counts.records.fetch_add(records.len() as u64, Ordering::Relaxed);
-        let now = self.shared.outside.now();
-        let packs = Packer::new(&self.shared, partition, session).pack(records, next, now);
+        let packs = records::pack(&self.shared, partition, session, records, next);
         session.position = session.position.max(next);
         if let Some(arrival) = packs.arrival {
             session.arrival = session.arrival.max(Some(arrival));
@@ -431,6 +432,7 @@ impl Ingest {
                     incarnation: session.incarnation,
                     session: session.start,
                     after,
+                    part: 0,
                     to: session.position,
                     reach: Some(reach),
                 }));
@@ -497,30 +499,20 @@ fn commit_metadata(incarnation: u32) -> String {
     format!("incarnation={incarnation}")
 }
 
-/// Events that came by HTTP: appended, and answered when they are durable.
+/// What came by HTTP: appended, and answered when it is durable.
 ///
 /// # Errors
 /// Where an append failed; it may have happened all the same, and a retry is caught by the events' ids.
-pub async fn append_events(shared: &Shared, events: Vec<Event>) -> Result<BTreeMap<u32, u64>, LogError> {
-    let mut open: BTreeMap<u32, (v1::Pack, usize)> = BTreeMap::new();
-    let mut appends = Vec::new();
-    let append = |journal: u32, pack: v1::Pack| {
-        let record = wire::journal_record(Record::Pack(pack));
+pub async fn append_parts(shared: &Shared, mut parts: Vec<Part>) -> Result<BTreeMap<u32, u64>, LogError> {
+    let mut packs = Packs::new(shared.partitions);
+    // No pack has a range, so that they may end anywhere.
+    packs.add(&mut parts);
+    let append = |closed: pack::Closed| {
+        let record = wire::pack(closed.pack);
         debug_assert!(record.encoded_len() <= RECORD_BYTES_MAX, "a pack is larger than was counted");
-        (journal, shared.log.append(Topic::Journal, journal, wire::bytes(&record)))
+        (closed.journal, shared.log.append(Topic::Journal, closed.journal, wire::bytes(&record)))
     };
-    for event in events {
-        let (journal, size) = (partition_of(&event.scope, shared.partitions), event_bytes(&event));
-        if open.get(&journal).is_some_and(|(_, bytes)| bytes + size > PACK_BYTES_MAX)
-            && let Some((pack, _)) = open.remove(&journal)
-        {
-            appends.push(append(journal, pack));
-        }
-        let (pack, bytes) = open.entry(journal).or_default();
-        *bytes += size;
-        pack.events.push(wire::event(event));
-    }
-    appends.extend(open.into_iter().map(|(journal, (pack, _))| append(journal, pack)));
+    let appends: Vec<_> = packs.finish(0).into_iter().map(append).collect();
     let mut positions = BTreeMap::new();
     for (journal, done) in appends {
         let position = done.await.inspect_err(|error| shared.progress.fail_if_closed(error))?;

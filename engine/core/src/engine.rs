@@ -25,12 +25,15 @@ pub use input::{Input, Pack, Range, Rejected};
 /// Raised when the same input would be concluded otherwise (design rule 10).
 pub const FOLD: u32 = 1;
 
+/// The source of what came by HTTP and could not be decoded.
+const HTTP: &str = "http";
+
 /// What is known of a source partition.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct SourceState {
     incarnation: u32,
-    /// The next offset to fold.
-    mark: i64,
+    /// The next offset to fold, and how many parts of its record are folded.
+    mark: (i64, u32),
     reach: Option<Timestamp>,
     removed: bool,
 }
@@ -209,40 +212,48 @@ impl Engine {
     }
 
     fn on_pack(&mut self, pack: &Pack, out: &mut Outputs) {
-        let Some(range) = &pack.range else {
-            for event in &pack.events {
-                self.on_event(event, None, out);
-            }
-            return;
-        };
+        let Some(range) = &pack.range else { return self.on_pack_by_http(pack, out) };
         let Some(source) = self.enter(range) else { return };
         let mut rejected = pack.rejected.iter().peekable();
         for event in &pack.events {
-            while let Some(bad) = rejected.next_if(|bad| bad.offset < event.offset) {
-                self.on_rejected(bad, source, range, out);
+            let at = (event.offset, event.part);
+            while let Some(bad) = rejected.next_if(|bad| (bad.offset, bad.part) < at) {
+                self.on_rejected_record(bad, source, range, out);
             }
-            if self.passes(source, event.offset, event.arrival) {
+            if self.passes(source, at, event.arrival) {
                 self.on_event(event, Some(source), out);
             }
         }
         for bad in rejected {
-            self.on_rejected(bad, source, range, out);
+            self.on_rejected_record(bad, source, range, out);
         }
         self.leave(source, range);
+    }
+
+    /// What has no place in a source: none of it was folded before.
+    fn on_pack_by_http(&mut self, pack: &Pack, out: &mut Outputs) {
+        for event in &pack.events {
+            self.on_event(event, None, out);
+        }
+        for bad in &pack.rejected {
+            self.state.latest = self.state.latest.max(bad.arrival);
+            self.on_rejected(bad, &HTTP.into(), HTTP, out);
+        }
     }
 
     /// Whether a range follows on what is folded (design rule 2); the index of its source if it does. One that does not
     /// changes nothing.
     fn enter(&mut self, range: &Range) -> Option<usize> {
         let known = self.state.source_index.get(&range.source).copied();
-        let (incarnation, mark) = known.map_or((0, 0), |source| {
+        let (incarnation, mark) = known.map_or((0, (0, 0)), |source| {
             let state = &self.state.sources[source];
             (state.incarnation, state.mark)
         });
         let old = range.incarnation < incarnation;
         // Everything below a session's start is durable in every journal partition.
-        let mark = if range.incarnation > incarnation { range.session } else { mark.max(range.session) };
-        if self.rules.marks && (old || range.after > mark) {
+        let start = (range.session, 0);
+        let mark = if range.incarnation > incarnation { start } else { mark.max(start) };
+        if self.rules.marks && (old || (range.after, range.part) > mark) {
             self.packs_ignored += 1;
             return None;
         }
@@ -259,14 +270,15 @@ impl Engine {
         self.reaches.len() - 1
     }
 
-    /// Whether a record lies beyond the mark, which it moves.
-    fn passes(&mut self, source: usize, offset: i64, arrival: Timestamp) -> bool {
+    /// Whether a part of a record lies beyond the mark, which it moves: an offset and the place in the record, since the
+    /// record's other parts are still to come. The pack's end moves it past the record.
+    fn passes(&mut self, source: usize, (offset, part): (i64, u32), arrival: Timestamp) -> bool {
         let state = &mut self.state.sources[source];
-        if self.rules.marks && offset < state.mark {
+        if self.rules.marks && (offset, part) < state.mark {
             self.records_skipped += 1;
             return false;
         }
-        state.mark = state.mark.max(offset.saturating_add(1));
+        state.mark = state.mark.max((offset, part.saturating_add(1)));
         state.reach = state.reach.max(Some(arrival));
         self.reaches[source] = state.reach;
         true
@@ -274,7 +286,7 @@ impl Engine {
 
     fn leave(&mut self, source: usize, range: &Range) {
         let state = &mut self.state.sources[source];
-        state.mark = state.mark.max(range.to);
+        state.mark = state.mark.max((range.to, 0));
         state.reach = state.reach.max(range.reach);
         self.reaches[source] = state.holds();
     }
@@ -324,15 +336,18 @@ impl Engine {
         self.state.scopes[scope].on_command(command, world, out);
     }
 
-    fn on_rejected(&mut self, bad: &Rejected, source: usize, range: &Range, out: &mut Outputs) {
-        if !self.passes(source, bad.offset, bad.arrival) {
-            return;
+    fn on_rejected_record(&mut self, bad: &Rejected, source: usize, range: &Range, out: &mut Outputs) {
+        if self.passes(source, (bad.offset, bad.part), bad.arrival) {
+            let topic = range.source.rsplit_once('/').map_or(&*range.source, |(topic, _)| topic);
+            self.on_rejected(bad, &range.source, topic, out);
         }
+    }
+
+    fn on_rejected(&mut self, bad: &Rejected, source: &Arc<str>, origin: &str, out: &mut Outputs) {
         self.state.ledger.receive();
-        let topic = range.source.rsplit_once('/').map_or(&*range.source, |(topic, _)| topic);
-        self.state.ledger.count(topic, Outcome::Rejected, self.policy.limits.origins);
+        self.state.ledger.count(origin, Outcome::Rejected, self.policy.limits.origins);
         out.say(Body::DeadLetter(Box::new(DeadLetter {
-            source: range.source.clone(),
+            source: source.clone(),
             offset: bad.offset,
             reason: bad.reason.clone(),
             payload: bad.payload.clone(),
@@ -478,7 +493,7 @@ impl Engine {
     pub fn marks(&self) -> impl Iterator<Item = (&Arc<str>, u32, i64)> {
         self.state.source_index.iter().map(|(name, n)| {
             let source = &self.state.sources[*n];
-            (name, source.incarnation, source.mark)
+            (name, source.incarnation, source.mark.0)
         })
     }
 }

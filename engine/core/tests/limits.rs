@@ -55,6 +55,7 @@ impl World {
             scope: "default".to_owned(),
             fingerprint: String::new(),
             identity: String::new(),
+            part: 0,
             kind: Kind::Alert,
             arrival: at,
             offset: 0,

@@ -66,6 +66,7 @@ impl World {
             kind: Kind::Alert,
             arrival: at,
             offset: 0,
+            part: 0,
         };
         self.fold(Input::Pack(Pack { range: None, events: vec![event], rejected: Vec::new() }));
     }

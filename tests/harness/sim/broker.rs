@@ -230,6 +230,7 @@ impl Member {
         let record = |(n, (timestamp, payload)): (usize, &(i64, Bytes))| SourceRecord {
             offset: n as i64,
             timestamp_ms: Some(*timestamp),
+            headers: Vec::new(),
             payload: Some(payload.clone()),
         };
         let all = &state.partitions[partition].records;

@@ -7,7 +7,7 @@ use super::{
 use prost::Message as _;
 use quell::{outputs::OutputReader, progress::Progress, snapshots};
 use quell_connectors::{
-    decode::{self, Format, Mapping},
+    decode::{self, Mapping, canonical},
     log::{Log, LogError, Topic},
     wire,
 };
@@ -73,11 +73,11 @@ fn undisturbed(uuid: [u8; 16], history: &[Produced]) -> Result<Said, Failure> {
         let (offset, arrival) = (record.offset, Timestamp(record.timestamp_ms));
         let context = decode::Context { arrival, offset, check_wall: false, mapping: &mapping, default_origin: TOPIC };
         let (mut events, mut rejected) = (Vec::new(), Vec::new());
-        match decode::decode(Format::Canonical, &record.payload, &context) {
+        match canonical::decode(&record.payload, &context) {
             Ok(event) => events.push(event),
             Err(why) => {
                 let payload = record.payload.to_vec();
-                rejected.push(Rejected { offset, reason: why.reason, payload, arrival });
+                rejected.push(Rejected { offset, part: 0, reason: why.reason, payload, arrival });
             }
         }
         let range = Some(Range {
@@ -85,6 +85,7 @@ fn undisturbed(uuid: [u8; 16], history: &[Produced]) -> Result<Said, Failure> {
             incarnation: record.incarnation,
             session: 0,
             after: offset,
+            part: 0,
             to: offset + 1,
             reach: None,
         });

@@ -4,6 +4,7 @@ use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
+    message::{Header, OwnedHeaders},
     mocking::MockCluster,
     producer::{FutureProducer, FutureRecord, Producer},
 };
@@ -288,6 +289,31 @@ async fn the_mock_cluster_is_read_without_a_group() {
     assert_eq!(found, Some(Committed { offset: 100, metadata: "m".to_owned() }));
     assert_eq!(source.extent(partition).await.expect("an extent"), SourceExtent { oldest: 0, end: 100 });
     assert_eq!(source.topic_id("demo").await.expect("answers"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_of_cloudevents_come_with_their_record() {
+    let cluster = MockCluster::new(1).expect("a mock");
+    let bed = Bed { brokers: cluster.bootstrap_servers(), topic: "events".to_owned(), group: "g".to_owned() };
+    cluster.create_topic("events", 1, 1).expect("a topic");
+    let header = |key, value| Header { key, value: Some(value) };
+    let headers = OwnedHeaders::new().insert(header("ce_id", "1")).insert(header("trace", "x"));
+    let producer: FutureProducer = bed.client().create().expect("a producer");
+    let record = FutureRecord::<(), _>::to("events").partition(0).payload("{}").headers(headers);
+    producer.send(record, Duration::from_secs(10)).await.expect("it is produced");
+    let mut source = bed.open("a", true).await;
+    let partition = assigned(&mut source).await.remove(0);
+    source.seek(&partition, 0).await.expect("seeks");
+    let since = Instant::now();
+    while since.elapsed() < WAIT {
+        if let SourceEvent::Records { records, .. } = source.next(10, WAIT).await.expect("answers")
+            && let [record] = &records[..]
+        {
+            assert_eq!(record.headers, [("ce_id".to_owned(), b"1".to_vec())]);
+            return;
+        }
+    }
+    panic!("the record did not come");
 }
 
 /// `cargo test -p quell-connectors -- --ignored --nocapture source_figures`

@@ -9,12 +9,11 @@ use super::{
 use crate::{
     app::{App, Membership},
     commands::bad_input,
-    config::{Config, JournalKind, SourceEntry, SourceKind},
+    config::{Config, JournalKind, SourceEntry},
     serve::grpc::Api,
 };
 use anyhow::Context as _;
 use futures::FutureExt as _;
-use quell_connectors::decode::Format;
 use quell_core::domain::policy::Clock;
 use quell_proto::v1::{self, SettleRequest, admin_server::Admin as _};
 use std::{fs, io, net::SocketAddr, path::Path, time::Duration};
@@ -90,13 +89,7 @@ async fn config(directory: &Path, recording: &Recording, broker: &Broker, option
     config.journal.partitions = PARTITIONS;
     config.journal.clock = Clock::Events;
     config.kafka.brokers = broker.address();
-    config.source = vec![SourceEntry {
-        kind: SourceKind::Kafka,
-        topics: vec![TOPIC.to_owned()],
-        format: Format::Canonical,
-        scope: None,
-        fingerprint: Vec::new(),
-    }];
+    config.source = vec![SourceEntry::of_topic(TOPIC)];
     match options.listen {
         Some(listen) => config.server.listen = listen,
         None if TcpListener::bind(config.server.listen).await.is_err() => config.server.listen.set_port(0),

@@ -64,6 +64,8 @@ pub struct Event {
     pub arrival: Timestamp,
     /// Offset in its source partition; 0 for events that came by HTTP.
     pub offset: i64,
+    /// Its place in its record, from 0: a record may hold several events.
+    pub part: u32,
 }
 
 impl Event {
@@ -108,6 +110,7 @@ pub(crate) mod tests {
             kind: Kind::Alert,
             arrival: Timestamp(10_000),
             offset: 0,
+            part: 0,
         }
     }
 

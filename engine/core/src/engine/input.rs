@@ -2,7 +2,9 @@
 use crate::domain::{command::Command, event::Event, policy::Policy, time::Timestamp, topology::Topology};
 use std::sync::Arc;
 
-/// One contiguous range `(after, to]` of one source partition. Offsets are those of the next record to read.
+/// One contiguous range `(after, to]` of one source partition. Offsets are those of the next record to read. One that
+/// ends within a record, since all its events are too large for one pack, has that record's offset as `to`, and the next
+/// one goes on at its `part`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
     /// `{topic}/{partition}`
@@ -12,6 +14,8 @@ pub struct Range {
     /// Where the ingest session began: the committed offset.
     pub session: i64,
     pub after: i64,
+    /// The first part of the record at `after` that is not in earlier packs; 0 unless the one before ended within it.
+    pub part: u32,
     pub to: i64,
     /// How far the source partition is known to be read.
     pub reach: Option<Timestamp>,
@@ -21,6 +25,8 @@ pub struct Range {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     pub offset: i64,
+    /// Its place in its record, from 0.
+    pub part: u32,
     pub reason: String,
     /// As it was received, cut to 64 KiB.
     pub payload: Vec<u8>,
@@ -32,9 +38,9 @@ pub struct Rejected {
 pub struct Pack {
     /// `None` for events that came by HTTP.
     pub range: Option<Range>,
-    /// By offset.
+    /// By offset and part.
     pub events: Vec<Event>,
-    /// By offset.
+    /// By offset and part.
     pub rejected: Vec<Rejected>,
 }
 

@@ -98,5 +98,6 @@ fn event(alert: &Alert, entry: &Absence, status: Status, at: Timestamp, summary:
         kind: Kind::Alert,
         arrival: at,
         offset: 0,
+        part: 0,
     }
 }

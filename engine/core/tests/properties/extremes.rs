@@ -44,7 +44,7 @@ fn any_move() -> impl Strategy<Value = Move> {
 
 fn range(at: i64, reach: i64) -> Range {
     let reach = Some(Timestamp(reach));
-    Range { source: String::new().into(), incarnation: 0, session: at, after: at, to: at, reach }
+    Range { source: String::new().into(), incarnation: 0, session: at, after: at, part: 0, to: at, reach }
 }
 
 proptest! {

@@ -12,7 +12,7 @@ fn inputs(events: &[Event], only: Option<&str>) -> Vec<Input> {
     for some in events.chunks(5) {
         let last = &some[some.len() - 1];
         let (after, to, reached) = (mark, last.offset + 1, Some(last.arrival));
-        let range = Range { source: "t/0".into(), incarnation: 0, session: 0, after, to, reach: reached };
+        let range = Range { source: "t/0".into(), incarnation: 0, session: 0, after, part: 0, to, reach: reached };
         let events = some.iter().filter(|e| only.is_none_or(|scope| e.scope == scope)).cloned().collect();
         inputs.push(Input::Pack(Pack { range: Some(range), events, rejected: Vec::new() }));
         mark = to;

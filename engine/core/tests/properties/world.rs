@@ -167,6 +167,7 @@ pub fn events(drafts: &[Draft]) -> Vec<Event> {
             scope: ["east", "west"][draft.scope].to_owned(),
             fingerprint: String::new(),
             identity: ["", "warning", "critical"][draft.identity].to_owned(),
+            part: 0,
             kind: draft.kind,
             arrival: Timestamp(arrival),
             offset: 3 * n as i64,
@@ -177,13 +178,13 @@ pub fn events(drafts: &[Draft]) -> Vec<Event> {
 
 /// A pack `(after, to]` of the source `t/0`.
 pub fn pack(session: i64, after: i64, to: i64, events: Vec<Event>) -> Input {
-    let range = Range { source: "t/0".into(), incarnation: 0, session, after, to, reach: None };
+    let range = Range { source: "t/0".into(), incarnation: 0, session, after, part: 0, to, reach: None };
     Input::Pack(Pack { range: Some(range), events, rejected: Vec::<Rejected>::new() })
 }
 
 /// A source has been read until `at`.
 pub fn reach(to: i64, at: Timestamp) -> Input {
-    let range = Range { source: "t/0".into(), incarnation: 0, session: 0, after: 0, to, reach: Some(at) };
+    let range = Range { source: "t/0".into(), incarnation: 0, session: 0, after: 0, part: 0, to, reach: Some(at) };
     Input::Reaches(vec![range])
 }
 

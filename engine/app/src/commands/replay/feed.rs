@@ -3,7 +3,7 @@ use super::{
     Setup,
     lines::{Line, Lines},
 };
-use quell_connectors::decode::{Context, EVENT_BYTES_MAX, Format, Rejection, decode};
+use quell_connectors::decode::{Context, EVENT_BYTES_MAX, Rejection, canonical};
 use quell_core::{
     domain::{event::Event, time::Timestamp},
     engine::{Pack, Range, Rejected},
@@ -68,12 +68,12 @@ impl<'a, R: Read> Feed<'a, R> {
                 Err(rejection) => {
                     let payload = line.kept[..line.kept.len().min(REJECTED_BYTES_MAX)].to_vec();
                     let (reason, arrival) = (rejection.reason, self.latest);
-                    pack.rejected.push(Rejected { offset, reason, payload, arrival });
+                    pack.rejected.push(Rejected { offset, part: 0, reason, payload, arrival });
                 }
             }
         }
         let (source, to) = (self.source.clone(), self.offset);
-        pack.range = Some(Range { source, incarnation: 0, session: 0, after, to, reach: None });
+        pack.range = Some(Range { source, incarnation: 0, session: 0, after, part: 0, to, reach: None });
         Ok(to > after)
     }
 
@@ -95,5 +95,5 @@ fn read(line: &Line<'_>, offset: i64, setup: &Setup) -> Result<Event, Rejection>
         mapping: &setup.mapping,
         default_origin: &setup.default_origin,
     };
-    decode(Format::Canonical, line.kept, &context)
+    canonical::decode(line.kept, &context)
 }
