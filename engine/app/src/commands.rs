@@ -8,6 +8,7 @@ pub mod demo;
 pub mod explain;
 pub mod feed;
 pub mod incidents;
+pub mod json;
 pub mod maintenance;
 pub mod replay;
 pub mod run;

@@ -1,5 +1,8 @@
 //! `quell feed`: follows the incident feed.
-use super::client::{Json, endpoint, explain};
+use super::{
+    client::{endpoint, explain},
+    json::Json,
+};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use quell_proto::v1::{

@@ -145,8 +145,11 @@ pub fn path(template: &Template) -> (String, Vec<(usize, String)>) {
 
 /// The collection: the last literal of the path.
 fn tag(template: &Template) -> &str {
-    let literal = |segment| if let &Segment::Literal(ref literal) = segment { Some(literal.as_str()) } else { None };
-    template.segments.iter().rev().find_map(literal).unwrap_or("api")
+    let mut literals = template.segments.iter().rev().filter_map(|segment| match segment {
+        Segment::Literal(literal) => Some(literal.as_str()),
+        Segment::One | Segment::Rest => None,
+    });
+    literals.next().unwrap_or("api")
 }
 
 fn capitalised(word: &str) -> String {
