@@ -192,7 +192,8 @@ pub fn quell_ok(args: &[&str]) -> anyhow::Result<String> {
 /// # Errors
 /// Where nobody answers.
 pub fn get(address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
-    http(address, &format!("GET {path} HTTP/1.1\r\nHost: quell\r\nConnection: close\r\n\r\n"), b"")
+    let head = format!("GET {path} HTTP/1.1\r\nHost: quell\r\nConnection: close\r\n\r\n");
+    http(address, &head, b"").map(|(status, _, body)| (status, body))
 }
 
 /// HTTP POST of JSON; status and body.
@@ -220,10 +221,14 @@ pub fn request(
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
-    http(address, &format!("{head}\r\n"), body)
+    http(address, &format!("{head}\r\n"), body).map(|(status, _, body)| (status, body))
 }
 
-fn http(address: SocketAddr, head: &str, body: &[u8]) -> anyhow::Result<(u16, String)> {
+/// HTTP by hand: a head and a body; status, head and body.
+///
+/// # Errors
+/// Where nobody answers.
+pub fn http(address: SocketAddr, head: &str, body: &[u8]) -> anyhow::Result<(u16, String, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     stream.write_all(head.as_bytes())?;
@@ -233,7 +238,7 @@ fn http(address: SocketAddr, head: &str, body: &[u8]) -> anyhow::Result<(u16, St
     let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no HTTP status")?;
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    Ok((status, if chunked { unchunk(body) } else { body.to_owned() }))
+    Ok((status, format!("{head}\r\n"), if chunked { unchunk(body) } else { body.to_owned() }))
 }
 
 fn unchunk(mut body: &str) -> String {

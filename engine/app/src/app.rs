@@ -10,6 +10,7 @@ use crate::{
     serve::{
         grpc::Api,
         http::{self, DoorCounts, Doors},
+        rest,
     },
     stop::{self, Stop, Stopper},
     task,
@@ -298,5 +299,7 @@ async fn router(
         counts,
         metrics: Arc::new(move || metrics::page(&gathered).map_err(|error| error.to_string())),
     };
-    Ok(http::router(doors, body_max).merge(grpc.into_axum_router()))
+    // What no door and no service answers is REST's.
+    let rest = rest::router(grpc.clone(), body_max)?;
+    Ok(http::router(doors, body_max).merge(grpc.into_axum_router().reset_fallback()).merge(rest))
 }

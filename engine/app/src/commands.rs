@@ -1,10 +1,22 @@
 //! One file per subcommand; exit code 0 on success, 2 on bad usage or bad input.
+pub mod act;
+pub mod alerts;
 pub mod check;
+pub mod client;
+pub mod completion;
 pub mod demo;
+pub mod explain;
 pub mod feed;
+pub mod incidents;
+pub mod json;
+pub mod maintenance;
 pub mod replay;
 pub mod run;
+pub mod services;
 pub mod settle;
+pub mod silence;
+pub mod table;
+pub mod topology;
 
 /// A failure that is the user's to mend: exit code 2.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,10 @@
 //! `quell`: event correlation for operations teams.
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use quell::{
-    commands::{BadInput, check, demo, feed, replay, run, settle},
+    commands::{
+        BadInput, act, alerts, check, completion, demo, explain, feed, incidents, maintenance, replay, run, services,
+        settle, silence, topology,
+    },
     demo::screen::LogWriter,
 };
 use std::{io::IsTerminal as _, process::ExitCode};
@@ -27,6 +30,19 @@ enum Command {
     Replay(replay::ReplayArgs),
     Feed(feed::FeedArgs),
     Settle(settle::SettleArgs),
+    Incidents(incidents::IncidentsArgs),
+    Explain(explain::ExplainArgs),
+    Alerts(alerts::AlertsArgs),
+    Services(services::ServicesArgs),
+    #[command(flatten)]
+    Act(act::Act),
+    #[command(subcommand)]
+    Silence(silence::SilenceCommand),
+    #[command(subcommand)]
+    Maintenance(maintenance::MaintenanceCommand),
+    #[command(subcommand)]
+    Topology(topology::TopologyCommand),
+    Completion(completion::CompletionArgs),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +62,15 @@ fn main() -> ExitCode {
         Command::Run(args) => block_on(run::run(args)),
         Command::Feed(args) => block_on(feed::run(args)),
         Command::Settle(args) => block_on(settle::run(args)),
+        Command::Incidents(args) => block_on(incidents::run(args)),
+        Command::Explain(args) => block_on(explain::run(args)),
+        Command::Alerts(args) => block_on(alerts::run(args)),
+        Command::Services(args) => block_on(services::run(args)),
+        Command::Act(act) => block_on(act::run(act)),
+        Command::Silence(command) => block_on(silence::run(command)),
+        Command::Maintenance(command) => block_on(maintenance::run(command)),
+        Command::Topology(command) => block_on(topology::run(command)),
+        Command::Completion(args) => completion::run(&args, Cli::command()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

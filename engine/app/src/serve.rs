@@ -6,3 +6,4 @@ pub mod filter;
 pub mod grpc;
 pub mod http;
 pub mod page;
+pub mod rest;

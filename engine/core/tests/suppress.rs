@@ -198,7 +198,7 @@ fn a_snapshot_among_silences_windows_and_inhibitors_changes_nothing() {
             if cut == Some(n) {
                 let bytes = world.engine.snapshot().expect("a snapshot");
                 world.engine =
-                    Engine::restore(&bytes, world.policy.clone(), world.topology.clone()).expect("it restores");
+                    Engine::restore(&bytes, world.policy.clone(), vec![world.topology.clone()]).expect("it restores");
                 assert_eq!(world.engine.snapshot().expect("a snapshot"), bytes);
             }
             let (entity, check) =

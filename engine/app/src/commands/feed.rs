@@ -1,18 +1,15 @@
 //! `quell feed`: follows the incident feed.
-use super::bad_input;
-use anyhow::{Context as _, anyhow};
+use super::{
+    client::{endpoint, explain},
+    json::Json,
+};
+use anyhow::Context as _;
 use jiff::Timestamp;
-use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
-use quell_proto::{
-    DESCRIPTORS,
-    v1::{
-        Incident, WatchIncidentsRequest, WatchIncidentsResponse, quell_client::QuellClient,
-        watch_incidents_request::From as Start,
-    },
+use quell_proto::v1::{
+    Incident, WatchIncidentsRequest, WatchIncidentsResponse, quell_client::QuellClient,
+    watch_incidents_request::From as Start,
 };
 use std::io::{self, Write as _};
-use tonic::{Code, Status};
 
 /// The largest update taken, in bytes.
 const UPDATE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -37,20 +34,6 @@ pub struct FeedArgs {
     exit_when_caught_up: bool,
 }
 
-/// `http://` in front of a bare address.
-pub fn endpoint(server: &str) -> String {
-    if server.contains("://") { server.to_owned() } else { format!("http://{server}") }
-}
-
-/// A status as a person reads it; what is the caller's to mend is bad input.
-pub fn explain(status: &Status) -> anyhow::Error {
-    let error = anyhow!("{}", status.message()).context(format!("the server says {:?}", status.code()));
-    match status.code() {
-        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => bad_input(error),
-        _ => error,
-    }
-}
-
 /// Prints updates until the server or the reader of our output ends.
 ///
 /// # Errors
@@ -66,11 +49,11 @@ pub async fn run(args: FeedArgs) -> anyhow::Result<()> {
     let request =
         WatchIncidentsRequest { from: Some(from), until_caught_up: args.exit_when_caught_up, ..Default::default() };
     let mut client = client.max_decoding_message_size(UPDATE_BYTES_MAX);
-    let stream = client.watch_incidents(request).await.map_err(|status| explain(&status))?;
+    let stream = client.watch_incidents(request).await.map_err(explain)?;
     let mut stream = stream.into_inner();
-    let json = args.json.then(Json::new).transpose()?;
+    let json = args.json.then(|| Json::of("WatchIncidentsResponse")).transpose()?;
     let mut out = io::stdout().lock();
-    while let Some(update) = stream.message().await.map_err(|status| explain(&status))? {
+    while let Some(update) = stream.message().await.map_err(explain)? {
         let written = match &json {
             // Only updates: a line is a revision.
             Some(_) if update.snapshot => Ok(()),
@@ -83,25 +66,6 @@ pub async fn run(args: FeedArgs) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Protobuf's JSON form (<https://protobuf.dev/programming-guides/json/>).
-struct Json(MessageDescriptor);
-
-impl Json {
-    fn new() -> anyhow::Result<Self> {
-        let pool = DescriptorPool::decode(DESCRIPTORS)?;
-        let message = pool.get_message_by_name("quell.v1.WatchIncidentsResponse");
-        message.map(Self).ok_or_else(|| anyhow!("the descriptor set lacks the feed's message"))
-    }
-
-    fn line(&self, update: &WatchIncidentsResponse) -> anyhow::Result<String> {
-        let message = DynamicMessage::decode(self.0.clone(), &*update.encode_to_vec())?;
-        let mut text = Vec::new();
-        let options = SerializeOptions::new().stringify_64_bit_integers(false);
-        message.serialize_with_options(&mut serde_json::Serializer::new(&mut text), &options)?;
-        Ok(String::from_utf8(text)?)
-    }
 }
 
 /// For people: when, what, why.

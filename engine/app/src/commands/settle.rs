@@ -16,8 +16,8 @@ pub struct SettleArgs {
 /// # Errors
 /// Where the server can't be reached or refuses.
 pub async fn run(args: SettleArgs) -> anyhow::Result<()> {
-    let endpoint = super::feed::endpoint(&args.server);
+    let endpoint = super::client::endpoint(&args.server);
     let mut client = AdminClient::connect(endpoint).await.with_context(|| format!("{}: can't connect", args.server))?;
-    client.settle(SettleRequest {}).await.map_err(|status| super::feed::explain(&status))?;
+    client.settle(SettleRequest {}).await.map_err(super::client::explain)?;
     Ok(())
 }

@@ -1,0 +1,244 @@
+//! What the commands that ask a server share: the way to it, names of incidents, what it refuses, and how it is shown.
+use super::{
+    bad_input,
+    json::Json,
+    table::{Look, printable},
+};
+use crate::clock::{Outside as _, System};
+use anyhow::{Context as _, anyhow};
+use prost::Message;
+use quell_connectors::{decode::time::rfc3339, wire};
+use quell_core::domain::time::{Span, Timestamp};
+use quell_proto::v1::{GetIncidentRequest, Incident, ListIncidentsRequest, quell_client::QuellClient};
+use std::{
+    env,
+    io::{self, Write as _},
+};
+use tonic::{Code, Status, transport::Channel};
+
+/// The largest answer taken, in bytes: a page is at most `server.page_bytes_max`.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Of what is listed, at once.
+const PAGE_SIZE_MAX: usize = 1_000;
+
+/// A client.
+pub type Client = QuellClient<Channel>;
+
+/// Where it is asked, and how it is shown.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Connection {
+    /// Where Quell listens.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7117")]
+    pub server: String,
+    /// Protobuf's JSON form for scripts, a resource a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Where nobody answers.
+    pub async fn client(&self) -> anyhow::Result<Client> {
+        let client = QuellClient::connect(endpoint(&self.server)).await;
+        let client = client.with_context(|| format!("{}: can't connect", self.server))?;
+        Ok(client.max_decoding_message_size(ANSWER_BYTES_MAX))
+    }
+
+    /// Prints a resource: as JSON, or as `text` says it.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub fn show<T: Message>(
+        &self,
+        message: &str,
+        resource: &T,
+        text: impl FnOnce(&T, Look) -> String,
+    ) -> anyhow::Result<()> {
+        self.show_all(message, std::slice::from_ref(resource), |all, look| text(&all[0], look))
+    }
+
+    /// Prints resources.
+    ///
+    /// # Errors
+    /// Where they can't be written.
+    pub fn show_all<T: Message>(
+        &self,
+        message: &str,
+        resources: &[T],
+        text: impl FnOnce(&[T], Look) -> String,
+    ) -> anyhow::Result<()> {
+        if !self.json {
+            return print(&text(resources, Look::stdout()));
+        }
+        let json = Json::of(message)?;
+        let mut lines = String::new();
+        for resource in resources {
+            lines.push_str(&json.line(resource)?);
+            lines.push('\n');
+        }
+        print(&lines)
+    }
+}
+
+/// Who asks for something, and how often it was asked.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Acting {
+    /// Who asks; $USER without it.
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
+    /// Done once, however often it is sent; made by the server without it.
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    pub request_id: String,
+}
+
+impl Acting {
+    /// Who asks.
+    ///
+    /// # Errors
+    /// Where nobody says.
+    pub fn actor(&self) -> anyhow::Result<String> {
+        let said = self.actor.clone().or_else(|| env::var("USER").ok()).filter(|actor| !actor.is_empty());
+        said.ok_or_else(|| bad_input(anyhow!("who asks? $USER is empty: say it with --actor NAME")))
+    }
+}
+
+/// From when until when.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Window {
+    /// For so long: 30m, 2h.
+    #[arg(long = "for", value_name = "SPAN", conflicts_with = "until")]
+    length: Option<Span>,
+    /// Until then: 2026-11-26T02:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = rfc3339)]
+    until: Option<Timestamp>,
+    /// From then on; now without it.
+    #[arg(long, value_name = "TIME", value_parser = rfc3339)]
+    starts: Option<Timestamp>,
+}
+
+impl Window {
+    /// When it starts, where that is not now, and when it ends.
+    ///
+    /// # Errors
+    /// Where nobody says when it ends.
+    pub fn times(&self) -> anyhow::Result<(Option<prost_types::Timestamp>, prost_types::Timestamp)> {
+        let starts = self.starts.unwrap_or_else(|| System.now());
+        let ends = self.until.or_else(|| self.length.map(|length| starts + length));
+        let ends = ends.ok_or_else(|| bad_input(anyhow!("until when? Say it with --for or --until")))?;
+        Ok((self.starts.map(wire::time), wire::time(ends)))
+    }
+}
+
+/// What of a collection is listed.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Page {
+    /// Of this scope only.
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Option<String>,
+    /// Those that are over too.
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// A resource name: given so, or by its id in the scope `default`.
+pub fn resource(means: &str, collection: &str) -> String {
+    if means.contains('/') { means.to_owned() } else { format!("scopes/default/{collection}/{means}") }
+}
+
+/// `http://` in front of a bare address.
+pub fn endpoint(server: &str) -> String {
+    if server.contains("://") { server.to_owned() } else { format!("http://{server}") }
+}
+
+/// A status as a person reads it; what is the caller's to mend is bad input.
+pub fn explain(status: Status) -> anyhow::Error {
+    let error = anyhow!("{}", printable(status.message())).context(format!("the server says {:?}", status.code()));
+    match status.code() {
+        Code::InvalidArgument
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::Aborted
+        | Code::PermissionDenied
+        | Code::Unauthenticated => bad_input(error),
+        _ => error,
+    }
+}
+
+/// `scopes/payments` of `payments`; empty without one.
+pub fn parent(scope: Option<&str>) -> String {
+    scope.map(|scope| format!("scopes/{scope}")).unwrap_or_default()
+}
+
+/// The incident that a person means: by its resource name, by its number `payments-1042`, or `1042` in the scope
+/// `default`.
+///
+/// # Errors
+/// Where there is none, or the server does not answer.
+pub async fn incident(client: &mut Client, means: &str) -> anyhow::Result<Incident> {
+    if means.starts_with("scopes/") {
+        let asked = GetIncidentRequest { name: means.to_owned(), ..Default::default() };
+        return Ok(client.get_incident(asked).await.map_err(explain)?.into_inner());
+    }
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = if digits(means) { format!("default-{means}") } else { means.to_owned() };
+    let scope = number.rsplit_once('-').filter(|(scope, n)| !scope.is_empty() && digits(n)).map(|(scope, _)| scope);
+    let scope = scope.ok_or_else(|| {
+        bad_input(anyhow!("`{}` is no incident: write payments-1042, or its resource name", printable(means)))
+    })?;
+    let (parent, filter) = (parent(Some(scope)), format!("number = {}", quoted(&number)));
+    let asked = ListIncidentsRequest { parent, filter, page_size: 1, ..Default::default() };
+    let found = client.list_incidents(asked).await.map_err(explain)?.into_inner().incidents.pop();
+    found.ok_or_else(|| bad_input(anyhow!("there is no incident {}", printable(&number))))
+}
+
+/// Two filters, of which both have to hold. A person's own stands first, so that errors count its characters.
+pub fn both(one: Option<String>, other: Option<String>) -> String {
+    let given = [one, other].into_iter().flatten().filter(|filter| !filter.trim().is_empty());
+    given.collect::<Vec<_>>().join(" AND ")
+}
+
+/// As the API takes it.
+pub fn page_size(left: usize) -> i32 {
+    i32::try_from(left.clamp(1, PAGE_SIZE_MAX)).unwrap_or(1)
+}
+
+/// Says beside the output that there are more.
+pub fn remark(more: bool, shown: usize, what: &str) {
+    if more {
+        eprintln!("quell: there are more than {shown} {what}; --limit shows more");
+    }
+}
+
+/// A text of a filter.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Prints it; a reader of our output that has left is no failure.
+///
+/// # Errors
+/// Where it can't be written.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_quote() {
+        assert_eq!(quoted("a\"b\\"), r#""a\"b\\""#);
+    }
+}

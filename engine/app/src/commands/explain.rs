@@ -1,0 +1,165 @@
+//! `quell explain`: why these alerts, why raised, why this priority, and what the cause probably is.
+use super::{
+    client::{self, Connection},
+    incidents::{facts, head, tickets},
+    table::{Cell, Look, Table, Tone, time},
+};
+use quell_proto::v1::{Cause, Incident, IncidentAlert};
+
+/// From this confidence on a cause is likely. It is not given in percent: too few causes were confirmed by people to count
+/// how often it holds.
+const LIKELY: f64 = 0.5;
+/// Below it a call was close: the next best place was less than e times less probable.
+const CLOSE: f64 = 1.0;
+
+/// Why an incident is what it is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  quell explain payments-1042\n  quell explain 1042 --json | jq '.alerts[].reason'")]
+pub struct ExplainArgs {
+    /// payments-1042, 1042 in the scope `default`, or a resource name.
+    #[arg(value_name = "INCIDENT")]
+    incident: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Prints it.
+///
+/// # Errors
+/// Where the server can't be reached or refuses.
+pub async fn run(args: ExplainArgs) -> anyhow::Result<()> {
+    let mut client = args.connection.client().await?;
+    let incident = client::incident(&mut client, &args.incident).await?;
+    args.connection.show("Incident", &incident, told)
+}
+
+fn told(incident: &Incident, look: Look) -> String {
+    let mut text = head(incident, look) + &look.paragraph(&incident.summary, 0);
+    let mut section = |title: &str, body: String| {
+        if !body.is_empty() {
+            text.push_str(&format!("\n{}\n{body}", look.paint(title, Tone::Head)));
+        }
+    };
+    section("Why it was raised", look.paragraph(&incident.raise_reason, 2));
+    section(&format!("Why P{}", incident.priority), priority(incident, look));
+    section("Probable causes, best first", causes(&incident.causes, look));
+    section("Changes nearby", changes(incident, look));
+    section("Why these alerts", alerts(incident, look));
+    section("What happened to it", timeline(incident, look));
+    section("Beside it", beside(incident, look));
+    text
+}
+
+fn priority(incident: &Incident, look: Look) -> String {
+    if incident.priority_reason.is_empty() {
+        return String::new();
+    }
+    look.paragraph(&incident.priority_reason, 2)
+}
+
+fn causes(causes: &[Cause], look: Look) -> String {
+    let mut table = Table::bare();
+    for cause in causes {
+        let what = format!("{} {}", cause.entity, cause.check);
+        let change = if cause.change.is_empty() { String::new() } else { format!("change {}: ", cause.change) };
+        let word = if cause.confidence >= LIKELY { "likely" } else { "possible" };
+        table.row(vec![Cell::new(word), Cell::new(what.trim()), Cell::new(&(change + &cause.reason))]);
+    }
+    table.text(look, 2)
+}
+
+fn changes(incident: &Incident, look: Look) -> String {
+    let mut table = Table::bare();
+    for change in &incident.changes {
+        table.row(vec![
+            Cell::time(change.at.as_ref()),
+            Cell::new(&format!("{} {}", change.entity, change.check)),
+            Cell::new(&change.id),
+            Cell::new(&[&*change.reason, &*change.summary].join(": ")),
+        ]);
+    }
+    table.text(look, 2)
+}
+
+fn alerts(incident: &Incident, look: Look) -> String {
+    let mut text = String::new();
+    for alert in &incident.alerts {
+        let mut table = Table::bare();
+        table.row(vec![
+            Cell::severity(alert.severity()),
+            Cell::alert_state(alert.state()),
+            Cell::new(&format!("{} {}", alert.entity, alert.check)),
+            Cell::time(alert.opened_at.as_ref()),
+        ]);
+        text.push_str(&table.text(look, 2));
+        text.push_str(&look.paragraph(&why(alert), 6));
+    }
+    if incident.alerts_truncated {
+        text.push_str("  and more, that do not fit into one answer\n");
+    }
+    text
+}
+
+/// `shares a service with db-1 latency (time +1.2, place +0.8); 2.0 ahead of the next best place`
+fn why(alert: &IncidentAlert) -> String {
+    let reason = if alert.reason.is_empty() { "no reason is given" } else { &alert.reason };
+    let parts: Vec<String> = alert.parts.iter().map(|part| format!("{} {:+.1}", part.name, part.log_odds)).collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+    // Without parts nothing was weighed.
+    let margin = match alert.margin {
+        _ if alert.parts.is_empty() => String::new(),
+        margin if margin < CLOSE => format!("; a close call, {margin:.1} ahead of the next best place"),
+        margin => format!("; {margin:.1} ahead of the next best place"),
+    };
+    format!("{reason}{parts}{margin}")
+}
+
+fn timeline(incident: &Incident, look: Look) -> String {
+    let mut table = Table::bare();
+    for entry in &incident.timeline {
+        let actor = if entry.actor.is_empty() { "quell" } else { &entry.actor };
+        let cells = [actor, &*entry.kind, &*entry.text];
+        let cells = cells.into_iter().map(Cell::new);
+        table.row(std::iter::once(Cell::time(entry.at.as_ref())).chain(cells).collect());
+    }
+    table.text(look, 2)
+}
+
+fn beside(incident: &Incident, look: Look) -> String {
+    let told = [
+        ("  tickets", tickets(incident)),
+        ("  went on as", incident.merged_into.clone()),
+        ("  merged into it", incident.duplicates.join(", ")),
+        ("  split from", incident.split_from.clone()),
+        ("  came before", incident.previous.clone()),
+        ("  resolved", time(incident.resolved_at.as_ref())),
+        ("  resolved by", incident.resolved_by.clone()),
+        ("  reopened", if incident.reopened > 0 { format!("{} times", incident.reopened) } else { String::new() }),
+    ];
+    facts(look, &told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quell_proto::v1::ReasonPart;
+
+    #[test]
+    fn confidence_is_a_word_and_a_close_call_is_said() {
+        let cause =
+            |confidence| Cause { entity: "db-1".into(), check: "latency".into(), confidence, ..Cause::default() };
+        let text = causes(&[cause(0.5), cause(0.49)], Look::default());
+        assert_eq!(
+            text.lines().map(|line| line.trim()).collect::<Vec<_>>(),
+            ["likely    db-1 latency", "possible  db-1 latency"]
+        );
+        let part = |name: &str, log_odds| ReasonPart { name: name.to_owned(), log_odds };
+        let mut alert = IncidentAlert { reason: "near db-1".into(), ..IncidentAlert::default() };
+        assert_eq!(why(&alert), "near db-1");
+        alert.parts = vec![part("time", 1.24), part("place", -0.5)];
+        alert.margin = 0.7;
+        assert_eq!(why(&alert), "near db-1 (time +1.2, place -0.5); a close call, 0.7 ahead of the next best place");
+        alert.margin = 2.0;
+        assert!(why(&alert).ends_with("; 2.0 ahead of the next best place"));
+    }
+}

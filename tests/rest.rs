@@ -1,0 +1,315 @@
+//! The API over HTTP and JSON: what has a path in the proto files answers there, as it does over gRPC.
+use anyhow::{Context as _, ensure};
+use prost_reflect::DescriptorPool;
+use quell::{
+    app::{App, Membership},
+    config::Config,
+    serve::rest,
+};
+use quell_tests::process::{Quell, free_port, get, http, post};
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+use tempfile::TempDir;
+
+/// 2026-01-05T00:00:00Z
+const T0: i64 = 1_767_571_200_000;
+const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+
+/// A configuration with recorded time.
+fn site(port: u16) -> anyhow::Result<TempDir> {
+    let directory = TempDir::new()?;
+    let data = directory.path().join("data");
+    let config = format!(
+        "data_dir = \"{}\"\n[server]\nlisten = \"127.0.0.1:{port}\"\nbody_max = \"64 KiB\"\n[journal]\npartitions = 2\n\
+         clock = \"events\"\n",
+        data.display()
+    );
+    fs::write(directory.path().join("quell.toml"), config)?;
+    Ok(directory)
+}
+
+/// Events that raise an incident of two alerts; the position of their answer.
+fn outage(address: SocketAddr) -> anyhow::Result<String> {
+    let event = |seconds: i64, entity: &str| {
+        json!({"id": format!("{entity}-{seconds}"), "time": T0 + seconds * 1_000, "origin": "test", "entity": entity,
+            "check": "latency", "severity": "critical", "summary": "slow \u{1b}[2J"})
+    };
+    let events = json!([event(0, "db-1"), event(20, "db-1"), event(200, "db-1"), event(201, "db-1")]);
+    let (status, answer) = post(address, "/api/v1/events", events.to_string().as_bytes())?;
+    ensure!(status == 200, "{answer}");
+    let answer: Value = serde_json::from_str(&answer)?;
+    Ok(answer["position"].as_str().context("a position")?.to_owned())
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    text: String,
+}
+
+impl Answer {
+    fn json(&self) -> anyhow::Result<Value> {
+        serde_json::from_str(&self.text).with_context(|| format!("{}: {}", self.status, self.text))
+    }
+
+    fn message(&self) -> anyhow::Result<String> {
+        Ok(self.json()?["error"]["message"].as_str().context("an error")?.to_owned())
+    }
+}
+
+fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> anyhow::Result<Answer> {
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: quell\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
+    );
+    let (status, head, text) = http(address, &head, body.as_bytes())?;
+    Ok(Answer { status, head, text })
+}
+
+/// Every operation of the description: HTTP's method, the path, what it is.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let paths = document["paths"].as_object().expect("paths");
+    let of = |(path, item): (&String, &Value)| {
+        let item = item.as_object().expect("a path item");
+        let one = |(method, operation): (&String, &Value)| (method.clone(), path.clone(), operation.clone());
+        item.iter().map(one).collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(of).collect()
+}
+
+/// Methods of the proto files that have a path.
+fn bound() -> BTreeSet<String> {
+    let pool = DescriptorPool::decode(quell_proto::DESCRIPTORS).expect("descriptors");
+    let option = pool.get_extension_by_name("google.api.http").expect("the option");
+    let methods = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+    methods.filter(|method| method.options().has_extension(&option)).map(|method| method.name().to_owned()).collect()
+}
+
+#[test]
+fn every_method_with_a_path_answers_there() -> anyhow::Result<()> {
+    let port = free_port();
+    let directory = site(port)?;
+    let path = |name: &str| directory.path().join(name);
+    let mut quell = Quell::run(&path("quell.toml"), port, &path("quell.log"))?;
+    quell.ready()?;
+    let address = quell.address;
+    let position = outage(address)?;
+
+    let (status, document) = get(address, "/api/v1/openapi.json")?;
+    let document: Value = serde_json::from_str(&document)?;
+    ensure!(status == 200 && document == rest::description()?, "the description");
+    for (method, path, operation) in operations(&document) {
+        // `{scope}` and `{incident}` as they are called: no such thing is there, and the method says so.
+        let path = path.replace(['{', '}'], "");
+        let query = if path.ends_with(":watch") && operation["operationId"] == "WatchIncidents" {
+            "?untilCaughtUp=true&beginning=true"
+        } else {
+            ""
+        };
+        let answer = ask(address, &method.to_uppercase(), &format!("{path}{query}"), "", "")?;
+        let what = format!("{method} {path}: {} {}", answer.status, answer.text);
+        ensure!([200, 400, 404, 501].contains(&answer.status), "{what}");
+        ensure!(answer.status == 200 || !answer.message()?.starts_with("there is nothing at"), "{what}");
+    }
+    reads(address, &position)?;
+    commands(address)?;
+    refusals(address)?;
+    ensure!(quell.terminate()?.0 == Some(0));
+    Ok(())
+}
+
+fn reads(address: SocketAddr, position: &str) -> anyhow::Result<()> {
+    let list = |query: &str| ask(address, "GET", &format!("/api/v1/incidents?{query}"), "", "");
+    let listed = list(&format!("minPosition={position}&page_size=5&filter=state%20%3D%20%22NEW%22"))?;
+    ensure!(listed.status == 200 && listed.head.contains("content-type: application/json"), "{}", listed.text);
+    let incident = &listed.json()?["incidents"][0];
+    ensure!(incident["number"] == "default-1" && incident["state"] == "NEW", "{incident}");
+    // 64-bit integers are texts, defaults are left out, nothing of a terminal is raw in JSON.
+    ensure!(incident["revision"].is_string() && incident.get("assignee").is_none() && !listed.text.contains('\u{1b}'));
+    ensure!(list("filter=state+%3D+CLOSED")?.json()? == json!({}));
+    let name = incident["name"].as_str().context("a name")?;
+    ensure!(ask(address, "GET", &format!("/api/v1/{name}"), "", "")?.json()? == *incident);
+    ensure!(ask(address, "HEAD", &format!("/api/v1/{name}"), "", "")?.text.is_empty());
+    for (scope, found) in [("default", true), ("-", true), ("other%2Fone", false)] {
+        let of = ask(address, "GET", &format!("/api/v1/scopes/{scope}/incidents"), "", "")?.json()?;
+        ensure!(of.get("incidents").is_some() == found, "{scope}: {of}");
+    }
+    let watched = ask(address, "GET", "/api/v1/incidents:watch?beginning=true&until_caught_up=true", "", "")?;
+    ensure!(watched.head.contains("content-type: application/x-ndjson"), "{}", watched.head);
+    let lines: Vec<Value> = watched.text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    ensure!(lines.last().is_some_and(|line| line["incident"] == *incident), "{}", watched.text);
+    Ok(())
+}
+
+fn commands(address: SocketAddr) -> anyhow::Result<()> {
+    let incident = ask(address, "GET", "/api/v1/incidents", "", "")?.json()?["incidents"][0].clone();
+    let name = incident["name"].as_str().context("a name")?.to_owned();
+    let command =
+        |verb: &str, body: &Value| ask(address, "POST", &format!("/api/v1/{name}:{verb}"), "", &body.to_string());
+    let old = &incident["etag"];
+    let acknowledged = command("acknowledge", &json!({"actor": "ann", "requestId": "r1", "etag": old}))?;
+    let reply = acknowledged.json()?;
+    ensure!(reply["incident"]["state"] == "ACKNOWLEDGED" && reply["incident"]["acknowledgedBy"] == "ann", "{reply}");
+    // Read back no older than the answer.
+    let position = reply["position"].as_str().context("a position")?;
+    let read = ask(address, "GET", &format!("/api/v1/{name}?minPosition={position}"), "", "")?.json()?;
+    ensure!(read == reply["incident"], "{read}");
+    // Once, however often it is sent.
+    let again =
+        command("acknowledge", &json!({"actor": "ann", "request_id": "r1", "etag": old, "name": name}))?.json()?;
+    ensure!(again["incident"]["revision"] == reply["incident"]["revision"], "{again}");
+    let aborted = command("assign", &json!({"actor": "ann", "assignee": "bob", "etag": old}))?;
+    ensure!((aborted.status, &aborted.json()?["error"]["status"]) == (409, &json!("ABORTED")), "{}", aborted.text);
+    let state = command("setState", &json!({"actor": "ann", "state": "ON_HOLD"}))?.json()?;
+    ensure!(state["incident"]["state"] == "ON_HOLD", "{state}");
+    let ticket = json!({"ticket": {"system": "servicenow", "key": "INC1", "url": "https://example.com/INC1"}});
+    ensure!(command("linkTicket", &ticket)?.json()?["incident"]["tickets"] == json!([ticket["ticket"]]));
+    Ok(())
+}
+
+fn refusals(address: SocketAddr) -> anyhow::Result<()> {
+    let incident = ask(address, "GET", "/api/v1/incidents", "", "")?.json()?["incidents"][0]["name"].clone();
+    let (name, large) = (format!("/api/v1/{}", incident.as_str().context("a name")?), "x".repeat(70_000));
+    let acknowledge = &*format!("{name}:acknowledge");
+    let none = "/api/v1/scopes/default/incidents/0000000000000000";
+    let in_body = format!("{{\"comment\": \"{large}\"}}");
+    for (method, path, body, status, code, part) in [
+        ("GET", "/nowhere", "", 404, "NOT_FOUND", "there is nothing at /nowhere"),
+        ("GET", none, "", 404, "NOT_FOUND", "there is no incident"),
+        ("GET", "/api/v1/scopes/default/incidents/%FF", "", 404, "NOT_FOUND", "there is nothing at"),
+        ("DELETE", &*name, "", 405, "UNIMPLEMENTED", "DELETE is not possible"),
+        ("GET", acknowledge, "", 405, "UNIMPLEMENTED", "but POST is"),
+        ("GET", "/api/v1/incidents?colour=red", "", 400, "INVALID_ARGUMENT", "`colour`"),
+        ("GET", "/api/v1/incidents?pageSize=many", "", 400, "INVALID_ARGUMENT", "pageSize"),
+        ("GET", "/api/v1/incidents?pageSize=1&page_size=2", "", 400, "INVALID_ARGUMENT", "twice"),
+        ("GET", "/api/v1/incidents:watch?now=maybe", "", 400, "INVALID_ARGUMENT", "true or false"),
+        ("GET", "/api/v1/incidents:watch?now=true&beginning=true", "", 400, "INVALID_ARGUMENT", "from"),
+        ("GET", "/api/v1/incidents:watch?cursor=x", "", 400, "INVALID_ARGUMENT", "cursor: malformed"),
+        ("GET", "/api/v1/incidents?filter=colour%3D1", "", 400, "INVALID_ARGUMENT", "filter, at character 1"),
+        ("POST", acknowledge, "{\"colour\": 1}", 400, "INVALID_ARGUMENT", "colour"),
+        ("POST", acknowledge, "{\"actor\": 1}", 400, "INVALID_ARGUMENT", "actor"),
+        ("POST", acknowledge, "{\"actor\": ", 400, "INVALID_ARGUMENT", "not readable as JSON"),
+        ("POST", acknowledge, "[]", 400, "INVALID_ARGUMENT", "an object is expected"),
+        ("POST", acknowledge, "{\"name\": \"scopes/x/incidents/1\"}", 400, "INVALID_ARGUMENT", "`name` is given twice"),
+        ("POST", &*format!("{acknowledge}?actor=ann"), "{}", 400, "INVALID_ARGUMENT", "belongs into the body"),
+        ("POST", &*format!("{name}:setState"), "{\"state\": \"GREEN\"}", 400, "INVALID_ARGUMENT", "state"),
+        ("POST", acknowledge, &*in_body, 413, "INVALID_ARGUMENT", "server.body_max"),
+    ] {
+        let answer = ask(address, method, path, "", body)?;
+        let error = &answer.json()?["error"];
+        let what = format!("{method} {path}: {} {}", answer.status, answer.text);
+        ensure!(answer.status == status && error["code"] == status && error["status"] == code, "{what}");
+        ensure!(error["details"].is_array() && answer.message()?.contains(part), "{what}");
+    }
+    let allowed = ask(address, "DELETE", &name, "", "")?.head.to_ascii_lowercase();
+    ensure!(allowed.contains("allow: get, head\r\n"), "{allowed}");
+    // The doors beside it are as they were.
+    ensure!(ask(address, "GET", "/api/v1/events", "", "")?.status == 405 && get(address, "/live")?.0 == 200);
+    // A page of another site commands nothing.
+    for (headers, status) in [
+        ("Sec-Fetch-Site: cross-site\r\n", 403),
+        ("Origin: https://elsewhere.example\r\n", 403),
+        ("Origin: http://quell\r\n", 200),
+        ("Sec-Fetch-Site: same-origin\r\nOrigin: http://behind-a-proxy\r\n", 200),
+    ] {
+        ensure!(ask(address, "POST", acknowledge, headers, "{\"actor\": \"ann\"}")?.status == status, "{headers}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_is_flushed_and_a_client_that_leaves_frees_its_feed() -> anyhow::Result<()> {
+    let directory = site(0)?;
+    let config = Config::load(Some(&directory.path().join("quell.toml")))?;
+    let app = App::start(&config, Membership::Group).await?;
+    app.api.until_ready().await?;
+    let (address, feeds, all) = (app.address, app.api.feeds.clone(), config.server.feeds_max);
+    let watched = tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
+        let watch = |from: &str| -> anyhow::Result<BufReader<TcpStream>> {
+            let mut stream = TcpStream::connect(address)?;
+            stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+            write!(stream, "GET /api/v1/incidents:watch?{from} HTTP/1.1\r\nHost: quell\r\n\r\n")?;
+            Ok(BufReader::new(stream))
+        };
+        let first = |mut reader: BufReader<TcpStream>, part: &str| -> anyhow::Result<BufReader<TcpStream>> {
+            let mut line = String::new();
+            while !line.contains(part) {
+                line.clear();
+                ensure!(reader.read_line(&mut line)? > 0, "the stream ended");
+            }
+            Ok(reader)
+        };
+        // The head comes before the first message, each message as it comes.
+        let quiet = first(watch("now=true")?, "x-ndjson")?;
+        outage(address)?;
+        let told = first(quiet, "default-1")?;
+        let other = first(watch("beginning=true")?, "default-1")?;
+        ensure!(feeds.available_permits() == all - 2);
+        drop((told, other));
+        for _ in 0..200 {
+            if feeds.available_permits() == all {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        anyhow::bail!("{} feeds are still held", all - feeds.available_permits())
+    })
+    .await?;
+    watched?;
+    app.stop().await;
+    Ok(())
+}
+
+#[test]
+fn the_description_is_well_formed() -> anyhow::Result<()> {
+    let document = rest::description()?;
+    let mut ids = BTreeMap::new();
+    for (method, path, operation) in operations(&document) {
+        ensure!(METHODS.contains(&&*method), "{method}");
+        let id = operation["operationId"].as_str().context("an operationId")?.to_owned();
+        ensure!(ids.insert(id.clone(), path.clone()).is_none(), "{id} stands twice");
+        let mut declared = BTreeSet::new();
+        for parameter in operation["parameters"].as_array().context("parameters")? {
+            let place = (parameter["in"].as_str(), parameter["name"].as_str().context("a name")?);
+            ensure!(parameter["schema"].is_object(), "{id}: {parameter}");
+            ensure!(declared.insert(place), "{id}: {place:?} stands twice");
+        }
+        let in_path = declared.iter().filter(|(at, _)| *at == Some("path")).map(|(_, name)| *name);
+        let in_text = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+        ensure!(in_path.collect::<BTreeSet<_>>() == in_text.collect(), "{id}: the parameters of {path}");
+        ensure!(operation["responses"]["200"]["description"].is_string(), "{id}");
+    }
+    // A method is described, and what is described is a method.
+    let first: BTreeSet<String> = ids.keys().map(|id| id.split("By").next().unwrap_or(id).to_owned()).collect();
+    ensure!(first == bound(), "{first:?}");
+    let components = document["components"]["schemas"].as_object().context("schemas")?;
+    let well = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    ensure!(components.keys().all(|name| well(name)));
+    let mut referred = BTreeSet::new();
+    references(&document, &mut referred);
+    for reference in &referred {
+        let at = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+        ensure!(at.is_some_and(Value::is_object), "{reference} leads nowhere");
+    }
+    ensure!(referred.len() == components.len(), "a schema that nothing refers to");
+    let described = &document["components"]["schemas"]["Incident"]["properties"]["number"]["description"];
+    ensure!(*described == "For people: `payments-1042`.", "the comments of the proto files: {described}");
+    Ok(())
+}
+
+fn references(value: &Value, all: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            all.extend(object.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            object.values().for_each(|value| references(value, all));
+        }
+        Value::Array(list) => list.iter().for_each(|value| references(value, all)),
+        _ => {}
+    }
+}
