@@ -12,7 +12,7 @@ use quell_core::domain::{
     event::{Event, Kind, Status},
     severity::Severity,
     time::Timestamp,
-    topology::{EntityEntry, ServiceEntry, TopologyFile},
+    topology::{Dependency, EntityEntry, ServiceEntry, TopologyFile},
 };
 use std::{env, fs, sync::Arc};
 
@@ -153,7 +153,7 @@ fn topology() -> TopologyFile {
         services: (0..SERVICES)
             .map(|n| ServiceEntry {
                 id: service(n),
-                depends_on: (n.saturating_sub(2)..n).map(service).collect(),
+                depends_on: (n.saturating_sub(2)..n).map(service).map(Dependency::from).collect(),
                 entities: hosts(n).collect(),
                 ..ServiceEntry::default()
             })

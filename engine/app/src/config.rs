@@ -6,7 +6,8 @@ use quell_connectors::{
     kafka::{PropertyError, check_properties},
 };
 use quell_core::domain::{
-    policy::{Assess, Clock, Correlate, Deduplicate, Limits, Policy, Raise},
+    kpi::IMPORTANCE_MAX,
+    policy::{Assess, Clock, Correlate, Deduplicate, Limits, Policy, Raise, Score},
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
 };
@@ -36,6 +37,7 @@ pub struct Config {
     pub ingest: Ingest,
     pub engine: Engine,
     deduplicate: Deduplicate,
+    score: Score,
     correlate: Correlate,
     assess: Assess,
     raise: Raise,
@@ -191,6 +193,18 @@ impl Config {
         anyhow::ensure!((1..=1024).contains(&self.journal.partitions), "journal.partitions: from 1 to 1024");
         let shares = 0.0..=1.0;
         anyhow::ensure!(shares.contains(&self.assess.dependency_share), "assess.dependency_share: from 0 to 1");
+        let importances = self.assess.cap_importance <= IMPORTANCE_MAX;
+        anyhow::ensure!(importances, "assess.cap_importance: from 0 to {IMPORTANCE_MAX}");
+        anyhow::ensure!(self.assess.cap_critical <= 100, "assess.cap_critical: from 0 to 100");
+        anyhow::ensure!(self.assess.cap_high <= 100, "assess.cap_high: from 0 to 100");
+        anyhow::ensure!(
+            self.score.speak_at > 0.0 && self.score.speak_at <= 1.0,
+            "score.speak_at: above 0, and at most 1"
+        );
+        for (n, threshold) in self.score.threshold.iter().enumerate() {
+            let checked = threshold.bands().validate();
+            checked.map_err(|reason| anyhow::anyhow!("score.threshold[{n}]: {reason}"))?;
+        }
         anyhow::ensure!(self.correlate.distance_max <= 2, "correlate.distance_max: from 0 to 2");
         for (name, limit) in [
             ("server.feeds_max", self.server.feeds_max),
@@ -202,12 +216,17 @@ impl Config {
             ("limits.alerts", self.limits.alerts),
             ("limits.alerts_per_episode", self.limits.alerts_per_episode),
             ("limits.incidents", self.limits.incidents),
+            ("limits.series", self.limits.series),
+            ("limits.checks", self.limits.checks),
         ] {
             anyhow::ensure!(limit > 0, "{name}: at least 1");
         }
         for (name, span) in [
             ("ingest.commit_interval", self.ingest.commit_interval),
             ("engine.snapshot_interval", self.engine.snapshot_interval),
+            ("score.new_usual", self.score.new_usual),
+            ("score.silence_min", self.score.silence_min),
+            ("score.keep", self.score.keep),
         ] {
             anyhow::ensure!(span.0 > 0, "{name}: longer than 0s");
         }
@@ -255,6 +274,7 @@ impl Config {
         Policy {
             clock: self.journal.clock,
             deduplicate: self.deduplicate.clone(),
+            score: self.score.clone(),
             correlate: self.correlate.clone(),
             assess: self.assess.clone(),
             raise: self.raise.clone(),
@@ -336,6 +356,7 @@ fn line_of(text: &str, error: &TopologyError) -> usize {
         TopologyError::Twice { id, .. } => last(id),
         TopologyError::NoId { .. } => last(""),
         TopologyError::Unknown { other, .. } => last(other),
+        TopologyError::Kpi { kpi, .. } => last(kpi),
     };
     found.unwrap_or(1)
 }

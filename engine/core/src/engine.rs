@@ -132,6 +132,7 @@ impl Engine {
             Input::Policy { version, policy } if *version > self.state.policy_version => {
                 self.state.policy_version = *version;
                 self.policy = policy.clone();
+                self.each_scope(|scope, world| scope.introduce(world, out));
             }
             Input::Topology { version, topology } if *version > self.state.topology_version => {
                 self.state.topology_version = *version;

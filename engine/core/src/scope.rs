@@ -3,7 +3,7 @@ use crate::{
     domain::{
         alert::{Alert, Fingerprint},
         episode::EpisodeId,
-        event::{Event, Kind},
+        event::{Event, Kind, Status},
         incident::IncidentId,
         policy::{Clock, Policy},
         time::{Span, Timestamp},
@@ -16,6 +16,7 @@ use crate::{
         correlate::Correlator,
         deduplicate::{Change, Deduplicator, event_key},
         raise::Raiser,
+        score::{self, Finding, Scorer},
     },
     timers::{Timer, TimerKind, Timers},
 };
@@ -86,6 +87,7 @@ const REACH_SLACK: Span = Span::seconds(10);
 pub struct Scope {
     core: Core,
     deduplicator: Deduplicator,
+    scorer: Scorer,
     correlator: Correlator,
     health: HealthBoard,
     raiser: Raiser,
@@ -107,14 +109,16 @@ impl Scope {
         Self {
             core,
             deduplicator: Deduplicator::default(),
+            scorer: Scorer::default(),
             correlator: Correlator::default(),
             health: HealthBoard::default(),
             raiser: Raiser::default(),
         }
     }
 
-    /// Says the services of a new topology.
+    /// Policy or topology is another one: says the services that are new or do otherwise by it.
     pub fn introduce(&mut self, world: World<'_>, out: &mut Outputs) {
+        self.scorer.rebind();
         self.health.introduce(&mut cx(&mut self.core, world, out));
     }
 
@@ -138,7 +142,7 @@ impl Scope {
             return cx.decide(event, key, Outcome::Redelivered, None);
         }
         match event.kind {
-            Kind::Sample => return cx.decide(event, key, Outcome::Sampled, None),
+            Kind::Sample => return self.on_sample(event, key, at, world, out),
             Kind::Log | Kind::Change => return cx.decide(event, key, Outcome::Noted, None),
             Kind::Alert => {}
         }
@@ -149,9 +153,39 @@ impl Scope {
         }
     }
 
+    fn on_sample(&mut self, event: &Event, key: u64, at: Timestamp, world: World<'_>, out: &mut Outputs) {
+        let series = self.deduplicator.fingerprint(event);
+        // Suppression says no here while the entity or its service is under maintenance.
+        let learn = true;
+        let mut found = Vec::new();
+        let mut cx = cx(&mut self.core, world, out);
+        let outcome = self.scorer.take(series, event, at, learn, &mut cx, &mut found);
+        cx.decide(event, key, outcome, None);
+        self.conclude(found, world, out);
+    }
+
+    /// What the scorer found is assessed, or takes the road of an event.
+    fn conclude(&mut self, found: impl IntoIterator<Item = Finding>, world: World<'_>, out: &mut Outputs) {
+        for finding in found {
+            match finding {
+                Finding::Kpi(measured) => self.health.measure(&measured, &mut cx(&mut self.core, world, out)),
+                Finding::Event(mut event) => {
+                    event.scope = self.core.name.to_string();
+                    self.derive(&event, world, out);
+                }
+            }
+        }
+    }
+
     /// What the engine itself found takes the road of an event. It stands in no ledger: nobody sent it. `event.time` is
-    /// the clock, or the due time of the timer that found it. A recovery is derived only while its alert is open.
-    pub(crate) fn derive(&mut self, event: &Event, world: World<'_>, out: &mut Outputs) {
+    /// that of the sample, or the due time of the timer, that found it. A recovery is heard only while its alert is open.
+    fn derive(&mut self, event: &Event, world: World<'_>, out: &mut Outputs) {
+        if event.status == Status::Resolved {
+            let alert = self.deduplicator.fingerprint(event);
+            if !self.deduplicator.get(alert).is_some_and(|a| a.open) {
+                return;
+            }
+        }
         let key = event_key(&event.origin, &event.id);
         self.take(event, key, event.time, world, out);
     }
@@ -198,9 +232,13 @@ impl Scope {
         if let Some(episode) = episode {
             self.raiser.decide(alert, episode, &mut self.correlator, &mut cx);
         }
+        // Of what the engine says itself no rate is kept: a burst would be one of its own.
+        let opened = matches!(change, Change::Opened | Change::Reopened) && *alert.origin != *score::ORIGIN;
+        let burst = if opened { self.scorer.on_opened(&alert.check, &mut cx) } else { None };
         if change == Change::Evicted {
             self.deduplicator.forget(key, &mut cx);
         }
+        self.conclude(burst, world, out);
     }
 
     /// Time passes for everyone.
@@ -218,6 +256,7 @@ impl Scope {
 
     /// Time passes until nothing more can happen.
     pub fn on_settle(&mut self, world: World<'_>, out: &mut Outputs) {
+        self.scorer.on_settle(&mut cx(&mut self.core, world, out));
         self.fire(Timestamp::MAX, world, out);
     }
 
@@ -248,7 +287,12 @@ impl Scope {
         let (key, due) = (Fingerprint(timer.id), timer.due);
         // Ids of episodes and incidents are 64 bits wide.
         let id = timer.id as u64;
+        let mut found = Vec::new();
         match timer.kind {
+            TimerKind::Calm => self.scorer.on_calm(key, due, &mut cx, &mut found),
+            TimerKind::Silent => self.scorer.on_silent(key, due, &mut cx, &mut found),
+            TimerKind::BurstEnd => found.extend(self.scorer.on_burst_end(id, due, &mut cx)),
+            TimerKind::ForgetSeries => self.scorer.on_sweep(due, &mut cx, &mut found),
             TimerKind::Settle => {
                 if let Some(alert) = self.deduplicator.get(key) {
                     self.raiser.on_settle(alert, due, &mut self.correlator, &mut cx);
@@ -274,6 +318,7 @@ impl Scope {
             TimerKind::ForgetAlert => self.deduplicator.on_forget(key, due, &mut cx),
             TimerKind::ForgetIncident => self.raiser.on_forget(IncidentId(id), &mut self.correlator, &mut cx),
         }
+        self.conclude(found, world, out);
     }
 
     /// Its name.
@@ -299,6 +344,11 @@ impl Scope {
     /// Episodes that are kept.
     pub fn episodes(&self) -> usize {
         self.correlator.iter().count()
+    }
+
+    /// Measured series that are kept.
+    pub fn series(&self) -> usize {
+        self.scorer.len()
     }
 
     /// Timers that are set.

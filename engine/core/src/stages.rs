@@ -4,3 +4,4 @@ pub mod correlate;
 pub mod deduplicate;
 pub mod enrich;
 pub mod raise;
+pub mod score;

@@ -7,10 +7,16 @@ use std::collections::BTreeSet;
 /// What a timer does. Of several that may fire at one clock, the earlier variant goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TimerKind {
+    /// A series has been usual for a while: its alert clears before it would raise. By fingerprint of the series.
+    Calm,
     /// An alert that still fires raises an incident. By fingerprint.
     Settle,
     /// Many alerts at once raise an incident. By episode.
     Many,
+    /// A series is missed. By fingerprint of the series.
+    Silent,
+    /// A burst of alerts may be over. By hash of the check.
+    BurstEnd,
     /// An alert whose count changed speaks. By fingerprint.
     SpeakAlert,
     /// An incident that changed speaks. By incident.
@@ -31,6 +37,8 @@ pub enum TimerKind {
     ForgetAlert,
     /// A closed incident is no longer kept. By incident.
     ForgetIncident,
+    /// Series that are not heard of are no longer kept.
+    ForgetSeries,
 }
 
 impl TimerKind {

@@ -58,7 +58,7 @@ impl Burst {
             self.minute += 1;
             let left = std::mem::take(&mut self.counts[slot(self.minute)]);
             // Before the window is full, nothing leaves it.
-            if self.minute - self.begin >= WINDOW as i64 {
+            if self.minute.saturating_sub(self.begin) >= WINDOW as i64 {
                 self.learn(f64::from(left));
             }
         }

@@ -6,12 +6,13 @@
 //! ```text
 //! level  += a · c
 //! spread += a · (|c| - spread)        a = max(1/n, 1/300)
-//! tail   += 0.3 · ([u > tail] - 1/500), within 3 to 12,      u = |r| / σ
-//! score   = d² / (d² + 5²),                                  d = 3 · u / tail
+//! tail   *= 1.3 if u > tail, else 1 - 0.3/500, within 3 to 100,   u = |r| / σ
+//! score   = d² / (d² + 5²),                                       d = 3 · u / tail
 //! ```
 //!
 //! The level is an exponentially weighted mean (Roberts, "Control Chart Tests Based on Geometric Moving Averages", 1959).
-//! `tail` follows the distance that one sample in 500 exceeds (a stochastic approximation, Robbins and Monro, 1951): 3
+//! `tail` follows the distance that about one sample in 450 exceeds (a stochastic approximation, Robbins and Monro,
+//! 1951, of its logarithm): 3
 //! for a Gaussian, further out for what has heavy tails, as latencies have; of a run of exceedances it counts the first. So a score of 0.5 stands five deviations off
 //! in a Gaussian series, and correspondingly further off in a wilder one. No season is known to it.
 use super::Score;
@@ -26,11 +27,11 @@ const MEMORY: u32 = 300;
 /// σ by mean absolute deviation: √(π/2).
 const DEVIATION: f64 = 1.253_314_137_315_5;
 const CLIP: f64 = 3.0;
-/// The share of samples that lie beyond the tail.
-const TAIL_SHARE: f64 = 1.0 / 500.0;
-const TAIL_STEP: f64 = 0.3;
+/// The tail moves out by this factor, and in by the other.
+const TAIL_OUT: f64 = 1.3;
+const TAIL_IN: f64 = 1.0 - 0.3 / 500.0;
 const TAIL_MIN: f64 = 3.0;
-const TAIL_MAX: f64 = 12.0;
+const TAIL_MAX: f64 = 100.0;
 /// Deviations, in a Gaussian series, at which the score is 0.5.
 const HALF: f64 = 5.0;
 /// Values beyond are taken for it, so that no square overflows.
@@ -47,6 +48,8 @@ pub struct Ewma {
     n: u32,
     /// All of them were whole numbers.
     whole: bool,
+    /// One of them was below 0.
+    negative: bool,
     /// The last one was beyond the tail.
     beyond: bool,
     level: f64,
@@ -64,7 +67,7 @@ pub struct Usual {
 
 impl Default for Ewma {
     fn default() -> Self {
-        Self { n: 0, whole: true, beyond: false, level: 0.0, spread: 0.0, tail: TAIL_MIN }
+        Self { n: 0, whole: true, negative: false, beyond: false, level: 0.0, spread: 0.0, tail: TAIL_MIN }
     }
 }
 
@@ -81,6 +84,7 @@ impl Ewma {
             return;
         }
         self.whole &= value == value.trunc();
+        self.negative |= value < 0.0;
         self.n = self.n.saturating_add(1);
         if self.n == 1 {
             self.level = value;
@@ -91,9 +95,9 @@ impl Ewma {
         if self.n > WARM_UP {
             let beyond = residual.abs() > self.tail * sigma;
             // A run of them counts once: a new level is no heavy tail.
-            let begins = if beyond && !self.beyond { 1.0 } else { 0.0 };
+            let factor = if beyond && !self.beyond { TAIL_OUT } else { TAIL_IN };
             self.beyond = beyond;
-            self.tail = (self.tail + TAIL_STEP * (begins - TAIL_SHARE)).clamp(TAIL_MIN, TAIL_MAX);
+            self.tail = (self.tail * factor).clamp(TAIL_MIN, TAIL_MAX);
         }
         let clip = CLIP * sigma;
         // Nothing is clipped by a spread of nothing.
@@ -117,7 +121,8 @@ impl Ewma {
     /// What it takes for usual: what scores below 0.265; `None` while it warms up.
     pub fn usual(&self) -> Option<Usual> {
         let reach = self.tail * self.sigma();
-        self.is_warm().then_some(Usual { low: self.level - reach, high: self.level + reach })
+        let least = if self.negative { -VALUE_MAX } else { 0.0 };
+        self.is_warm().then(|| Usual { low: (self.level - reach).max(least), high: self.level + reach })
     }
 
     fn sigma(&self) -> f64 {
@@ -207,9 +212,9 @@ mod tests {
     fn a_new_level_is_unusual_until_it_is_learned() {
         let mut detector = Ewma::default();
         scores(&mut detector, gaussian(100.0, 5.0, 1_000));
-        let scores = scores(&mut detector, gaussian(150.0, 5.0, 1_000));
+        let scores = scores(&mut detector, gaussian(200.0, 5.0, 1_000));
         assert!(scores[..20].iter().all(|s| *s >= HALF_SCORE), "{:?}", &scores[..20]);
-        assert!(scores[400..].iter().all(|s| *s < HALF_SCORE));
+        assert!(scores[600..].iter().all(|s| *s < HALF_SCORE));
     }
 
     #[test]
@@ -227,6 +232,14 @@ mod tests {
         let series = (0..600).map(|n| if n % 20 == 19 { 1.0 } else { 0.0 });
         assert!(scores(&mut detector, series).iter().all(|s| *s < HALF_SCORE));
         assert!(detector.score(40.0) > Score(900));
+    }
+
+    #[test]
+    fn spikes_that_keep_coming_are_usual() {
+        let series: Vec<f64> = (0..3_000).map(|n| if n % 100 == 99 { 50.0 } else { 0.0 }).collect();
+        let loud = scores(&mut Ewma::default(), series).into_iter().enumerate().filter(|(_, s)| *s >= HALF_SCORE);
+        let loud: Vec<usize> = loud.map(|(n, _)| n).collect();
+        assert!(loud.first() == Some(&99) && loud.len() < 20 && loud.last() < Some(&2_000), "{loud:?}");
     }
 
     #[test]
