@@ -92,7 +92,7 @@ pub struct KpiEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<Arc<str>>,
     pub series: SeriesEntry,
-    /// 0 is left out of the score, 1 to 10 weigh, 11 makes the service critical when it is critical.
+    /// 0 is left out of the score and says nothing, 1 to 10 weigh, 11 makes the service critical when it is critical.
     #[serde(default = "importance")]
     pub importance: u8,
     /// Behind the value, for people: `ms`.

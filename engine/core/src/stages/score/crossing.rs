@@ -7,7 +7,7 @@ use super::{
 use crate::{
     domain::{
         alert::Fingerprint,
-        kpi::KpiLevel,
+        kpi::{Kpi, KpiLevel},
         policy::Threshold,
         severity::Severity,
         threshold::{Bands, Number, Place},
@@ -48,6 +48,8 @@ impl By {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Crossing {
     pub by: By,
+    /// A KPI of importance 0 is shown, and says nothing.
+    quiet: bool,
     place: Place,
     /// When it last fired.
     said_at: Timestamp,
@@ -65,16 +67,17 @@ impl Crossing {
     pub fn all_of(series: &Series, before: &mut Vec<Self>, cx: &Cx<'_>) -> Vec<Self> {
         let names = [&*series.origin, &*series.entity, &*series.check, &*series.service];
         let kpis = cx.topology.kpis_of(&cx.core.name, names);
-        let mut all: Vec<By> = kpis.map(|(s, k)| By::Kpi { service: s.clone(), kpi: k.id.clone() }).collect();
+        let by_kpi = |(s, k): (&Arc<str>, &Kpi)| (By::Kpi { service: s.clone(), kpi: k.id.clone() }, k.importance == 0);
+        let mut all: Vec<(By, bool)> = kpis.map(by_kpi).collect();
         // A KPI goes by its own thresholds.
         if all.is_empty() {
             let matches = |rule: &Threshold| rule.matches(&series.origin, &series.entity, &series.check);
             let rule = cx.policy.score.threshold.iter().position(matches);
-            all.extend(rule.and_then(|rule| u32::try_from(rule).ok()).map(By::Rule));
+            all.extend(rule.and_then(|rule| u32::try_from(rule).ok()).map(|rule| (By::Rule(rule), false)));
         }
-        let mut one = |by: By| match before.iter().position(|old| old.by.is_like(&by)) {
-            Some(known) => Self { by, ..before.swap_remove(known) },
-            None => Self { by, place: Place::default(), said_at: Timestamp::MIN },
+        let mut one = |(by, quiet): (By, bool)| match before.iter().position(|old| old.by.is_like(&by)) {
+            Some(known) => Self { by, quiet, ..before.swap_remove(known) },
+            None => Self { by, quiet, place: Place::default(), said_at: Timestamp::MIN },
         };
         all.into_iter().map(&mut one).collect()
     }
@@ -96,6 +99,7 @@ impl Crossing {
     fn severity(&self, band: u8) -> Option<Severity> {
         match self.by {
             By::Rule(_) => usize::from(band).checked_sub(1).and_then(|n| SEVERITIES.get(n)).copied(),
+            By::Kpi { .. } if self.quiet => None,
             By::Kpi { .. } => KpiLevel::of_band(band).severity(),
         }
     }

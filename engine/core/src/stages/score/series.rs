@@ -148,26 +148,28 @@ impl Series {
         let sample = Sample { key, value, at };
         let new_usual = cx.policy.score.new_usual;
         let learns = learn && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
-        self.judge_score(sample, cx, found);
         let mut crossings = std::mem::take(&mut self.crossings);
         for crossing in &mut crossings {
             crossing.judge(self, sample, cx, found);
         }
         self.crossings = crossings;
+        let told = self.crossings.iter().any(Crossing::speaks);
+        self.judge_score(sample, told, cx, found);
         // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
         if learns {
             self.detector.learn(value);
         }
-        let disturbed = self.unusual.is_some() || self.crossings.iter().any(Crossing::speaks);
+        let disturbed = self.unusual.is_some() || told;
         self.disturbed_since = disturbed.then(|| self.disturbed_since.unwrap_or(at));
     }
 
-    fn judge_score(&mut self, sample: Sample, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
+    /// What a threshold has `told` is not told once more as unusual.
+    fn judge_score(&mut self, sample: Sample, told: bool, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
         let Sample { key, value, at } = sample;
         let policy = &cx.policy.score;
         let unusual = self.detector.score(value).0 >= policy.speaks_at();
         let Some(mut state) = self.unusual else {
-            if unusual {
+            if unusual && !told {
                 self.unusual = Some(Unusual { since: at, last_at: at, said_at: at, calm: false });
                 found.push(self.say_unusual(sample, policy.severity));
             }
