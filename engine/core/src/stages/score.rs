@@ -123,8 +123,7 @@ impl Scorer {
         }
     }
 
-    /// Nothing more will come: that it does not is no finding.
-    #[expect(clippy::disallowed_methods, reason = "no order shows in what is cancelled")]
+    /// Nothing more will come: that it does not is no finding. (No order shows in what is cancelled.)
     pub fn on_settle(&mut self, cx: &mut Cx<'_>) {
         for (key, series) in &mut self.series {
             if series.stop_listening() {
