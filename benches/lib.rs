@@ -12,7 +12,7 @@ use quell_core::domain::{
     event::{Event, Kind, Status},
     severity::Severity,
     time::Timestamp,
-    topology::{EntityEntry, ServiceEntry, TopologyFile},
+    topology::{Dependency, EntityEntry, ServiceEntry, TopologyFile},
 };
 use std::{env, fs, sync::Arc};
 
@@ -62,7 +62,7 @@ pub fn workload(events: usize) -> anyhow::Result<Workload> {
 }
 
 /// Numbers that look random and are the same each time (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
-struct Numbers(u64);
+pub struct Numbers(pub u64);
 
 impl Numbers {
     fn next(&mut self) -> u64 {
@@ -73,7 +73,8 @@ impl Numbers {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    /// Below an end.
+    pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 }
@@ -109,6 +110,20 @@ pub fn synthetic(count: usize) -> Workload {
         event.offset = offset;
     }
     Workload { name: "synthetic".to_owned(), events, topology: topology() }
+}
+
+/// A measurement of one of many series.
+pub fn sample(number: usize, series: usize, value: f64) -> Event {
+    let time = Timestamp(BEGIN.0 + number as i64);
+    let check = CHECKS[series % CHECKS.len()];
+    let host = (series / CHECKS.len()) as u64;
+    Event {
+        kind: Kind::Sample,
+        value: Some(value),
+        summary: String::new(),
+        id: format!("{number:010x}"),
+        ..event(0, time, host % SERVICES, host / SERVICES, check, Status::Firing)
+    }
 }
 
 fn event(
@@ -155,7 +170,7 @@ fn topology() -> TopologyFile {
         services: (0..SERVICES)
             .map(|n| ServiceEntry {
                 id: service(n),
-                depends_on: (n.saturating_sub(2)..n).map(service).collect(),
+                depends_on: (n.saturating_sub(2)..n).map(service).map(Dependency::from).collect(),
                 entities: hosts(n).collect(),
                 ..ServiceEntry::default()
             })

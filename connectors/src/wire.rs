@@ -7,13 +7,14 @@ use quell_core::{
         event::{Event, Kind, Status},
         health::Level,
         incident::Incident,
+        kpi::KpiLevel,
         maintenance::Maintenance,
         severity::Severity,
         silence::Silence,
         time::Timestamp,
     },
     engine::{FOLD, Pack, Range, Rejected},
-    output::{AlertUpdate, Body, Output, OutputTopic, ServiceUpdate},
+    output::{AlertUpdate, Body, KpiUpdate, Output, OutputTopic, ServiceUpdate},
 };
 use quell_proto::v1::{self, command_output::Body as CommandBody};
 
@@ -299,8 +300,28 @@ pub fn alert(update: &AlertUpdate) -> v1::Alert {
     }
 }
 
+const fn kpi_level(level: KpiLevel) -> v1::KpiLevel {
+    match level {
+        KpiLevel::Info => v1::KpiLevel::KpiInfo,
+        KpiLevel::Normal => v1::KpiLevel::KpiNormal,
+        KpiLevel::Low => v1::KpiLevel::KpiLow,
+        KpiLevel::Medium => v1::KpiLevel::KpiMedium,
+        KpiLevel::High => v1::KpiLevel::KpiHigh,
+        KpiLevel::Critical => v1::KpiLevel::KpiCritical,
+    }
+}
+
 /// A service of the API.
 pub fn service(update: &ServiceUpdate) -> v1::Service {
+    let kpi = |k: &KpiUpdate| v1::Kpi {
+        name: format!("scopes/{}/services/{}/kpis/{}", update.scope, update.id, k.id),
+        title: k.title.to_string(),
+        value: k.value,
+        level: kpi_level(k.level) as i32,
+        importance: u32::from(k.importance),
+        score: k.level.score().map(f64::from),
+        unit: k.unit.to_string(),
+    };
     v1::Service {
         name: format!("scopes/{}/services/{}", update.scope, update.id),
         display_name: update.name.to_string(),
@@ -323,5 +344,7 @@ pub fn service(update: &ServiceUpdate) -> v1::Service {
             .collect(),
         open_alert_count: update.open_alerts as u32,
         updated_at: Some(time(update.at)),
+        reason: update.reason.clone(),
+        kpis: update.kpis.iter().map(kpi).collect(),
     }
 }

@@ -1,1 +1,2 @@
 //! Numbers in, a score out.
+pub mod detectors;

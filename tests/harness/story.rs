@@ -14,6 +14,8 @@
 //! 00:40 topology db <- checkout            (instead of the one before)
 //! 00:10 firing payments errors major at=00:05 id=7 scope=eu origin=zabbix service=s labels.rack=r fingerprint=f source=a
 //! 00:20 resolved db latency
+//! 00:25 sample db latency_p99 812          (a measurement)
+//! 01:00 sample db latency_p99 95,105,100 every=10s times=60    (sixty of them, over and over again)
 //! 00:30 reach a                            (the source partition `a` is read until now)
 //! 00:25 silence {check="latency"} for=10m id=s1 from=01:00 scope=eu force
 //! 00:25 maintenance w1 entities=db,payments for=10m from=01:00
@@ -33,7 +35,7 @@ use quell_core::{
         policy::Policy,
         severity::Severity,
         time::{Span, Timestamp},
-        topology::{ServiceEntry, Topology, TopologyFile},
+        topology::{Dependency, ServiceEntry, Topology, TopologyFile},
     },
     engine::{Engine, Input, Pack, Range},
     output::Outputs,
@@ -132,6 +134,9 @@ impl Story {
         }
         let words: Vec<&str> = rest.split_whitespace().collect();
         let input = match words[..] {
+            ["sample", entity, check, values, ref rest @ ..] => {
+                return self.samples(now, [entity, check], values, rest);
+            }
             ["tick"] => Input::Tick(now),
             ["settle"] => Input::Settle,
             ["topology", ..] => {
@@ -159,6 +164,28 @@ impl Story {
             _ => bail!("neither an event nor a command, a tick, a reach, a settle"),
         };
         self.inputs.push(input);
+        Ok(())
+    }
+
+    fn samples(&mut self, now: Timestamp, what: [&str; 2], values: &str, rest: &[&str]) -> Result<()> {
+        let values = values.split(',').map(str::parse).collect::<Result<Vec<f64>, _>>().context("no number")?;
+        let (mut every, mut times, mut words) = (Span(0), values.len(), Vec::new());
+        for word in rest {
+            match word.split_once('=') {
+                Some(("every", value)) => every = value.parse().map_err(anyhow::Error::msg)?,
+                Some(("times", value)) => times = value.parse()?,
+                _ => words.push(*word),
+            }
+        }
+        for (n, value) in values.iter().cycle().take(times).enumerate() {
+            let mut input = self.event(now + Span(every.0 * n as i64), Status::Firing, what, &words)?;
+            if let Input::Pack(pack) = &mut input {
+                for event in &mut pack.events {
+                    (event.kind, event.value) = (Kind::Sample, Some(*value));
+                }
+            }
+            self.inputs.push(input);
+        }
         Ok(())
     }
 
@@ -231,7 +258,7 @@ fn read_topology(topology: &mut TopologyFile, text: &str) -> Result<()> {
             services.push(ServiceEntry { id: id.clone(), entities: vec![id.clone()], ..ServiceEntry::default() });
             services.len() - 1
         });
-        services[known].depends_on.extend(callee.replace(id));
+        services[known].depends_on.extend(callee.replace(id).map(Dependency::from));
     }
     Ok(())
 }

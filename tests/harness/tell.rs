@@ -109,7 +109,11 @@ impl<'a> Teller<'a> {
     fn service(&mut self, update: &'a ServiceUpdate) {
         let before = self.levels.insert((&update.scope, &update.id), update.level).unwrap_or(Level::Healthy);
         if before != update.level {
-            let what = format!("service {} {} {}", update.id, update.level, update.score / 100);
+            let mut what = format!("service {} {} {}", update.id, update.level, update.score / 100);
+            // Where KPIs are, the levels alone would not say why.
+            if let Some((_, why)) = update.reason.split_once(": ").filter(|_| !update.kpis.is_empty()) {
+                what.push_str(&format!(" ({why})"));
+            }
             self.line(update.at, &update.scope, &what);
         }
     }

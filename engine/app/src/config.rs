@@ -6,8 +6,9 @@ use quell_connectors::{
     log::RECORD_BYTES_MAX,
 };
 use quell_core::domain::{
+    kpi::IMPORTANCE_MAX,
     maintenance::Maintenance,
-    policy::{Absence, Assess, Clock, Correlate, Deduplicate, Flap, Limits, Policy, Raise, Suppress},
+    policy::{Absence, Assess, Clock, Correlate, Deduplicate, Flap, Limits, Policy, Raise, Score, Suppress},
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
 };
@@ -44,6 +45,7 @@ pub struct Config {
     absence: Vec<Absence>,
     suppress: Suppress,
     maintenance: Vec<Maintenance>,
+    score: Score,
     correlate: Correlate,
     assess: Assess,
     raise: Raise,
@@ -175,6 +177,18 @@ impl Config {
         anyhow::ensure!((1..=1024).contains(&self.journal.partitions), "journal.partitions: from 1 to 1024");
         let shares = 0.0..=1.0;
         anyhow::ensure!(shares.contains(&self.assess.dependency_share), "assess.dependency_share: from 0 to 1");
+        let importances = self.assess.cap_importance <= IMPORTANCE_MAX;
+        anyhow::ensure!(importances, "assess.cap_importance: from 0 to {IMPORTANCE_MAX}");
+        anyhow::ensure!(self.assess.cap_critical <= 100, "assess.cap_critical: from 0 to 100");
+        anyhow::ensure!(self.assess.cap_high <= 100, "assess.cap_high: from 0 to 100");
+        anyhow::ensure!(
+            self.score.speak_at > 0.0 && self.score.speak_at <= 1.0,
+            "score.speak_at: above 0, and at most 1"
+        );
+        for (n, threshold) in self.score.threshold.iter().enumerate() {
+            let checked = threshold.bands().validate();
+            checked.map_err(|reason| anyhow::anyhow!("score.threshold[{n}]: {reason}"))?;
+        }
         anyhow::ensure!(self.correlate.distance_max <= 2, "correlate.distance_max: from 0 to 2");
         // An alert that opens, clears and opens again is no storm; and each alert may keep as many times.
         anyhow::ensure!((3..=100).contains(&self.flap.changes), "flap.changes: from 3 to 100");
@@ -196,6 +210,8 @@ impl Config {
             ("limits.incidents", self.limits.incidents),
             ("limits.silences", self.limits.silences),
             ("limits.maintenance_windows", self.limits.maintenance_windows),
+            ("limits.series", self.limits.series),
+            ("limits.checks", self.limits.checks),
         ] {
             anyhow::ensure!(limit > 0, "{name}: at least 1");
         }
@@ -203,6 +219,9 @@ impl Config {
             ("flap.window", self.flap.window),
             ("ingest.commit_interval", self.ingest.commit_interval),
             ("engine.snapshot_interval", self.engine.snapshot_interval),
+            ("score.new_usual", self.score.new_usual),
+            ("score.silence_min", self.score.silence_min),
+            ("score.keep", self.score.keep),
         ] {
             anyhow::ensure!(span.0 > 0, "{name}: longer than 0s");
         }
@@ -263,6 +282,7 @@ impl Config {
             absence: self.absence.clone(),
             suppress: self.suppress.clone(),
             maintenance: self.maintenance.clone(),
+            score: self.score.clone(),
             correlate: self.correlate.clone(),
             assess: self.assess.clone(),
             raise: self.raise.clone(),
@@ -329,6 +349,7 @@ fn line_of(text: &str, error: &TopologyError) -> usize {
         TopologyError::Twice { id, .. } => last(id),
         TopologyError::NoId { .. } => last(""),
         TopologyError::Unknown { other, .. } => last(other),
+        TopologyError::Kpi { kpi, .. } => last(kpi),
     };
     found.unwrap_or(1)
 }

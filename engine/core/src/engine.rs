@@ -154,6 +154,7 @@ impl Engine {
                 self.index = PolicyIndex::new(policy);
                 self.policy = policy.clone();
                 self.each_scope(|scope, world| scope.judge_all(world, out));
+                self.each_scope(|scope, world| scope.introduce(world, out));
             }
             Input::Topology { version, topology } if *version > self.versions().topology() => {
                 self.adopt(*version, topology);

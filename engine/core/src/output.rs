@@ -7,6 +7,7 @@ use crate::{
         event::Event,
         health::Level,
         incident::{Incident, IncidentId, ShortAlert},
+        kpi::KpiLevel,
         maintenance::Maintenance,
         silence::Silence,
         time::Timestamp,
@@ -135,16 +136,31 @@ pub struct ServiceUpdate {
     /// In hundredths, 0 to 10,000.
     pub score: i32,
     pub level: Level,
+    /// Why, for people: the level and what pulls it down most.
+    pub reason: String,
     /// Worst first, at most 10.
     pub contributions: Vec<Contribution>,
+    /// Those that were measured, in the order of their ids.
+    pub kpis: Vec<KpiUpdate>,
     pub open_alerts: usize,
     pub at: Timestamp,
+}
+
+/// A KPI as it was when its service last spoke.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KpiUpdate {
+    pub id: Arc<str>,
+    pub title: Arc<str>,
+    pub value: f64,
+    pub unit: Arc<str>,
+    pub level: KpiLevel,
+    pub importance: u8,
 }
 
 /// What pulls a service down.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contribution {
-    /// An alert's name, or a service's.
+    /// An alert's name, a KPI's, or a service's.
     pub name: String,
     pub reason: String,
     /// In hundredths of a point.

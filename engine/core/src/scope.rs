@@ -22,6 +22,7 @@ use crate::{
         correlate::Correlator,
         deduplicate::{Change, Deduplicator, event_key},
         raise::{Evidence, Raiser, Times},
+        score::{self, Finding, Scorer},
         suppress::{PolicyIndex, Suppressor},
     },
     timers::{Timer, TimerKind, Timers},
@@ -101,6 +102,7 @@ pub struct Scope {
     core: Core,
     deduplicator: Deduplicator,
     suppressor: Suppressor,
+    scorer: Scorer,
     correlator: Correlator,
     health: HealthBoard,
     changes: Changes,
@@ -125,6 +127,7 @@ impl Scope {
             core,
             deduplicator: Deduplicator::default(),
             suppressor: Suppressor::default(),
+            scorer: Scorer::default(),
             correlator: Correlator::default(),
             health: HealthBoard::default(),
             changes: Changes::default(),
@@ -133,8 +136,9 @@ impl Scope {
         }
     }
 
-    /// Says the services of a new topology.
+    /// Policy or topology is another one: says the services that are new or do otherwise by it.
     pub fn introduce(&mut self, world: World<'_>, out: &mut Outputs) {
+        self.scorer.rebind();
         self.health.introduce(&mut cx(&mut self.core, world, out));
     }
 
@@ -158,7 +162,7 @@ impl Scope {
             return cx.decide(event, key, Outcome::Redelivered, None);
         }
         match event.kind {
-            Kind::Sample => return cx.decide(event, key, Outcome::Sampled, None),
+            Kind::Sample => return self.on_sample(event, key, at, world, out),
             Kind::Change => {
                 self.changes.note(event, at, &cx);
                 return cx.decide(event, key, Outcome::Noted, None);
@@ -180,8 +184,32 @@ impl Scope {
         self::cx(&mut self.core, world, out).decide(event, key, outcome, alert);
     }
 
+    fn on_sample(&mut self, event: &Event, key: u64, at: Timestamp, world: World<'_>, out: &mut Outputs) {
+        let series = self.deduplicator.fingerprint(event);
+        // Suppression says no here while the entity or its service is under maintenance.
+        let learn = true;
+        let mut found = Vec::new();
+        let mut cx = cx(&mut self.core, world, out);
+        let outcome = self.scorer.take(series, event, at, learn, &mut cx, &mut found);
+        cx.decide(event, key, outcome, None);
+        self.conclude(found, world, out);
+    }
+
+    /// What the scorer found is assessed, or takes the road of an event.
+    fn conclude(&mut self, found: impl IntoIterator<Item = Finding>, world: World<'_>, out: &mut Outputs) {
+        for finding in found {
+            match finding {
+                Finding::Kpi(measured) => self.health.measure(&measured, &mut cx(&mut self.core, world, out)),
+                Finding::Event(mut event) => {
+                    event.scope = self.core.name.to_string();
+                    self.derive(&event, world, out);
+                }
+            }
+        }
+    }
+
     /// What the engine itself found takes the road of an event. It stands in no ledger: nobody sent it. `event.time` is
-    /// the clock, or the due time of the timer that found it. A recovery is derived only while its alert is open.
+    /// that of the sample, or the due time of the timer, that found it. A recovery is heard only while its alert is open.
     pub(crate) fn derive(&mut self, event: &Event, world: World<'_>, out: &mut Outputs) {
         if event.status == Status::Resolved && !self.deduplicator.find(event).is_some_and(|alert| alert.firing) {
             return;
@@ -229,7 +257,18 @@ impl Scope {
         if change == Change::Evicted {
             self.deduplicator.forget(key, &mut cx(&mut self.core, world, out));
         }
+        if matches!(change, Change::Opened | Change::Reopened) {
+            self.count_opening(key, world, out);
+        }
         hidden
+    }
+
+    /// Many alerts of one check at once are a burst.
+    fn count_opening(&mut self, key: Fingerprint, world: World<'_>, out: &mut Outputs) {
+        // Of what the engine says itself no rate is kept: a burst would be one of its own.
+        let Some(alert) = self.deduplicator.get(key).filter(|a| *a.origin != *score::ORIGIN) else { return };
+        let burst = self.scorer.on_opened(&alert.check, &mut cx(&mut self.core, world, out));
+        self.conclude(burst, world, out);
     }
 
     fn show(&mut self, key: Fingerprint, change: Change, world: World<'_>, out: &mut Outputs) {
@@ -322,6 +361,7 @@ impl Scope {
 
     /// Time passes until nothing more can happen.
     pub fn on_settle(&mut self, world: World<'_>, out: &mut Outputs) {
+        self.scorer.on_settle(&mut cx(&mut self.core, world, out));
         self.fire(Timestamp::MAX, world, out);
     }
 
@@ -353,10 +393,15 @@ impl Scope {
         // Ids of episodes and incidents are 64 bits wide.
         let id = timer.id as u64;
         let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
+        let mut found = Vec::new();
         match timer.kind {
             TimerKind::Suppress => {
                 self.judge(key, due, world, out);
             }
+            TimerKind::Calm => self.scorer.on_calm(key, due, &mut cx, &mut found),
+            TimerKind::Silent => self.scorer.on_silent(key, due, &mut cx, &mut found),
+            TimerKind::BurstEnd => found.extend(self.scorer.on_burst_end(id, due, &mut cx)),
+            TimerKind::ForgetSeries => self.scorer.on_sweep(due, &mut cx, &mut found),
             TimerKind::Settle => {
                 if let Some(alert) = self.deduplicator.get(key) {
                     self.raiser.on_settle(alert, due, by, &mut cx);
@@ -394,6 +439,7 @@ impl Scope {
             TimerKind::ForgetSuppressor => self.suppressor.on_forget(id, due, &mut cx),
             TimerKind::ForgetIncident => self.raiser.on_forget(IncidentId(id), &mut self.correlator, &mut cx),
         }
+        self.conclude(found, world, out);
     }
 
     /// Its name.
@@ -424,6 +470,11 @@ impl Scope {
     /// Episodes that are kept.
     pub fn episodes(&self) -> usize {
         self.correlator.iter().count()
+    }
+
+    /// Measured series that are kept.
+    pub fn series(&self) -> usize {
+        self.scorer.len()
     }
 
     /// Timers that are set.

@@ -6,4 +6,5 @@ pub mod correlate;
 pub mod deduplicate;
 pub mod enrich;
 pub mod raise;
+pub mod score;
 pub mod suppress;

@@ -10,10 +10,16 @@ pub enum TimerKind {
     /// A silence or a maintenance window begins to hide an alert, or hides it no more. By fingerprint. Before all that
     /// would make it heard at that moment.
     Suppress,
+    /// A series has been usual for a while: its alert clears before it would raise. By fingerprint of the series.
+    Calm,
     /// An alert that still fires raises an incident. By fingerprint.
     Settle,
     /// Many alerts at once raise an incident. By episode.
     Many,
+    /// A series is missed. By fingerprint of the series.
+    Silent,
+    /// A burst of alerts may be over. By hash of the check.
+    BurstEnd,
     /// An alert whose count changed speaks. By fingerprint.
     SpeakAlert,
     /// An incident that changed speaks. By incident.
@@ -41,6 +47,8 @@ pub enum TimerKind {
     ForgetIncident,
     /// A silence or a maintenance window that is over is no longer kept. By its key.
     ForgetSuppressor,
+    /// Series that are not heard of are no longer kept.
+    ForgetSeries,
 }
 
 impl TimerKind {

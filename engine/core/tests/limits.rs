@@ -2,7 +2,7 @@
 use quell_core::{
     domain::{
         event::{Event, Kind, Status},
-        policy::{Clock, Policy},
+        policy::{Clock, Policy, Silence},
         severity::Severity,
         time::{Span, Timestamp},
         topology::Topology,
@@ -317,4 +317,38 @@ fn a_snapshot_needs_the_topologies_of_the_last_moments() {
         let found = world.engine.views().remove(0).alerts.into_iter().find(|a| *a.alert.check == *check);
         assert_eq!(found.expect("it opened").alert.labels[0].1.as_ref(), version, "{second}");
     }
+}
+
+#[test]
+fn series_over_the_limit_go_the_longest_unseen_first_and_all_in_time() {
+    let mut world = World::new(|policy| {
+        policy.limits.series = 3;
+        policy.score.keep = Span::hours(1);
+        policy.score.threshold = serde_json::from_str(r#"[{"check": "up", "critical": 5}]"#).expect("thresholds");
+    });
+    let sample = |world: &mut World, second, entity: &str, value| {
+        world.event(second, entity, Status::Firing, |event| (event.kind, event.value) = (Kind::Sample, Some(value)));
+    };
+    for (second, entity) in [(0, "a"), (1, "b"), (2, "c"), (3, "a"), (4, "d")] {
+        sample(&mut world, second, entity, 1.0);
+    }
+    assert_eq!((world.engine.scopes()[0].series(), world.engine.scopes()[0].evicted()), (3, 1));
+    // `b` is gone: an older sample is the first of its series, and not late as one of `a` is.
+    sample(&mut world, 0, "a", 9.0);
+    sample(&mut world, 0, "b", 9.0);
+    assert_eq!((world.kept(), world.count(Outcome::Late)), (vec!["b".to_owned()], 1));
+    world.fold(Input::Tick(Timestamp(2 * 3_600 * SECOND)));
+    assert_eq!(world.engine.scopes()[0].series(), 0);
+}
+
+#[test]
+fn a_settled_recording_misses_no_series() {
+    let mut world = World::new(|policy| policy.score.silence = Silence::All);
+    for n in 0..9 {
+        world.event(60 * n, "a", Status::Firing, |event| (event.kind, event.value) = (Kind::Sample, Some(1.0)));
+    }
+    world.fold(Input::Settle);
+    assert!(!world.said.iter().any(|body| matches!(body, Body::Alert(_))), "{:?}", world.said);
+    world.event(600, "a", Status::Firing, |event| (event.kind, event.value) = (Kind::Sample, Some(1.0)));
+    assert_eq!(world.count(Outcome::Sampled), 10);
 }

@@ -4,6 +4,7 @@ use super::{
     maintenance::Maintenance,
     matcher::{Field, Matchers},
     severity::Severity,
+    threshold::{Bands, Direction, default_margin, default_samples},
     time::Span,
 };
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,7 @@ pub struct Policy {
     pub absence: Vec<Absence>,
     pub suppress: Suppress,
     pub maintenance: Vec<Maintenance>,
+    pub score: Score,
     pub correlate: Correlate,
     pub assess: Assess,
     pub raise: Raise,
@@ -130,6 +132,113 @@ pub struct Inhibit {
     pub absent_equal: bool,
 }
 
+/// When measured series speak.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Score {
+    /// A sample at this score, 0 to 1, is unusual and becomes an event,
+    pub speak_at: f64,
+    /// of this severity.
+    pub severity: Severity,
+    /// A series that was unusual has recovered when nothing unusual came for so long.
+    pub calm: Span,
+    /// What has been unusual for so long is the new usual.
+    pub new_usual: Span,
+    /// Which series are missed when they go silent.
+    pub silence: Silence,
+    /// For so many of their usual gaps,
+    pub silence_gaps: u32,
+    /// and at least so long.
+    pub silence_min: Span,
+    /// So many openings of alerts of one check are the fewest that are a burst.
+    pub burst_min: u32,
+    /// A series that is not heard of for so long is forgotten.
+    pub keep: Span,
+    /// The first that matches a series holds; a KPI goes by its own.
+    pub threshold: Vec<Threshold>,
+}
+
+impl Score {
+    /// `speak_at` in thousandths.
+    pub fn speaks_at(&self) -> u16 {
+        (self.speak_at * 1_000.0 + 0.5) as u16
+    }
+}
+
+/// Which series are missed when they go silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Silence {
+    None,
+    /// Those that are KPIs.
+    Kpis,
+    All,
+}
+
+/// Figures that series are held against.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// Patterns: `*` stands for anything.
+    #[serde(default = "anything")]
+    pub origin: String,
+    #[serde(default = "anything")]
+    pub entity: String,
+    pub check: String,
+    #[serde(default)]
+    pub direction: Direction,
+    /// Figures are spreads from the learned level.
+    #[serde(default)]
+    pub adaptive: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minor: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub major: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub critical: Option<f64>,
+    #[serde(default = "default_margin")]
+    pub margin: f64,
+    #[serde(default = "default_samples")]
+    pub samples: u16,
+}
+
+fn anything() -> String {
+    "*".to_owned()
+}
+
+impl Threshold {
+    /// Its figures, by severity.
+    pub const fn bands(&self) -> Bands {
+        Bands {
+            direction: self.direction,
+            adaptive: self.adaptive,
+            figures: [self.info, self.warning, self.minor, self.major, self.critical],
+            margin: self.margin,
+            samples: self.samples,
+        }
+    }
+
+    /// Whether a series is one of those it speaks of.
+    pub fn matches(&self, origin: &str, entity: &str, check: &str) -> bool {
+        matches(&self.check, check) && matches(&self.entity, entity) && matches(&self.origin, origin)
+    }
+}
+
+/// Whether the whole text is as the pattern says; `*` stands for anything.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((head, mut rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(head) else { return false };
+    while let Some((part, after)) = rest.split_once('*') {
+        let Some(at) = text.find(part) else { return false };
+        (text, rest) = (&text[at + part.len()..], after);
+    }
+    text.ends_with(rest)
+}
+
 /// Which alerts share a cause.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -140,12 +249,18 @@ pub struct Correlate {
     pub distance_max: u8,
 }
 
-/// How a service's health follows from its alerts.
+/// How a service's health follows from its KPIs, its alerts and what it depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Assess {
     /// What reaches a service of the points that something it depends on lost, per step.
     pub dependency_share: f64,
+    /// KPIs of at least this importance (0 to 11) cap the score of their service:
+    pub cap_importance: u8,
+    /// at so many points while one of them is critical,
+    pub cap_critical: u8,
+    /// at so many while one of them is high.
+    pub cap_high: u8,
 }
 
 /// When an episode becomes an incident.
@@ -196,6 +311,8 @@ pub struct Limits {
     pub silences: usize,
     pub maintenance_windows: usize,
     pub inhibition_rules: usize,
+    pub series: usize,
+    pub checks: usize,
 }
 
 impl Default for Policy {
@@ -227,8 +344,20 @@ impl Default for Policy {
                 keep: Span::hours(5 * 24),
             },
             maintenance: Vec::new(),
+            score: Score {
+                speak_at: 0.5,
+                severity: Severity::Warning,
+                calm: Span::minutes(1),
+                new_usual: Span::hours(6),
+                silence: Silence::Kpis,
+                silence_gaps: 3,
+                silence_min: Span::minutes(5),
+                burst_min: 10,
+                keep: Span::hours(7 * 24),
+                threshold: Vec::new(),
+            },
             correlate: Correlate { gap: Span::minutes(1), distance_max: 2 },
-            assess: Assess { dependency_share: 0.5 },
+            assess: Assess { dependency_share: 0.5, cap_importance: 5, cap_critical: 40, cap_high: 70 },
             raise: Raise {
                 severity_min: Severity::Warning,
                 settle: Span::minutes(2),
@@ -257,7 +386,27 @@ impl Default for Policy {
                 silences: 10_000,
                 maintenance_windows: 1_000,
                 inhibition_rules: 1_000,
+                series: 100_000,
+                checks: 65_536,
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, text) in
+            [("*", ""), ("*", "a"), ("db-*", "db-7"), ("*-7", "db-7"), ("a*c*e", "abcde"), ("a*a", "aa")]
+        {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("", "a"), ("db", "db-7"), ("a*a", "a"), ("*x", "xy"), ("a*b*a", "aba-"), ("é*", "e")]
+        {
+            assert!(!matches(pattern, text), "{pattern} {text}");
         }
     }
 }

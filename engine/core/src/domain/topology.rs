@@ -1,9 +1,16 @@
 //! Entities, services, and who depends on whom.
-use super::time::Timestamp;
+use super::{
+    kpi::{Kpi, KpiEntry},
+    time::Timestamp,
+};
 use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
     sync::Arc,
 };
 
@@ -47,15 +54,82 @@ pub struct ServiceEntry {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "tier")]
     pub tier: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub depends_on: Vec<Arc<str>>,
+    pub depends_on: Vec<Dependency>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entities: Vec<Arc<str>>,
-    /// Kept for the stage that will read them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub kpis: Vec<serde_json::Value>,
+    pub kpis: Vec<KpiEntry>,
 }
 
-fn tier<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<str>>, D::Error> {
+/// What ill health of a service that another depends on does to that one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Impact {
+    /// All of it arrives.
+    AsIs,
+    /// The policy's share of it arrives.
+    #[default]
+    Damped,
+    /// None does: a fallback, a cache.
+    Ignore,
+}
+
+/// A service that another depends on: its id, or `{"id", "impact"}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    pub id: Arc<str>,
+    pub impact: Impact,
+}
+
+impl From<Arc<str>> for Dependency {
+    fn from(id: Arc<str>) -> Self {
+        Self { id, impact: Impact::default() }
+    }
+}
+
+/// As it is written with its impact.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    id: Arc<str>,
+    #[serde(default)]
+    impact: Impact,
+}
+
+impl Serialize for Dependency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.impact {
+            Impact::Damped => self.id.serialize(serializer),
+            impact => Written { id: self.id.clone(), impact }.serialize(serializer),
+        }
+    }
+}
+
+// By hand: of an untagged enum an error could not say which key is unknown.
+impl<'de> Deserialize<'de> for Dependency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Dependency;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the id of a service, or {\"id\", \"impact\"}")
+            }
+
+            fn visit_str<E: de::Error>(self, id: &str) -> Result<Dependency, E> {
+                Ok(Arc::<str>::from(id).into())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Dependency, A::Error> {
+                let Written { id, impact } = Written::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Dependency { id, impact })
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+fn tier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<str>>, D::Error> {
     Ok(match serde_json::Value::deserialize(deserializer)? {
         serde_json::Value::Null => None,
         serde_json::Value::String(text) => Some(text.into()),
@@ -65,6 +139,8 @@ fn tier<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<
 
 /// How many steps of dependency are followed.
 const STEPS_MAX: u8 = 3;
+/// KPIs of one service. Three to six are advised: among many a bad one hides.
+const KPIS_MAX: usize = 100;
 
 /// What is known of an entity.
 #[derive(Debug, Default)]
@@ -83,9 +159,13 @@ pub struct Entity {
 pub struct Service {
     pub name: Option<Arc<str>>,
     pub tier: Option<Arc<str>>,
-    pub depends_on: BTreeSet<Arc<str>>,
+    pub depends_on: BTreeMap<Arc<str>, Impact>,
     /// Who depends on it.
     pub dependents: BTreeSet<Arc<str>>,
+    /// What it borrows ill health from, and how often that is damped on the way where it is damped least.
+    pub borrows: BTreeMap<Arc<str>, u8>,
+    /// As the file has them.
+    pub kpis: Vec<Kpi>,
     /// All it depends on within three steps, and how many steps away.
     pub upstream: BTreeMap<Arc<str>, u8>,
     /// All that depend on it within three steps.
@@ -96,6 +176,8 @@ pub struct Service {
 struct Layer {
     entities: FxHashMap<Arc<str>, Entity>,
     services: BTreeMap<Arc<str>, Service>,
+    /// KPIs by the check of their series: the service and the place among its KPIs.
+    kpis: FxHashMap<Arc<str>, Vec<(Arc<str>, usize)>>,
 }
 
 /// Indexed for reading. What names no scope is in every one.
@@ -154,13 +236,15 @@ pub enum TopologyError {
     NoId { kind: &'static str, index: usize },
     #[error("service `{id}` depends on `{other}`, which is not a service of the same scope")]
     Unknown { id: Arc<str>, other: Arc<str> },
+    #[error("service `{id}`, kpi `{kpi}`: {reason}")]
+    Kpi { id: Arc<str>, kpi: Arc<str>, reason: String },
 }
 
 impl Topology {
     /// Indexes a file.
     ///
     /// # Errors
-    /// Where an id is empty or stands twice, or a service depends on one that its scope does not have.
+    /// Where an id is empty or stands twice, a service depends on one that its scope does not have, or a KPI is not valid.
     pub fn new(file: &TopologyFile) -> Result<Self, TopologyError> {
         let mut topology = Self::default();
         for (index, entry) in file.services.iter().enumerate() {
@@ -171,9 +255,18 @@ impl Topology {
             let service = Service {
                 name: entry.name.clone(),
                 tier: entry.tier.clone(),
-                depends_on: entry.depends_on.iter().filter(|d| **d != entry.id).cloned().collect(),
+                depends_on: entry
+                    .depends_on
+                    .iter()
+                    .filter(|d| d.id != entry.id)
+                    .map(|d| (d.id.clone(), d.impact))
+                    .collect(),
+                kpis: kpis(entry)?,
                 ..Service::default()
             };
+            for (place, kpi) in service.kpis.iter().enumerate() {
+                layer.kpis.entry(kpi.series.check.clone()).or_default().push((entry.id.clone(), place));
+            }
             if layer.services.insert(entry.id.clone(), service).is_some() {
                 return Err(TopologyError::Twice { kind: "service", id: entry.id.clone() });
             }
@@ -231,13 +324,57 @@ impl Topology {
     pub fn services(&self, scope: &str) -> BTreeSet<&Arc<str>> {
         self.layers(scope).flat_map(|layer| layer.services.keys()).collect()
     }
+
+    /// A KPI of a service as `scope` sees it.
+    pub fn kpi(&self, scope: &str, service: &str, kpi: &str) -> Option<&Kpi> {
+        self.service(scope, service)?.kpis.iter().find(|k| *k.id == *kpi)
+    }
+
+    /// The KPIs that a series is, each with its service. `service` is the one that its samples name, or empty.
+    pub fn kpis_of(
+        &self,
+        scope: &str,
+        [origin, entity, check, service]: [&str; 4],
+    ) -> impl Iterator<Item = (&Arc<str>, &Kpi)> {
+        let rests_on = self.entity(scope, entity).map(|e| &e.services);
+        let all = self.layers(scope).flat_map(|layer| {
+            let places = layer.kpis.get(check).into_iter().flatten();
+            places.filter_map(|(id, place)| Some((id, layer.services.get(id)?.kpis.get(*place)?)))
+        });
+        all.filter(move |(id, kpi)| {
+            kpi.series.origin.as_ref().is_none_or(|o| **o == *origin)
+                && match &kpi.series.entity {
+                    Some(wanted) => **wanted == *entity,
+                    None => ***id == *service || rests_on.is_some_and(|services| services.contains(*id)),
+                }
+        })
+    }
+}
+
+fn kpis(entry: &ServiceEntry) -> Result<Vec<Kpi>, TopologyError> {
+    let wrong = |kpi: &KpiEntry, reason| TopologyError::Kpi { id: entry.id.clone(), kpi: kpi.id.clone(), reason };
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::new();
+    for (index, kpi) in entry.kpis.iter().enumerate() {
+        if kpi.id.is_empty() {
+            return Err(TopologyError::NoId { kind: "kpi", index });
+        }
+        if !seen.insert(&kpi.id) {
+            return Err(wrong(kpi, "it stands twice".to_owned()));
+        }
+        if index == KPIS_MAX {
+            return Err(wrong(kpi, format!("a service has at most {KPIS_MAX}")));
+        }
+        all.push(Kpi::new(kpi).map_err(|reason| wrong(kpi, reason))?);
+    }
+    Ok(all)
 }
 
 impl Layer {
     fn connect(&mut self) -> Result<(), TopologyError> {
         let mut dependents: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = BTreeMap::new();
         for (id, service) in &self.services {
-            for other in &service.depends_on {
+            for other in service.depends_on.keys() {
                 if !self.services.contains_key(other) {
                     return Err(TopologyError::Unknown { id: id.clone(), other: other.clone() });
                 }
@@ -251,16 +388,45 @@ impl Layer {
         }
         let ids: Vec<Arc<str>> = self.services.keys().cloned().collect();
         for id in ids {
-            let upstream = self.reach(&id, |s| &s.depends_on);
-            let downstream = self.reach(&id, |s| &s.dependents);
+            let upstream = self.reach(&id, |s| s.depends_on.keys());
+            let downstream = self.reach(&id, |s| s.dependents.iter());
+            let borrows = self.borrows(&id);
             if let Some(service) = self.services.get_mut(&id) {
-                (service.upstream, service.downstream) = (upstream, downstream);
+                (service.upstream, service.downstream, service.borrows) = (upstream, downstream, borrows);
             }
         }
         Ok(())
     }
 
-    fn reach(&self, from: &Arc<str>, next: impl Fn(&Service) -> &BTreeSet<Arc<str>>) -> BTreeMap<Arc<str>, u8> {
+    /// Within the same steps, over dependencies that are not ignored.
+    fn borrows(&self, from: &Arc<str>) -> BTreeMap<Arc<str>, u8> {
+        let mut found: BTreeMap<Arc<str>, u8> = BTreeMap::new();
+        let mut reached = BTreeMap::from([(from.clone(), 0)]);
+        for _ in 0..STEPS_MAX {
+            let mut next: BTreeMap<Arc<str>, u8> = BTreeMap::new();
+            for (id, damped) in reached {
+                for (other, impact) in self.services.get(&id).into_iter().flat_map(|s| &s.depends_on) {
+                    let damped = match impact {
+                        Impact::Ignore => continue,
+                        Impact::AsIs => damped,
+                        Impact::Damped => damped + 1,
+                    };
+                    if other != from && found.get(other).is_none_or(|least| damped < *least) {
+                        found.insert(other.clone(), damped);
+                        next.insert(other.clone(), damped);
+                    }
+                }
+            }
+            reached = next;
+        }
+        found
+    }
+
+    fn reach<'a, I: Iterator<Item = &'a Arc<str>>>(
+        &'a self,
+        from: &Arc<str>,
+        next: impl Fn(&'a Service) -> I,
+    ) -> BTreeMap<Arc<str>, u8> {
         let mut found = BTreeMap::new();
         let mut queue = VecDeque::from([(from.clone(), 0)]);
         while let Some((id, steps)) = queue.pop_front() {
@@ -312,6 +478,57 @@ mod tests {
         assert!(has(&all, 190, 19) && has(&all, 189, 18) && has(&all, 180, 18));
         assert!(has(&all, 0, 12) && !has(&all, 0, 11), "the oldest that is kept");
         assert_eq!(all.older.len() + 1, VERSIONS_MAX);
+    }
+
+    #[test]
+    fn ill_health_is_borrowed_as_the_file_says() {
+        let t = parse(
+            r#"{"services":[{"id":"a","depends_on":["b",{"id":"c","impact":"as_is"},{"id":"e","impact":"ignore"}]},
+                {"id":"b","depends_on":[{"id":"d","impact":"as_is"}]},{"id":"c","depends_on":[{"id":"b","impact":"as_is"}]},
+                {"id":"d"},{"id":"e","depends_on":["f"]},{"id":"f"}]}"#,
+        )
+        .expect("valid");
+        let a = t.service("any", "a").expect("known");
+        // On the way straight to it `b` is damped, by way of `c` it is not.
+        assert_eq!(a.borrows.iter().map(|(k, v)| (&**k, *v)).collect::<Vec<_>>(), [("b", 0), ("c", 0), ("d", 0)]);
+        assert!(a.upstream.contains_key("f"), "it is near all the same");
+        let written = r#"["x",{"id":"y","impact":"ignore"}]"#;
+        let read: Vec<Dependency> = serde_json::from_str(written).expect("dependencies");
+        assert_eq!(serde_json::to_string(&read).expect("text"), written);
+        let unknown = serde_json::from_str::<Dependency>(r#"{"id":"y","impakt":"ignore"}"#).unwrap_err();
+        assert!(unknown.to_string().contains("impakt"), "{unknown}");
+    }
+
+    const KPI: &str = r#"{"id":"p99","series":{"check":"latency"},"thresholds":{"high":500,"critical":800}}"#;
+
+    #[test]
+    fn a_series_is_the_kpi_of_who_rests_on_its_entity() {
+        let of = |id: &str, kpi: &str| format!(r#"{{"id":"{id}","entities":["{id}-1"],"kpis":[{kpi}]}}"#);
+        let named = KPI.replace(r#""series":{"#, r#""series":{"origin":"prom","entity":"lb","#);
+        let t = parse(&format!(r#"{{"services":[{},{}]}}"#, of("pay", KPI), of("shop", &named))).expect("valid");
+        let found = |series| t.kpis_of("any", series).map(|(service, _)| &**service).collect::<Vec<_>>();
+        assert_eq!(found(["x", "pay-1", "latency", ""]), ["pay"]);
+        assert_eq!(found(["x", "elsewhere", "latency", "pay"]), ["pay"]);
+        assert_eq!(found(["prom", "lb", "latency", ""]), ["shop"]);
+        assert!(found(["x", "lb", "latency", ""]).is_empty() && found(["x", "pay-1", "errors", ""]).is_empty());
+        assert_eq!(t.kpi("any", "pay", "p99").map(|k| (&*k.title, k.importance)), Some(("p99", 5)));
+    }
+
+    #[test]
+    fn a_kpi_that_is_not_valid_is_named() {
+        let wrong = |kpis: &str| parse(&format!(r#"{{"services":[{{"id":"pay","kpis":[{kpis}]}}]}}"#)).unwrap_err();
+        for (kpi, reason) in [
+            (KPI.replace("500", "900"), "further out"),
+            (KPI.replace("latency", ""), "series.check is empty"),
+            (KPI.replace(r#""id":"p99","#, r#""id":"p99","importance":12,"#), "from 0 to 11"),
+            (format!("{KPI},{KPI}"), "twice"),
+        ] {
+            let error = wrong(&kpi).to_string();
+            assert!(error.contains(reason) && error.contains("pay") && error.contains("p99"), "{error}");
+        }
+        assert!(matches!(wrong(&KPI.replace("p99", "")), TopologyError::NoId { kind: "kpi", .. }));
+        let unknown = serde_json::from_str::<KpiEntry>(&KPI.replace("high", "hihg")).unwrap_err();
+        assert!(unknown.to_string().contains("hihg"), "{unknown}");
     }
 
     #[test]

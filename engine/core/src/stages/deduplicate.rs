@@ -141,7 +141,7 @@ impl Deduplicator {
     }
 
     /// The tool's or the mapping's identity if there is one, else (origin, entity, check).
-    fn fingerprint(&mut self, event: &Event) -> Fingerprint {
+    pub fn fingerprint(&mut self, event: &Event) -> Fingerprint {
         let framed = self.framed.clear().field(&event.origin);
         Fingerprint(if event.fingerprint.is_empty() {
             framed.field(&event.entity).field(&event.check).hash128()

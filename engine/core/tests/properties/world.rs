@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use quell_core::{
     domain::{
         event::{Event, Kind, Status},
-        policy::{Absence, Clock, Inhibit, Policy},
+        policy::{Absence, Clock, Inhibit, Policy, Silence},
         severity::Severity,
         time::{Span, Timestamp},
         topology::Topology,
@@ -34,6 +34,11 @@ pub fn hasty(clock: Clock) -> Policy {
         severity: Severity::Major,
     }];
     policy.correlate.gap = Span::seconds(40);
+    policy.score.threshold =
+        serde_json::from_str(r#"[{"check": "*", "warning": 10, "critical": 30}]"#).expect("thresholds");
+    policy.score.silence = Silence::All;
+    policy.score.silence_min = Span::seconds(20);
+    policy.score.keep = Span::seconds(300);
     policy.raise.settle = Span::seconds(20);
     policy.raise.many_settle = Span::seconds(5);
     policy.raise.resolve = Span::seconds(30);
@@ -71,8 +76,10 @@ pub fn topology() -> Topology {
     let file = r#"{
         "entities": [{"id": "db-1", "on": ["rack"]}, {"id": "pay-1", "on": ["rack"]}, {"id": "web-1", "on": ["db-1"]}],
         "services": [
-            {"id": "db", "tier": 1, "entities": ["db-1"]},
-            {"id": "payments", "depends_on": ["db"], "entities": ["pay-1"]},
+            {"id": "db", "tier": 1, "entities": ["db-1"], "kpis": [
+                {"id": "latency", "series": {"check": "latency"}, "importance": 8, "thresholds": {"low": 10, "critical": 40}},
+                {"id": "errors", "series": {"check": "errors"}, "importance": 3, "thresholds": {"high": 20}}]},
+            {"id": "payments", "depends_on": [{"id": "db", "impact": "as_is"}], "entities": ["pay-1"]},
             {"id": "checkout", "depends_on": ["payments"], "entities": ["web-1"]}]}"#;
     Topology::new(&serde_json::from_str(file).expect("a topology file")).expect("a valid topology")
 }
@@ -110,7 +117,7 @@ pub fn drafts(max: usize, delay_max: i64) -> impl Strategy<Value = Vec<Draft>> {
     let gap = prop_oneof![3 => Just(0), 6 => 0..8_i64, 2 => 8..50_i64, 1 => 50..200_i64];
     // As old as it may be: the edge of the lateness.
     let delay = prop_oneof![4 => Just(0), 2 => 0..=delay_max, 1 => Just(delay_max)];
-    let kind = prop_oneof![12 => Just(Kind::Alert), 1 => Just(Kind::Sample), 1 => Just(Kind::Change)];
+    let kind = prop_oneof![12 => Just(Kind::Alert), 6 => Just(Kind::Sample), 1 => Just(Kind::Change)];
     let same_id = prop_oneof![7 => Just(None), 1 => (0..6_usize).prop_map(Some)];
     let check = prop_oneof![4 => Just(0_usize), 4 => Just(1), 1 => Just(2)];
     let identity = prop_oneof![4 => Just(0_usize), 1 => Just(1), 1 => Just(2)];
@@ -161,7 +168,8 @@ pub fn events(drafts: &[Draft]) -> Vec<Event> {
             status: if draft.firing { Status::Firing } else { Status::Resolved },
             severity: draft.severity,
             summary: String::new(),
-            value: None,
+            // Spread over the thresholds, and the same each time.
+            value: Some((draft.gap * 7 % 50) as f64),
             labels: Vec::new(),
             service: String::new(),
             scope: ["east", "west"][draft.scope].to_owned(),

@@ -1,0 +1,84 @@
+//! Measured series: nanoseconds a sample, for the detector alone and through the fold, and bytes a series.
+//!
+//! `cargo bench -p quell-benches --bench score`
+use quell_benches::{Numbers, sample};
+use quell_core::{
+    domain::{
+        policy::{Clock, Policy},
+        time::Timestamp,
+        topology::Topology,
+    },
+    engine::{Engine, Input, Pack},
+    output::Outputs,
+};
+use quell_models::detectors::Ewma;
+use std::{fs, hint::black_box, sync::Arc, time::Instant};
+
+const SERIES: usize = 10_000;
+const ROUNDS: usize = 60;
+const PACK_EVENTS: usize = 500;
+const RUNS: usize = 5;
+
+/// That of the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> anyhow::Result<()> {
+    let mut numbers = Numbers(7);
+    let values: Vec<f64> = (0..SERIES * ROUNDS).map(|_| 90.0 + numbers.below(20) as f64).collect();
+    println!("{SERIES} series, {ROUNDS} samples each, round robin");
+    println!("detector{:>22.0} ns a sample, the best of {RUNS}", best(values.len(), || detectors(&values)));
+
+    let samples = values.iter().enumerate().map(|(n, value)| sample(n, n % SERIES, *value));
+    let events: Vec<_> = samples.collect();
+    let packs =
+        events.chunks(PACK_EVENTS).map(|some| Pack { range: None, events: some.to_vec(), rejected: Vec::new() });
+    let inputs: Vec<Input> = packs.map(Input::Pack).collect();
+    let policy = Arc::new(Policy { clock: Clock::Events, ..Policy::default() });
+    let engine = || Engine::new([0; 16], policy.clone(), Arc::new(Topology::default()));
+    let per_sample = best(values.len(), || fold(&mut engine(), &inputs));
+    println!("the fold{per_sample:>22.0} ns a sample, {:.0} samples/s, the best of {RUNS}", 1e9 / per_sample);
+
+    let (mut engine, before) = (engine(), resident()?);
+    // Two rounds: all series, and ids that are as many again as they are in any case.
+    fold(&mut engine, &inputs[..2 * SERIES / PACK_EVENTS]);
+    engine.step(u64::MAX - 1, &Input::Tick(Timestamp(events[events.len() - 1].time.0)), &mut Outputs::default())?;
+    let (snapshot, resident) = (engine.snapshot()?.len(), resident()?.saturating_sub(before));
+    println!("a series{:>22} bytes in memory with its ids, {} in a snapshot", resident / SERIES, snapshot / SERIES);
+    Ok(())
+}
+
+fn detectors(values: &[f64]) {
+    let mut all = vec![Ewma::default(); SERIES];
+    for (n, value) in values.iter().enumerate() {
+        let detector = &mut all[n % SERIES];
+        black_box(detector.score(*value));
+        detector.learn(*value);
+    }
+}
+
+fn fold(engine: &mut Engine, inputs: &[Input]) {
+    let mut out = Outputs::default();
+    for (position, input) in (0..).zip(inputs) {
+        engine.step(position, input, &mut out).expect("the journal is its own");
+        out.items.clear();
+    }
+}
+
+/// Nanoseconds for each of `count`.
+fn best(count: usize, mut run: impl FnMut()) -> f64 {
+    let mut best = f64::MAX;
+    for _ in 0..RUNS {
+        let begin = Instant::now();
+        run();
+        best = best.min(begin.elapsed().as_secs_f64());
+    }
+    best * 1e9 / count as f64
+}
+
+/// Bytes of memory that the process holds (Linux).
+fn resident() -> anyhow::Result<usize> {
+    let text = fs::read_to_string("/proc/self/statm")?;
+    let pages: usize = text.split(' ').nth(1).unwrap_or("0").parse()?;
+    Ok(pages * 4_096)
+}

@@ -1,0 +1,204 @@
+//! Measured series: how unusual a sample is, which thresholds it crosses, which series go silent; and how many alerts of
+//! a check open against how many usually do. What is found becomes an event and takes the road of one.
+//!
+//! A series is folded in the order of the journal: a sample older than its last changes nothing. Nothing is learned as
+//! usual while an alert of the series' own is open, until that has been so for `new_usual`.
+use crate::{
+    domain::{
+        alert::Fingerprint,
+        event::Event,
+        kpi::KpiLevel,
+        policy::Silence,
+        time::{Span, Timestamp},
+    },
+    ledger::Outcome,
+    scope::Cx,
+    stages::deduplicate::first_of,
+    timers::TimerKind,
+};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+mod bursts;
+mod crossing;
+mod said;
+mod series;
+use bursts::Bursts;
+pub use said::ORIGIN;
+use series::Series;
+
+/// A share of this of the series goes when there are too many.
+const EVICTED_SHARE: usize = 64;
+/// What is past its time is looked for at most so often.
+const SWEEP_INTERVAL: Span = Span::hours(1);
+/// All series are swept by one timer.
+const SWEEP: u128 = 0;
+
+/// What the scorer found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finding {
+    /// It takes the road of an event.
+    Event(Box<Event>),
+    /// A KPI was measured.
+    Kpi(Measured),
+}
+
+/// A KPI's series has a level.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    pub service: Arc<str>,
+    pub kpi: Arc<str>,
+    pub series: Fingerprint,
+    /// `None` where the series is no longer kept, or no longer the KPI's.
+    pub level: Option<KpiLevel>,
+    pub value: f64,
+}
+
+/// The measured series of a scope, and the rates of its checks.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scorer {
+    #[serde(with = "crate::snapshot::sorted")]
+    series: FxHashMap<Fingerprint, Series>,
+    bursts: Bursts,
+    /// Counts changes of policy and topology: what a series was bound to before one is looked up again.
+    generation: u32,
+    sweeps: bool,
+}
+
+impl Scorer {
+    /// Policy or topology changed.
+    pub const fn rebind(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// Folds a sample of the series `key`; `at` is its time, held to its arrival. It is learned as usual only if `learn`.
+    pub fn take(
+        &mut self,
+        key: Fingerprint,
+        event: &Event,
+        at: Timestamp,
+        learn: bool,
+        cx: &mut Cx<'_>,
+        found: &mut Vec<Finding>,
+    ) -> Outcome {
+        let Some(value) = event.value.filter(|value| value.is_finite()) else { return Outcome::Sampled };
+        if !self.series.contains_key(&key) {
+            self.make_room(cx, found);
+            self.series.insert(key, Series::new(event, at));
+            self.await_sweep(cx);
+        }
+        let Some(series) = self.series.get_mut(&key) else { return Outcome::OverQuota };
+        if at < series.last_at() {
+            return Outcome::Late;
+        }
+        series.hear(key, at, found);
+        series.bind(key, self.generation, at, cx, found);
+        series.judge(key, value, at, learn, cx, found);
+        let policy = &cx.policy.score;
+        let watched = match policy.silence {
+            Silence::None => false,
+            Silence::Kpis => series.is_kpi(),
+            Silence::All => true,
+        };
+        if watched && let Some(due) = series.listen(policy) {
+            cx.set(TimerKind::Silent, key.0, due);
+        }
+        Outcome::Sampled
+    }
+
+    /// Nothing unusual came for a while.
+    pub fn on_calm(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
+        if let Some(series) = self.series.get_mut(&key) {
+            series.on_calm(key, due, cx, found);
+        }
+    }
+
+    /// Nothing came for a while.
+    pub fn on_silent(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
+        if let Some(series) = self.series.get_mut(&key)
+            && let Some(again) = series.on_silent(key, due, &cx.policy.score, found)
+        {
+            cx.set(TimerKind::Silent, key.0, again);
+        }
+    }
+
+    /// Nothing more will come: that it does not is no finding. (No order shows in what is cancelled.)
+    pub fn on_settle(&mut self, cx: &mut Cx<'_>) {
+        for (key, series) in &mut self.series {
+            if series.stop_listening() {
+                cx.core.timers.cancel(TimerKind::Silent, key.0);
+            }
+        }
+    }
+
+    /// An alert of a check opened; the event of a burst, if it is one.
+    pub fn on_opened(&mut self, check: &Arc<str>, cx: &mut Cx<'_>) -> Option<Finding> {
+        let found = self.bursts.on_opened(check, cx);
+        self.await_sweep(cx);
+        found
+    }
+
+    /// A burst may be over.
+    pub fn on_burst_end(&mut self, check: u64, due: Timestamp, cx: &mut Cx<'_>) -> Option<Finding> {
+        self.bursts.on_end(check, due, cx)
+    }
+
+    fn await_sweep(&mut self, cx: &mut Cx<'_>) {
+        if !self.sweeps {
+            self.sweeps = true;
+            cx.set(TimerKind::ForgetSeries, SWEEP, cx.core.clock + cx.policy.score.keep);
+        }
+    }
+
+    /// What was not heard of for long is no longer kept.
+    #[expect(clippy::disallowed_methods, reason = "what goes is sorted, and of times the least is taken")]
+    pub fn on_sweep(&mut self, due: Timestamp, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
+        let before = due - cx.policy.score.keep;
+        let old = self.series.iter().filter(|(_, s)| s.last_at() <= before).map(|(key, _)| *key).collect();
+        self.forget(old, cx, found);
+        self.bursts.forget(before, cx);
+        let oldest = self.series.values().map(Series::last_at).chain(self.bursts.oldest()).min();
+        let next = oldest.map(|oldest| (oldest + cx.policy.score.keep).max(due + SWEEP_INTERVAL));
+        // At the end of time there is no next time.
+        let next = next.filter(|next| *next > due);
+        self.sweeps = next.is_some();
+        if let Some(next) = next {
+            cx.set(TimerKind::ForgetSeries, SWEEP, next);
+        }
+    }
+
+    /// At the limit those go that have been silent for longest.
+    #[expect(clippy::disallowed_methods, reason = "victims are sorted")]
+    fn make_room(&mut self, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
+        let max = cx.policy.limits.series;
+        if self.series.len() < max {
+            return;
+        }
+        let all = self.series.iter().map(|(key, s)| (s.last_at(), *key)).collect();
+        let victims: Vec<_> = first_of(all, max.div_ceil(EVICTED_SHARE)).into_iter().map(|(_, key)| key).collect();
+        cx.core.evicted += victims.len() as u64;
+        self.forget(victims, cx, found);
+    }
+
+    fn forget(&mut self, mut keys: Vec<Fingerprint>, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
+        keys.sort_unstable();
+        for key in keys {
+            cx.core.timers.cancel(TimerKind::Calm, key.0);
+            cx.core.timers.cancel(TimerKind::Silent, key.0);
+            if let Some(series) = self.series.remove(&key) {
+                series.leave(key, found);
+            }
+        }
+    }
+
+    /// Series that are kept.
+    pub fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// None is kept.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+}

@@ -1,0 +1,84 @@
+//! What the scorer finds, as events.
+use super::{Finding, series::Series};
+use crate::domain::{
+    alert::Fingerprint,
+    event::{Event, Kind, Status},
+    severity::Severity,
+    time::{Span, Timestamp},
+};
+
+/// Who says what the engine itself found.
+pub const ORIGIN: &str = "quell";
+
+/// What is derived of a series.
+pub(super) struct Said<'a> {
+    /// Tells the alerts of one series apart.
+    pub of: &'a str,
+    /// Behind the series' own check, for people.
+    pub word: &'static str,
+    pub status: Status,
+    pub severity: Severity,
+    pub summary: String,
+    /// Instead of the one that the samples name.
+    pub service: Option<&'a str>,
+    pub kpi: Option<&'a str>,
+}
+
+impl<'a> Said<'a> {
+    /// It holds.
+    pub const fn firing(of: &'a str, word: &'static str, severity: Severity, summary: String) -> Self {
+        Self { of, word, status: Status::Firing, severity, summary, service: None, kpi: None }
+    }
+
+    /// It holds no more.
+    pub fn resolved(of: &'a str, word: &'static str) -> Self {
+        Self { status: Status::Resolved, ..Self::firing(of, word, Severity::Info, String::new()) }
+    }
+
+    /// As an event of the series' entity.
+    pub fn about(self, series: &Series, key: Fingerprint, at: Timestamp) -> Finding {
+        let mut labels = vec![("measured_by".to_owned(), series.origin.to_string())];
+        if let Some(kpi) = self.kpi {
+            labels.insert(0, ("kpi".to_owned(), kpi.to_owned()));
+        }
+        Finding::Event(Box::new(Event {
+            fingerprint: format!("{key}/{}", self.of),
+            entity: series.entity.to_string(),
+            check: format!("{} {}", series.check, self.word),
+            service: self.service.unwrap_or(&series.service).to_owned(),
+            labels,
+            ..blank(at, self.status, self.severity, self.summary)
+        }))
+    }
+}
+
+/// An event of the engine's own; who and what it is about is the caller's to add.
+pub(super) fn blank(at: Timestamp, status: Status, severity: Severity, summary: String) -> Event {
+    Event {
+        id: format!("found-{}", at.0),
+        time: at,
+        started_at: None,
+        ended_at: None,
+        origin: ORIGIN.to_owned(),
+        entity: String::new(),
+        check: String::new(),
+        status,
+        severity,
+        summary,
+        value: None,
+        labels: Vec::new(),
+        service: String::new(),
+        scope: String::new(),
+        fingerprint: String::new(),
+        identity: String::new(),
+        kind: Kind::Alert,
+        arrival: at,
+        offset: 0,
+        part: 0,
+    }
+}
+
+/// In whole seconds where it has any, for people.
+pub(super) const fn rounded(span: Span) -> Span {
+    if span.0 < 1_000 { span } else { Span(span.0.saturating_add(500) / 1_000 * 1_000) }
+}

@@ -1,0 +1,282 @@
+//! One measured series.
+use super::{
+    Finding,
+    crossing::{By, Crossing},
+    said::{Said, rounded},
+};
+use crate::{
+    domain::{
+        alert::Fingerprint,
+        event::Event,
+        policy::Score,
+        severity::Severity,
+        threshold::Number,
+        time::{Span, Timestamp},
+    },
+    scope::Cx,
+    timers::TimerKind,
+};
+use quell_models::detectors::Ewma;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+const UNUSUAL: &str = "unusual";
+const SILENT: &str = "silent";
+/// Gaps that have to be seen before a series can be missed.
+const GAPS_MIN: u8 = 3;
+/// The usual gap follows the gaps by a share of this.
+const GAP_MEMORY: i64 = 8;
+
+/// A sample of a series.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    pub key: Fingerprint,
+    pub value: f64,
+    pub at: Timestamp,
+}
+
+/// Since when a series is unusual.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Unusual {
+    since: Timestamp,
+    /// The latest unusual sample.
+    last_at: Timestamp,
+    /// When it last fired.
+    said_at: Timestamp,
+    /// The latest sample was usual.
+    calm: bool,
+}
+
+/// What is known of a series: about 300 bytes, and its names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    pub origin: Arc<str>,
+    pub entity: Arc<str>,
+    pub check: Arc<str>,
+    /// The one that its first sample named, or empty.
+    pub service: Arc<str>,
+    detector: Ewma,
+    last_at: Timestamp,
+    /// The usual one between samples, once some were seen.
+    gap: Span,
+    gaps: u8,
+    unusual: Option<Unusual>,
+    /// Since when an alert of its own is open.
+    disturbed_since: Option<Timestamp>,
+    silent_since: Option<Timestamp>,
+    /// A timer waits for its silence.
+    listening: bool,
+    /// What it is held against, and as of which generation of policy and topology.
+    crossings: Vec<Crossing>,
+    bound: Option<u32>,
+}
+
+impl Series {
+    /// Of which the first sample is about to be taken.
+    pub fn new(event: &Event, at: Timestamp) -> Self {
+        Self {
+            origin: event.origin.as_str().into(),
+            entity: event.entity.as_str().into(),
+            check: event.check.as_str().into(),
+            service: event.service.as_str().into(),
+            detector: Ewma::default(),
+            last_at: at,
+            gap: Span(0),
+            gaps: 0,
+            unusual: None,
+            disturbed_since: None,
+            silent_since: None,
+            listening: false,
+            crossings: Vec::new(),
+            bound: None,
+        }
+    }
+
+    /// Its latest sample.
+    pub const fn last_at(&self) -> Timestamp {
+        self.last_at
+    }
+
+    /// It tells how well a service does.
+    pub fn is_kpi(&self) -> bool {
+        self.crossings.iter().any(|crossing| !crossing.by.is_rule())
+    }
+
+    /// Spreads from its learned level.
+    pub fn deviations(&self, value: f64) -> Option<f64> {
+        self.detector.deviations(value)
+    }
+
+    /// It was heard of.
+    pub fn hear(&mut self, key: Fingerprint, at: Timestamp, found: &mut Vec<Finding>) {
+        if let Some(since) = self.silent_since.take() {
+            // A sample of before may come after the silence was noticed.
+            found.push(Said::resolved(SILENT, SILENT).about(self, key, at.max(since)));
+        } else if at > self.last_at {
+            let gap = at - self.last_at;
+            let moved = (gap.0 - self.gap.0) / GAP_MEMORY;
+            self.gap = if self.gaps == 0 { gap } else { Span(self.gap.0 + moved) };
+            self.gaps = self.gaps.saturating_add(1);
+        }
+        self.last_at = at;
+    }
+
+    /// Looks up what it is held against, if that may have changed.
+    pub fn bind(&mut self, key: Fingerprint, generation: u32, at: Timestamp, cx: &Cx<'_>, found: &mut Vec<Finding>) {
+        if self.bound == Some(generation) {
+            return;
+        }
+        self.bound = Some(generation);
+        let mut before = std::mem::take(&mut self.crossings);
+        let now = Crossing::all_of(self, &mut before, cx);
+        for gone in before {
+            gone.release(self, key, at, found);
+        }
+        self.crossings = now;
+    }
+
+    /// Whether the sample is unusual, what it crosses, and whether it is learned.
+    pub fn judge(
+        &mut self,
+        key: Fingerprint,
+        value: f64,
+        at: Timestamp,
+        learn: bool,
+        cx: &mut Cx<'_>,
+        found: &mut Vec<Finding>,
+    ) {
+        let sample = Sample { key, value, at };
+        let new_usual = cx.policy.score.new_usual;
+        let learns = learn && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
+        let mut crossings = std::mem::take(&mut self.crossings);
+        for crossing in &mut crossings {
+            crossing.judge(self, sample, cx, found);
+        }
+        self.crossings = crossings;
+        let told = self.crossings.iter().any(Crossing::speaks);
+        self.judge_score(sample, told, cx, found);
+        // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
+        if learns {
+            self.detector.learn(value);
+        }
+        let disturbed = self.unusual.is_some() || told;
+        self.disturbed_since = disturbed.then(|| self.disturbed_since.unwrap_or(at));
+    }
+
+    /// What a threshold has `told` is not told once more as unusual.
+    fn judge_score(&mut self, sample: Sample, told: bool, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
+        let Sample { key, value, at } = sample;
+        let policy = &cx.policy.score;
+        let unusual = self.detector.score(value).0 >= policy.speaks_at();
+        let Some(mut state) = self.unusual else {
+            if unusual && !told {
+                self.unusual = Some(Unusual { since: at, last_at: at, said_at: at, calm: false });
+                found.push(self.say_unusual(sample, policy.severity));
+            }
+            return;
+        };
+        if at - state.since >= policy.new_usual {
+            // What stays is the new usual: it is learned from the beginning.
+            self.detector = Ewma::default();
+            return self.recover(key, at, cx, found);
+        }
+        if unusual {
+            (state.last_at, state.calm) = (at, false);
+            if at - state.said_at >= cx.policy.deduplicate.count_interval {
+                state.said_at = at;
+                found.push(self.say_unusual(sample, policy.severity));
+            }
+        } else {
+            state.calm = true;
+            let due = state.last_at + policy.calm;
+            if at >= due {
+                return self.recover(key, at, cx, found);
+            }
+            cx.set(TimerKind::Calm, key.0, due);
+        }
+        self.unusual = Some(state);
+    }
+
+    fn say_unusual(&self, Sample { key, value, at }: Sample, severity: Severity) -> Finding {
+        let (check, value) = (&self.check, Number(value));
+        let summary = match self.detector.usual() {
+            Some(usual) => format!("{check} is {value}, usual {} to {}", Number(usual.low), Number(usual.high)),
+            None => format!("{check} is {value}"),
+        };
+        Said::firing(UNUSUAL, UNUSUAL, severity, summary).about(self, key, at)
+    }
+
+    fn recover(&mut self, key: Fingerprint, at: Timestamp, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
+        self.unusual = None;
+        cx.core.timers.cancel(TimerKind::Calm, key.0);
+        found.push(Said::resolved(UNUSUAL, UNUSUAL).about(self, key, at));
+    }
+
+    /// The calm has lasted, unless something unusual came.
+    pub fn on_calm(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
+        if self.unusual.is_some_and(|state| state.calm && state.last_at + cx.policy.score.calm <= due) {
+            self.recover(key, due, cx, found);
+            if !self.crossings.iter().any(Crossing::speaks) {
+                self.disturbed_since = None;
+            }
+        }
+    }
+
+    /// When it will be missed, unless that is known or it was seen too rarely.
+    pub fn listen(&mut self, policy: &Score) -> Option<Timestamp> {
+        if self.listening || self.gaps < GAPS_MIN {
+            return None;
+        }
+        self.listening = true;
+        Some(self.missed_at(policy))
+    }
+
+    fn missed_at(&self, policy: &Score) -> Timestamp {
+        let patience = Span(self.gap.0.saturating_mul(i64::from(policy.silence_gaps)));
+        self.last_at + patience.max(policy.silence_min)
+    }
+
+    /// It may be silent; if not, when it will be.
+    pub fn on_silent(
+        &mut self,
+        key: Fingerprint,
+        due: Timestamp,
+        policy: &Score,
+        found: &mut Vec<Finding>,
+    ) -> Option<Timestamp> {
+        let missed_at = self.missed_at(policy);
+        if missed_at > due {
+            return Some(missed_at);
+        }
+        self.listening = false;
+        self.silent_since = Some(due);
+        let (silence, gap) = (rounded(due - self.last_at), rounded(self.gap));
+        let summary = format!("nothing was heard of {} for {silence}, usually it comes every {gap}", self.check);
+        found.push(Said::firing(SILENT, SILENT, policy.severity, summary).about(self, key, due));
+        None
+    }
+
+    /// Its silence is no finding; whether a timer waited for it.
+    pub const fn stop_listening(&mut self) -> bool {
+        std::mem::replace(&mut self.listening, false)
+    }
+
+    /// It is no longer kept. Its alerts end when nothing is heard of them.
+    pub fn leave(&self, key: Fingerprint, found: &mut Vec<Finding>) {
+        for crossing in &self.crossings {
+            if matches!(crossing.by, By::Kpi { .. }) {
+                crossing.measure(key, None, 0.0, found);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_is_small() {
+        assert!(size_of::<Series>() <= 400, "{}", size_of::<Series>());
+    }
+}
