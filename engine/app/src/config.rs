@@ -51,6 +51,7 @@ pub struct Server {
     #[serde(with = "human::bytes")]
     pub body_max: u64,
     pub feeds_max: usize,
+    pub subscriptions_max: usize,
     #[serde(with = "human::bytes")]
     pub page_bytes_max: u64,
 }
@@ -194,6 +195,7 @@ impl Config {
         anyhow::ensure!(self.correlate.distance_max <= 2, "correlate.distance_max: from 0 to 2");
         for (name, limit) in [
             ("server.feeds_max", self.server.feeds_max),
+            ("server.subscriptions_max", self.server.subscriptions_max),
             ("ingest.batch_records", self.ingest.batch_records),
             ("ingest.in_flight", self.ingest.in_flight),
             ("engine.outputs_in_flight", self.engine.outputs_in_flight),

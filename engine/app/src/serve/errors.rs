@@ -53,7 +53,10 @@ mod tests {
     #[test]
     fn details_say_what_a_program_needs() {
         let status = invalid("filter", "at character 3: a value is expected");
-        assert_eq!((status.code(), status.message()), (Code::InvalidArgument, "filter: at character 3: a value is expected"));
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::InvalidArgument, "filter: at character 3: a value is expected")
+        );
         let violations = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
         assert_eq!(violations.first().map(|v| v.field.as_str()), Some("filter"));
 

@@ -10,9 +10,9 @@ use tonic::Status;
 pub fn parse<'a>(field: &str, name: &'a str, collection: &str) -> Result<(&'a str, &'a str), Status> {
     let parts = name.strip_prefix("scopes/").and_then(|rest| rest.split_once('/'));
     let found = parts.and_then(|(scope, rest)| Some((scope, rest.strip_prefix(collection)?.strip_prefix('/')?)));
-    found.filter(|(scope, id)| !scope.is_empty() && *scope != "-" && !id.is_empty()).ok_or_else(|| {
-        invalid(field, format_args!("write `scopes/{{scope}}/{collection}/{{id}}`, not `{name}`"))
-    })
+    found
+        .filter(|(scope, id)| !scope.is_empty() && *scope != "-" && !id.is_empty())
+        .ok_or_else(|| invalid(field, format_args!("write `scopes/{{scope}}/{collection}/{{id}}`, not `{name}`")))
 }
 
 /// As [`parse`], of a resource whose id is a number.
@@ -48,7 +48,8 @@ mod tests {
     fn names_read_in_one_way() {
         assert_eq!(parse("name", "scopes/eu/services/a/b", "services").ok(), Some(("eu", "a/b")));
         assert_eq!(parse_id("name", "scopes/eu/alerts/00000000000000ff", "alerts").ok(), Some(("eu", 255)));
-        for bad in ["", "alerts/1", "scopes//alerts/1", "scopes/-/alerts/1", "scopes/a/b/alerts/1", "scopes/a/alerts/"] {
+        for bad in ["", "alerts/1", "scopes//alerts/1", "scopes/-/alerts/1", "scopes/a/b/alerts/1", "scopes/a/alerts/"]
+        {
             assert!(parse("name", bad, "alerts").is_err(), "{bad}");
         }
         for bad in ["ff", "+0000000000000ff", "00000000000000fg"] {

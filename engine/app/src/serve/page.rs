@@ -246,7 +246,11 @@ mod tests {
         let journal = Page::<v1::Incident>::new(Request { journal: [2; 16], ..request(&token, "a", 1) }).map(|_| ());
         assert_eq!(code(journal), Some(Code::InvalidArgument));
         for bad in ["x", "1.2", "1.2.x.y", &token[..20]] {
-            assert_eq!(code(Page::<v1::Alert>::new(request(bad, "a", 1)).map(|_| ())), Some(Code::InvalidArgument), "{bad}");
+            assert_eq!(
+                code(Page::<v1::Alert>::new(request(bad, "a", 1)).map(|_| ())),
+                Some(Code::InvalidArgument),
+                "{bad}"
+            );
         }
     }
 }
