@@ -224,8 +224,8 @@ async fn a_topology_applied_over_the_api_holds_over_a_restart() -> anyhow::Resul
     let told = tokio::time::timeout(Duration::from_secs(10), told).await??;
     ensure!(!told.snapshot && told.service.as_ref() == services.first(), "{told:?}");
     let mut watch = client.watch_services(WatchServicesRequest { parent: "scopes/default".into() }).await?.into_inner();
-    let first = watch.message().await?.context("a snapshot")?;
-    ensure!(first.snapshot && first.service.as_ref() == services.first(), "{first:?}");
+    let (db, web) = (watch.message().await?.context("a snapshot")?, watch.message().await?.context("a snapshot")?);
+    ensure!(db.snapshot && web.snapshot && web.service.as_ref() == services.first(), "{db:?} {web:?}");
 
     // The file is the same as before, and is not applied again.
     ensure!(quell.terminate()?.0 == Some(0));

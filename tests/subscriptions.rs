@@ -166,7 +166,7 @@ async fn play(seed: u64) -> (Seen, BTreeMap<&'static str, u64>, u64) {
     for (partition, start) in start.iter().enumerate() {
         let mut seen = seen.lock().expect("whole");
         assert!(*start <= seen.tried[partition]);
-        (start + 1..=UPDATES).for_each(|number| drop(seen.delivered.insert((partition, number))));
+        seen.delivered.extend((start + 1..=UPDATES).map(|number| (partition, number)));
         assert_eq!(seen.delivered.iter().filter(|(of, _)| *of == partition).count() as u64, UPDATES, "some never came");
     }
     let end = Cursor::at([1; 16], vec![Mark { number: UPDATES, next: 100 }; PARTITIONS]);
