@@ -138,7 +138,7 @@ async fn play(seed: u64) -> (Seen, BTreeMap<&'static str, u64>, u64) {
     let first = HostileLog::new(seed, FAULTS);
     let outside: Arc<dyn Outside> = Arc::new(Simulated::new(Timestamp(0), seed as u32));
     let mut processes =
-        vec![Process::start(first.clone(), outside.clone()), Process::start(first.writer(), outside.clone())];
+        [Process::start(first.clone(), outside.clone()), Process::start(first.writer(), outside.clone())];
     let seen = Arc::new(Mutex::new(Seen::default()));
     let mut clients = Vec::new();
     for round in 0..30 {

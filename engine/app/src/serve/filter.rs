@@ -8,6 +8,9 @@ use tonic::Status;
 mod fields;
 mod parse;
 
+/// Whether one of an item's texts passes.
+type AnyText<T> = fn(&T, &dyn Fn(&str) -> bool) -> bool;
+
 /// How a field's value is found and compared.
 pub enum Kind<T> {
     Text(fn(&T) -> &str),
@@ -17,8 +20,7 @@ pub enum Kind<T> {
     Time(fn(&T) -> Option<i64>),
     /// Its number, and the word of a number. They are in order: `severity >= MAJOR`.
     Word(fn(&T) -> i32, fn(i32) -> Option<&'static str>),
-    /// Whether one of the texts passes.
-    List(fn(&T, &dyn Fn(&str) -> bool) -> bool),
+    List(AnyText<T>),
     /// By key.
     Labels(for<'a> fn(&'a T, &str) -> Option<&'a str>),
 }

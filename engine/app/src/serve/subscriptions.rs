@@ -238,7 +238,7 @@ impl Subscriptions {
         loop {
             let victim = {
                 let table = self.table();
-                if table.get(name).is_some() || table.len() < self.limits.names {
+                if table.get(name).is_some() || table.names() < self.limits.names {
                     return Ok(());
                 }
                 table.longest_unseen().map(|(name, standing)| (name.clone(), standing.clone()))

@@ -264,8 +264,8 @@ impl<T> Raw<T> {
                 time.map_err(|_| value("a time with an offset, like \"2026-01-05T00:00:00Z\","))
             }
             Kind::Word(_, word) => {
-                let found = WORDS.into_iter().find(|number| word(*number) == Some(&self.raw));
-                let known = || WORDS.into_iter().filter_map(word).collect::<Vec<_>>().join(", ");
+                let found = (1..WORDS_END).find(|number| word(*number) == Some(&self.raw));
+                let known = || (1..WORDS_END).filter_map(word).collect::<Vec<_>>().join(", ");
                 found.map(Value::Word).ok_or_else(|| value(&format!("one of {}", known())))
             }
         }
@@ -280,5 +280,5 @@ impl<T> Raw<T> {
     }
 }
 
-/// The numbers of an enumeration's words; 0 is none of them.
-const WORDS: std::ops::Range<i32> = 1..32;
+/// The numbers of an enumeration's words are below it, from 1 on: 0 is none of them.
+const WORDS_END: i32 = 32;

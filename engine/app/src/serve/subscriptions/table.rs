@@ -56,7 +56,8 @@ impl Table {
         self.by_name.get(name)
     }
 
-    pub fn len(&self) -> usize {
+    /// How many names.
+    pub fn names(&self) -> usize {
         self.by_name.len()
     }
 
@@ -206,12 +207,12 @@ mod tests {
         table.fold(&began, true);
         table.fold(&record(Kind::Began, 2, "b", &zero()), true);
         table.fold(&gone, true);
-        assert_eq!(table.len(), 1);
+        assert_eq!(table.names(), 1);
         table.fold(&record(Kind::Gone, 2, "b", &zero()), true);
-        assert_eq!(table.len(), 0);
+        assert_eq!(table.names(), 0);
         let foreign = SubscriptionRecord { cursor: "1.0202020202020202".to_owned(), ..began };
         table.fold(&foreign, true);
-        assert_eq!(table.len(), 0, "of another journal");
+        assert_eq!(table.names(), 0, "of another journal");
     }
 
     #[test]
