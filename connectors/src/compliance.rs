@@ -24,7 +24,7 @@ pub enum Trim {
 }
 
 /// Panics unless what `writer` opens is a log. Each call gives another writer to the same log, which is new and has two
-/// partitions or more in each topic but [`Topic::Control`] and [`Topic::Snapshots`], which may have one.
+/// partitions or more in each topic but [`Topic::Snapshots`] and those of one ([`Topic::is_single`]).
 pub async fn log(writer: impl AsyncFn() -> Arc<dyn Log>, trim: Trim) {
     let log = &*writer().await;
     starts_empty(log).await;

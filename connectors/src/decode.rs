@@ -49,6 +49,20 @@ pub const LABEL_VALUE_BYTES_MAX: usize = 2 * 1024;
 pub const LABELS_BYTES_MAX: usize = 32 * 1024;
 /// The scope of an event that names none and whose source's mapping finds none.
 pub const DEFAULT_SCOPE: &str = "default";
+/// The longest scope, in characters.
+pub const SCOPE_CHARS_MAX: usize = 200;
+
+/// Why a text is no scope: it is a part of every resource's name (`scopes/{scope}/alerts/{alert}`), where `-` means all.
+fn check_scope(scope: &str) -> Result<(), Rejection> {
+    let wrong = match scope {
+        "-" => "`-` means all scopes",
+        _ if scope.contains('/') => "`/` is not allowed: it parts names",
+        _ if scope.chars().any(char::is_control) => "control characters are not allowed",
+        _ if scope.chars().count() > SCOPE_CHARS_MAX => "longer than 200 characters",
+        _ => return Ok(()),
+    };
+    Err(Rejection::new(format_args!("scope: {wrong}")))
+}
 
 /// The longest reason, in bytes: it quotes what was sent, and travels in packs and dead letters.
 const REASON_BYTES_MAX: usize = 400;

@@ -33,11 +33,20 @@ pub enum Topic {
     Commands,
     /// The engine's memory, in chunks with manifests.
     Snapshots,
+    /// How far subscriptions to the feed have acknowledged; one partition.
+    Subscriptions,
+}
+
+impl Topic {
+    /// Whether it has one partition, however many the journal has.
+    pub const fn is_single(self) -> bool {
+        matches!(self, Self::Control | Self::Subscriptions)
+    }
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Control,
         Self::Journal,
         Self::Incidents,
@@ -46,6 +55,7 @@ impl Topic {
         Self::DeadLetter,
         Self::Commands,
         Self::Snapshots,
+        Self::Subscriptions,
     ];
 
     /// Its name without a prefix: `journal`.
@@ -59,6 +69,7 @@ impl Topic {
             Self::DeadLetter => "deadletter",
             Self::Commands => "commands",
             Self::Snapshots => "snapshots",
+            Self::Subscriptions => "subscriptions",
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What a source's configuration says of its events: which field gets what, scope and identity.
-use super::{DEFAULT_SCOPE, Format, Rejection, TEXT_BYTES_MAX, field::Field, frame::Frame};
+use super::{DEFAULT_SCOPE, Format, Rejection, check_scope, field::Field, frame::Frame};
 use quell_core::domain::{
     event::{Event, Status},
     severity::Severity,
@@ -155,16 +155,14 @@ impl Mapping {
     /// Fills the scope and the fingerprint of an event that has none.
     ///
     /// # Errors
-    /// Where the field for the scope is longer than a scope may be.
+    /// Where the event's scope, or what the field for it holds, can be no scope.
     pub fn apply(&self, event: &mut Event) -> Result<(), Rejection> {
         if event.scope.is_empty() {
             let found = self.scope.as_ref().map_or("", |path| path.get(event));
             let scope = if found.trim().is_empty() { DEFAULT_SCOPE } else { found };
-            if scope.len() > TEXT_BYTES_MAX {
-                return Err(Rejection::new(format_args!("scope: longer than {TEXT_BYTES_MAX} bytes")));
-            }
             event.scope = scope.to_owned();
         }
+        check_scope(&event.scope)?;
         if event.fingerprint.is_empty() {
             event.fingerprint = self.fingerprint_of(event);
         }

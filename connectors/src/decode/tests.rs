@@ -283,9 +283,14 @@ fn scope_and_fingerprint() {
     // Conditions that lack all the fields have nothing in common.
     let devices = Mapping { fingerprint: vec![FieldPath::Label("device".into())], ..Mapping::default() };
     assert_eq!(decode_with(&devices, true, with("").as_bytes()).expect("valid").fingerprint, "");
-    let long = with(&format!(r#","labels":{{"region":"{}"}}"#, "x".repeat(600)));
-    let reason = decode_with(&mapping, true, long.as_bytes()).expect_err("too long").reason;
-    assert_eq!(reason, "scope: longer than 512 bytes");
+    // A scope is a part of names, however it comes.
+    for (scope, what) in [("a/b", "`/`"), ("-", "means all"), (&*"é".repeat(201), "200 characters")] {
+        for extra in [format!(r#","labels":{{"region":"{scope}"}}"#), format!(r#","scope":"{scope}""#)] {
+            let reason = decode_with(&mapping, true, with(&extra).as_bytes()).expect_err(scope).reason;
+            assert!(reason.starts_with("scope: ") && reason.contains(what), "{reason}");
+        }
+    }
+    assert_eq!(mapped(&format!(r#","scope":"{}""#, "é".repeat(200))).scope.chars().count(), 200);
 }
 
 #[test]

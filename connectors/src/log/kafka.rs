@@ -65,7 +65,7 @@ impl KafkaLogConfig {
     }
 
     fn partitions(&self, topic: Topic) -> u32 {
-        if topic == Topic::Control { 1 } else { self.partitions }
+        if topic.is_single() { 1 } else { self.partitions }
     }
 
     fn client(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {

@@ -8,9 +8,11 @@ use crate::{
     progress::Progress,
     rules::Rules,
     serve::{
+        cursor::Cursor,
         grpc::Api,
         http::{self, DoorCounts, Doors},
         rest,
+        subscriptions::{self, Subscriptions},
     },
     stop::{self, Stop, Stopper},
     task,
@@ -38,6 +40,9 @@ use tokio::{
 
 /// A stop that takes longer is cut off: what was not durable is folded again.
 const STOP_MAX: Duration = Duration::from_secs(8);
+
+/// Records of subscriptions after which they are summed up: a start reads about so many at most.
+const SUBSCRIPTION_RECORDS: u64 = 10_000;
 
 /// A process that runs.
 pub struct App {
@@ -82,7 +87,10 @@ impl App {
         let (log, syncs) = open_log(config).await?;
         let control = Control::open(log.clone(), outside.clone(), config.journal.partitions).await?;
         control.offer_policy(&config.policy()).await?;
-        control.offer_topology(&topology).await?;
+        // Without a file, what was applied over the API goes on to hold.
+        if config.topology.is_some() || control.latest().latest().topology() == 0 {
+            control.offer_topology(&topology).await?;
+        }
 
         let partitions = config.journal.partitions;
         let contents = control.latest();
@@ -132,11 +140,19 @@ impl App {
         let mut ingest = JoinSet::new();
         start_ingest(config, membership, &shared, requests, stopping.clone(), &mut ingest).await?;
 
+        let limits = subscriptions::Limits { names: config.server.subscriptions_max, records: SUBSCRIPTION_RECORDS };
+        let zero = Cursor::beginning(contents.uuid, partitions);
+        let subscriptions = Subscriptions::new(log.clone(), shared.outside.clone(), limits, zero);
+        let followed = subscriptions.clone();
+        followers.spawn(async move { followed.follow().await });
+
         let feeds = Arc::new(Semaphore::new(config.server.feeds_max));
         let api = Api {
             shared,
             views: views.clone(),
             feeds: feeds.clone(),
+            subscriptions,
+            mappings: Arc::new(config.http_mappings()),
             sources,
             page_bytes_max: config.server.page_bytes_max,
             stop: stopping.clone(),
@@ -295,7 +311,7 @@ async fn router(
         .add_service(reflection().build_v1alpha()?);
     let doors = Doors {
         api: api.clone(),
-        mappings: Arc::new(config.http_mappings()),
+        mappings: api.mappings.clone(),
         counts,
         metrics: Arc::new(move || metrics::page(&gathered).map_err(|error| error.to_string())),
     };

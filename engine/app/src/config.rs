@@ -61,6 +61,7 @@ pub struct Server {
     #[serde(with = "human::bytes")]
     pub body_max: u64,
     pub feeds_max: usize,
+    pub subscriptions_max: usize,
     #[serde(with = "human::bytes")]
     pub page_bytes_max: u64,
 }
@@ -200,6 +201,7 @@ impl Config {
         }
         for (name, limit) in [
             ("server.feeds_max", self.server.feeds_max),
+            ("server.subscriptions_max", self.server.subscriptions_max),
             ("ingest.batch_records", self.ingest.batch_records),
             ("ingest.in_flight", self.ingest.in_flight),
             ("engine.outputs_in_flight", self.engine.outputs_in_flight),

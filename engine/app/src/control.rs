@@ -48,6 +48,8 @@ pub struct Contents {
     pub partitions: u32,
     policies: Vec<Arc<Policy>>,
     topologies: Vec<Arc<Topology>>,
+    /// The latest topology as JSON.
+    topology_json: Arc<str>,
     /// By kind and name: the hash of each version.
     hashes: BTreeMap<(i32, String), Vec<u64>>,
     /// By source partition.
@@ -70,6 +72,11 @@ impl Contents {
     /// A version of the topology, from 1.
     pub fn topology(&self, version: u64) -> Option<Arc<Topology>> {
         self.topologies.get(usize::try_from(version).ok()?.checked_sub(1)?).cloned()
+    }
+
+    /// The latest topology as JSON; empty before the first.
+    pub fn topology_json(&self) -> &str {
+        &self.topology_json
     }
 
     /// The mapping of a record.
@@ -162,6 +169,11 @@ impl Control {
         self.latest.borrow().clone()
     }
 
+    /// Tells when it says something new.
+    pub fn changes(&self) -> watch::Receiver<Arc<Contents>> {
+        self.latest.subscribe()
+    }
+
     /// Follows what others write, until the future is dropped.
     pub async fn follow(&self) {
         loop {
@@ -217,23 +229,28 @@ impl Control {
             if known {
                 return Ok(());
             }
-            let (version, writer) = (versions.len() as u64 + 1, self.outside.random());
-            let chunks: Vec<&[u8]> = if content.is_empty() { vec![&[]] } else { content.chunks(CHUNK_BYTES).collect() };
-            for (index, chunk) in chunks.iter().enumerate() {
-                self.append(control_record::Record::Chunk(v1::ControlChunk {
-                    kind: kind as i32,
-                    name: name.to_owned(),
-                    version,
-                    writer,
-                    index: index as u32,
-                    chunks: chunks.len() as u32,
-                    hash,
-                    content: chunk.to_vec(),
-                }))
-                .await;
-            }
-            self.refresh().await?;
+            self.offer_version(kind, name, versions.len() as u64 + 1, &content).await?;
         }
+    }
+
+    /// Writes a document as this version, and reads on; another writer's may have come first.
+    async fn offer_version(&self, kind: ControlKind, name: &str, version: u64, content: &[u8]) -> anyhow::Result<()> {
+        let (writer, hash) = (self.outside.random(), xxh3_64(content));
+        let chunks: Vec<&[u8]> = if content.is_empty() { vec![&[]] } else { content.chunks(CHUNK_BYTES).collect() };
+        for (index, chunk) in chunks.iter().enumerate() {
+            self.append(control_record::Record::Chunk(v1::ControlChunk {
+                kind: kind as i32,
+                name: name.to_owned(),
+                version,
+                writer,
+                index: index as u32,
+                chunks: chunks.len() as u32,
+                hash,
+                content: chunk.to_vec(),
+            }))
+            .await;
+        }
+        self.refresh().await
     }
 
     /// Offers the policy of the configuration.
@@ -250,6 +267,34 @@ impl Control {
     /// Where the log can't be read.
     pub async fn offer_topology(&self, topology: &TopologyFile) -> anyhow::Result<()> {
         self.publish(ControlKind::Topology, "", serde_json::to_vec(topology)?, Repeat::OnceOnly).await
+    }
+
+    /// Applies a topology because somebody asks for it: one that was superseded holds again. The version that then
+    /// holds; `None` where `expected` is given and is not the latest.
+    ///
+    /// # Errors
+    /// Where the log can't be read.
+    pub async fn apply_topology(&self, topology: &TopologyFile, expected: Option<u64>) -> anyhow::Result<Option<u64>> {
+        let content = serde_json::to_vec(topology)?;
+        let (hash, key) = (xxh3_64(&content), (ControlKind::Topology as i32, String::new()));
+        self.refresh().await?;
+        loop {
+            let contents = self.latest();
+            let versions = contents.hashes.get(&key).map_or(&[][..], Vec::as_slice);
+            let latest = versions.len() as u64;
+            if expected.is_some_and(|expected| expected != latest) {
+                return Ok(None);
+            }
+            if versions.last() == Some(&hash) {
+                return Ok(Some(latest));
+            }
+            let next = versions.len();
+            self.offer_version(ControlKind::Topology, "", latest + 1, &content).await?;
+            // Another writer may have come first, with another content; or after us, as a later version.
+            if self.latest().hashes.get(&key).and_then(|versions| versions.get(next)) == Some(&hash) {
+                return Ok(Some(latest + 1));
+            }
+        }
     }
 
     /// Records a mapping before it takes effect.
@@ -325,6 +370,7 @@ impl Contents {
             ControlKind::Topology => {
                 let file: TopologyFile = serde_json::from_slice(content).context("control: topology")?;
                 self.topologies.push(Arc::new(Topology::new(&file)?));
+                self.topology_json = std::str::from_utf8(content).context("control: topology")?.into();
             }
             ControlKind::Mapping => {
                 let mapping = serde_json::from_slice(content).context("control: mapping")?;

@@ -18,6 +18,8 @@ pub struct Folded {
     pub position: u64,
     /// The last number of each output topic.
     pub numbers: ByTopic<u64>,
+    /// The version of the topology that holds.
+    pub topology: u64,
     /// Recovered, and mute no more.
     pub ready: bool,
 }
@@ -113,6 +115,15 @@ impl Progress {
         let mut watch = self.get(partition).folded.subscribe();
         let done = watch.wait_for(|folded| folded.ready && folded.position >= position).await;
         done.map_or_else(|_| self.folded(partition), |folded| *folded)
+    }
+
+    /// Waits until every partition has adopted a version of the topology.
+    pub async fn wait_topology(&self, version: u64) {
+        for partition in 0..self.partitions() {
+            let mut watch = self.get(partition).folded.subscribe();
+            // The sender lives as long as we.
+            let _ = watch.wait_for(|folded| folded.ready && folded.topology >= version).await;
+        }
     }
 
     /// This process appended a pack.

@@ -1,9 +1,15 @@
 //! One port: gRPC, HTTP and metrics.
 pub mod commands;
 pub mod cursor;
+pub mod errors;
 pub mod feed;
 pub mod filter;
 pub mod grpc;
 pub mod http;
+pub mod names;
 pub mod page;
+pub mod publish;
 pub mod rest;
+pub mod services;
+pub mod subscriptions;
+pub mod topology;

@@ -319,6 +319,7 @@ async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left
     let wall = shared.clock == Clock::Wall;
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut changes = shared.control.changes();
     // Where nothing is to be folded, it is ready at once.
     owner.on_records(Vec::new())?;
     loop {
@@ -328,6 +329,8 @@ async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left
             () = stop.requested() => break,
             Some(said) = owner.said.next() => owner.on_said(said?).await?,
             Some(written) = owner.writing.next() => owner.on_written(written),
+            // At once: whoever applied it waits. What comes while we recover, the next tick finds.
+            Ok(()) = changes.changed() => owner.adopt(),
             _ = ticks.tick() => {
                 owner.adopt();
                 if wall {
@@ -455,7 +458,8 @@ impl<'a> Owner<'a> {
             self.stands = Default::default();
             self.remove_sources();
         }
-        let folded = Folded { position, numbers: self.engine.numbers(), ready: self.ready };
+        let topology = self.engine.versions().topology();
+        let folded = Folded { position, numbers: self.engine.numbers(), topology, ready: self.ready };
         // After a recovery too, which may find everything folded: those who wait look here only.
         if self.marked != Some(folded) {
             self.marked = Some(folded);

@@ -16,7 +16,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 const RETRY: Duration = Duration::from_millis(500);
 const WAIT: Duration = Duration::from_secs(1);
@@ -34,6 +34,9 @@ pub struct Seen {
 
 /// Results of commands that are remembered: whoever asked waits for it now.
 const RESULTS_MAX: usize = 100_000;
+
+/// Changes of services that wait for a slow watch, which then looks at all of them.
+const CHANGES_MAX: usize = 1_024;
 
 /// Results of commands, the latest.
 #[derive(Debug, Default)]
@@ -63,6 +66,8 @@ pub struct Views {
     pub incidents: DashMap<String, Arc<v1::Incident>>,
     pub alerts: DashMap<String, Arc<v1::Alert>>,
     pub services: DashMap<String, Arc<v1::Service>>,
+    /// Names of services that have changed, as they do.
+    pub service_changes: broadcast::Sender<Arc<str>>,
     /// What came of commands, lately.
     results: Mutex<Results>,
     /// By episode's name: the incident's.
@@ -79,6 +84,7 @@ impl Views {
             incidents: DashMap::new(),
             alerts: DashMap::new(),
             services: DashMap::new(),
+            service_changes: broadcast::channel(CHANGES_MAX).0,
             results: Mutex::default(),
             episodes: DashMap::new(),
             seen: (0..partitions).map(|_| watch::channel(Seen::default()).0).collect(),
@@ -233,6 +239,9 @@ impl Views {
     }
 
     fn put_service(&self, service: v1::Service) {
+        let name: Arc<str> = service.name.as_str().into();
         self.services.insert(service.name.clone(), Arc::new(service));
+        // There may be no watch.
+        let _ = self.service_changes.send(name);
     }
 }

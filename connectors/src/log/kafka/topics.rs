@@ -156,7 +156,7 @@ impl Look<'_> {
         self.need(count == partitions, "partitions", count.to_string(), partitions.to_string())?;
         self.setting("cleanup.policy", "delete", is("delete"))?;
         self.setting("unclean.leader.election.enable", "false", is("false"))?;
-        if matches!(topic, Topic::Journal | Topic::Control) {
+        if matches!(topic, Topic::Journal | Topic::Control | Topic::Subscriptions) {
             self.setting("retention.ms", "-1", is("-1"))?;
             self.setting("retention.bytes", "-1", is("-1"))?;
         }

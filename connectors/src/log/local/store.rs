@@ -91,6 +91,7 @@ impl Store {
             topic(Topic::DeadLetter)?,
             topic(Topic::Commands)?,
             topic(Topic::Snapshots)?,
+            topic(Topic::Subscriptions)?,
         ];
         let marks = database.keyspace("marks", options)?;
         let store = Self {

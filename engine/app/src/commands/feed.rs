@@ -6,18 +6,26 @@ use super::{
 use anyhow::Context as _;
 use jiff::Timestamp;
 use quell_proto::v1::{
-    Incident, WatchIncidentsRequest, WatchIncidentsResponse, quell_client::QuellClient,
+    AcknowledgeUpdatesRequest, Incident, WatchIncidentsRequest, WatchIncidentsResponse, quell_client::QuellClient,
     watch_incidents_request::From as Start,
 };
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    time::Duration,
+};
+use tokio::sync::watch;
+use tonic::{Code, Status, Streaming, transport::Channel};
 
 /// The largest update taken, in bytes.
 const UPDATE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Before an acknowledgement that the server did not take is sent again.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Follows the incident feed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  quell feed                                   what is open, then what changes\n  quell feed --from beginning --json | jq .incident.title\n  quell feed --from \"$CURSOR\""
+    after_help = "Examples:\n  quell feed                                   what is open, then what changes\n  quell feed --from beginning --json | jq .incident.title\n  quell feed --from \"$CURSOR\"\n  quell feed --subscription tickets --json | ./bridge      goes on where it was, after a restart too"
 )]
 pub struct FeedArgs {
     /// Where Quell listens.
@@ -26,6 +34,10 @@ pub struct FeedArgs {
     /// beginning: every update kept; now: what is open, then updates; or a cursor that the feed gave.
     #[arg(long, value_name = "WHERE", default_value = "now")]
     from: String,
+    /// Acknowledges what it printed under this name, and goes on after it the next time; --from says where a new name
+    /// begins. What was printed and not acknowledged, because of a crash, comes again.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    subscription: String,
     /// An update a line, in protobuf's JSON form.
     #[arg(long)]
     json: bool,
@@ -46,15 +58,36 @@ pub async fn run(args: FeedArgs) -> anyhow::Result<()> {
         "now" => Start::Now(true),
         cursor => Start::Cursor(cursor.to_owned()),
     };
-    let request =
-        WatchIncidentsRequest { from: Some(from), until_caught_up: args.exit_when_caught_up, ..Default::default() };
+    let FeedArgs { subscription, exit_when_caught_up: until_caught_up, .. } = args;
+    let request = WatchIncidentsRequest { from: Some(from), until_caught_up, subscription: subscription.clone() };
     let mut client = client.max_decoding_message_size(UPDATE_BYTES_MAX);
+    let (printed, to_acknowledge) = watch::channel(None);
+    let acknowledging = tokio::spawn(acknowledge(client.clone(), subscription.clone(), to_acknowledge));
     let stream = client.watch_incidents(request).await.map_err(explain)?;
     let mut stream = stream.into_inner();
     let json = args.json.then(|| Json::of("WatchIncidentsResponse")).transpose()?;
-    let mut out = io::stdout().lock();
+    let followed = follow(&mut stream, json.as_ref(), |update| {
+        if !subscription.is_empty() {
+            printed.send_replace(Some((update.stream, update.cursor)));
+        }
+    });
+    let followed = followed.await;
+    // What was printed is acknowledged, however it ended.
+    drop(printed);
+    let acknowledged = acknowledging.await?;
+    followed?;
+    acknowledged.map_err(explain)
+}
+
+/// Prints updates, each to the end, and tells of it, until the server or the reader of our output ends.
+async fn follow(
+    stream: &mut Streaming<WatchIncidentsResponse>,
+    json: Option<&Json>,
+    printed: impl Fn(WatchIncidentsResponse),
+) -> anyhow::Result<()> {
+    let mut out = io::stdout();
     while let Some(update) = stream.message().await.map_err(explain)? {
-        let written = match &json {
+        let written = match json {
             // Only updates: a line is a revision.
             Some(_) if update.snapshot => Ok(()),
             Some(json) => writeln!(out, "{}", json.line(&update)?),
@@ -63,6 +96,29 @@ pub async fn run(args: FeedArgs) -> anyhow::Result<()> {
         match written.and_then(|()| out.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             done => done?,
+        }
+        printed(update);
+    }
+    Ok(())
+}
+
+/// Acknowledges the latest that was printed, one call at a time, until nothing more is printed.
+async fn acknowledge(
+    mut client: QuellClient<Channel>,
+    subscription: String,
+    mut printed: watch::Receiver<Option<(String, String)>>,
+) -> Result<(), Status> {
+    // The last of all is still seen after its sender is gone.
+    while printed.changed().await.is_ok() {
+        let Some((stream, cursor)) = printed.borrow_and_update().clone() else { continue };
+        let request = AcknowledgeUpdatesRequest { subscription: subscription.clone(), stream, cursor };
+        match client.acknowledge_updates(request).await {
+            // While the feed goes on the server is there: it is tried again, with the latest.
+            Err(status) if status.code() == Code::Unavailable && printed.has_changed().is_ok() => {
+                tokio::time::sleep(RETRY).await;
+                printed.mark_changed();
+            }
+            done => drop(done?),
         }
     }
     Ok(())

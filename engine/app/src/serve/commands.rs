@@ -1,6 +1,10 @@
 //! Commands of people and programs: a record of the journal, answered when the fold's output shows what came of it (design
 //! rule 13).
-use super::grpc::{Api, encode_position, unavailable};
+use super::{
+    errors::{invalid, refused, unavailable},
+    grpc::{Api, encode_position},
+    names,
+};
 use quell_connectors::{log::Topic, wire};
 use quell_core::domain::{
     alert::AlertId,
@@ -72,7 +76,7 @@ impl Api {
         let result = result.ok_or_else(|| Status::internal("the command was folded, and its result was not found"))?;
         match Code::from_i32(result.code) {
             Code::Ok => Ok(Done { name: result.name, position }),
-            code => Err(Status::new(code, result.message)),
+            code => Err(refused(code, reason(code), result.message)),
         }
     }
 
@@ -85,7 +89,7 @@ impl Api {
         at_most("comment", &on.comment, COMMENT_MAX)?;
         let revision = match on.etag.as_str() {
             "" => None,
-            etag => Some(etag.parse().map_err(|_| Status::invalid_argument("etag: use an incident's, as it is"))?),
+            etag => Some(etag.parse().map_err(|_| invalid("etag", "use an incident's, as it is"))?),
         };
         let act = IncidentAct { incident, revision, comment: on.comment, act };
         let done = self.ask(scope, on.asked, Action::Incident(act)).await?;
@@ -95,7 +99,7 @@ impl Api {
 
     pub(super) async fn set_state(&self, request: v1::SetIncidentStateRequest) -> Result<v1::IncidentReply, Status> {
         let state = wire::incident_state_back(request.state());
-        let state = state.ok_or_else(|| Status::invalid_argument("state: a state is expected, like ACKNOWLEDGED"))?;
+        let state = state.ok_or_else(|| invalid("state", "a state is expected, like ACKNOWLEDGED"))?;
         let asked = Asked { request_id: request.request_id, actor: request.actor };
         let on = OnIncident { name: request.name, asked, etag: request.etag, comment: request.comment };
         self.on_incident(on, Act::State(state)).await
@@ -110,7 +114,7 @@ impl Api {
 
     pub(super) async fn comment(&self, request: v1::CommentIncidentRequest) -> Result<v1::IncidentReply, Status> {
         if request.comment.trim().is_empty() {
-            return Err(Status::invalid_argument("comment: it is empty"));
+            return Err(invalid("comment", "it is empty"));
         }
         let asked = Asked { request_id: request.request_id, actor: request.actor };
         let on = OnIncident { name: request.name, asked, etag: String::new(), comment: request.comment };
@@ -121,10 +125,11 @@ impl Api {
         let (scope, _) = incident_id("name", &request.name)?;
         let (other_scope, other) = incident_id("other", &request.other)?;
         if scope != other_scope {
-            return Err(Status::failed_precondition("other: incidents of two scopes are never merged"));
+            let message = "other: incidents of two scopes are never merged";
+            return Err(refused(Code::FailedPrecondition, "SCOPES_DIFFER", message));
         }
         if request.name == request.other {
-            return Err(Status::invalid_argument("other: it is the same incident"));
+            return Err(invalid("other", "it is the same incident"));
         }
         let asked = Asked { request_id: request.request_id, actor: request.actor };
         let on = OnIncident { name: request.name, asked, etag: request.etag, comment: request.comment };
@@ -134,13 +139,13 @@ impl Api {
     pub(super) async fn split(&self, request: v1::SplitIncidentRequest) -> Result<v1::IncidentReply, Status> {
         let (scope, _) = incident_id("name", &request.name)?;
         if request.alerts.is_empty() || request.alerts.len() > SPLIT_MAX {
-            return Err(Status::invalid_argument(format!("alerts: from 1 to {SPLIT_MAX} names")));
+            return Err(invalid("alerts", format_args!("from 1 to {SPLIT_MAX} names")));
         }
         let mut alerts = Vec::with_capacity(request.alerts.len());
         for name in &request.alerts {
-            let (of, id) = resource("alerts", name, "alerts")?;
+            let (of, id) = names::parse_id("alerts", name, "alerts")?;
             if of != scope {
-                return Err(Status::invalid_argument(format!("alerts: {name} is of another scope")));
+                return Err(invalid("alerts", format_args!("{name} is of another scope")));
             }
             alerts.push(AlertId(id));
         }
@@ -154,13 +159,13 @@ impl Api {
         for (field, text) in [("ticket.system", &ticket.system), ("ticket.key", &ticket.key)] {
             at_most(field, text, NAME_MAX)?;
             if text.trim().is_empty() {
-                return Err(Status::invalid_argument(format!("{field}: it is empty")));
+                return Err(invalid(field, format_args!("it is empty")));
             }
         }
         at_most("ticket.url", &ticket.url, COMMENT_MAX)?;
         // Whoever shows it makes a link of it: a script is none.
         if !ticket.url.is_empty() && !ticket.url.starts_with("https://") && !ticket.url.starts_with("http://") {
-            return Err(Status::invalid_argument("ticket.url: http:// or https:// is expected"));
+            return Err(invalid("ticket.url", "http:// or https:// is expected"));
         }
         let asked = Asked { request_id: request.request_id, actor: request.actor };
         let on = OnIncident { name: request.name, asked, etag: String::new(), comment: String::new() };
@@ -173,25 +178,20 @@ fn at_most(field: &str, text: &str, max: usize) -> Result<(), Status> {
     if text.chars().count() <= max {
         return Ok(());
     }
-    Err(Status::invalid_argument(format!("{field}: at most {max} characters")))
+    Err(invalid(field, format_args!("at most {max} characters")))
 }
 
 fn incident_id<'a>(field: &str, name: &'a str) -> Result<(&'a str, IncidentId), Status> {
-    resource(field, name, "incidents").map(|(scope, id)| (scope, IncidentId(id)))
+    names::parse_id(field, name, "incidents").map(|(scope, id)| (scope, IncidentId(id)))
 }
 
-/// The scope and the id of `scopes/{scope}/{collection}/{id}`.
-///
-/// # Errors
-/// `INVALID_ARGUMENT` where it is no such name.
-pub fn resource<'a>(field: &str, name: &'a str, collection: &str) -> Result<(&'a str, u64), Status> {
-    let parts = name.strip_prefix("scopes/").and_then(|rest| rest.rsplit_once('/'));
-    let parts = parts.and_then(|(rest, id)| Some((rest.strip_suffix(collection)?.strip_suffix('/')?, id)));
-    let found = parts.and_then(|(scope, id)| {
-        let well = !scope.is_empty() && id.len() == 16;
-        well.then(|| u64::from_str_radix(id, 16).ok().map(|id| (scope, id))).flatten()
-    });
-    found.ok_or_else(|| {
-        Status::invalid_argument(format!("{field}: write `scopes/{{scope}}/{collection}/{{id}}`, not `{name}`"))
-    })
+/// The reason of a refusal, for programs.
+fn reason(code: Code) -> &'static str {
+    match code {
+        Code::NotFound => "NOT_FOUND",
+        Code::Aborted => "ETAG_MISMATCH",
+        Code::ResourceExhausted => "LIMIT_REACHED",
+        Code::FailedPrecondition => "STATE_FORBIDS",
+        _ => "COMMAND_REFUSED",
+    }
 }

@@ -1,4 +1,5 @@
 //! Where a reader of the feed is: one sequence number per partition, and where in the log the next one is found.
+use super::errors::invalid;
 use crate::snapshots::Mark;
 use std::fmt::Write as _;
 use tonic::Status;
@@ -39,7 +40,7 @@ impl Cursor {
     /// # Errors
     /// `INVALID_ARGUMENT` where it is malformed or of another journal.
     pub fn decode(text: &str, journal: [u8; 16], partitions: u32) -> Result<Self, Status> {
-        let malformed = || Status::invalid_argument("cursor: malformed; use one that the feed gave, as it is");
+        let malformed = || invalid("cursor", "malformed; use one that the feed gave, as it is");
         let mut cursor = Self::beginning(journal, partitions);
         let mut parts = text.split('.');
         if parts.next() != Some("1") {
@@ -47,7 +48,7 @@ impl Cursor {
         }
         let of = cursor.encode();
         if parts.next() != of.split('.').nth(1) {
-            return Err(Status::invalid_argument("cursor: it is of another journal"));
+            return Err(invalid("cursor", "it is of another journal"));
         }
         for part in parts {
             let mut numbers = part.split('-').map(|n| u64::from_str_radix(n, 16).map_err(|_| malformed()));
@@ -57,6 +58,25 @@ impl Cursor {
             *cursor.marks.get_mut(partition).ok_or_else(malformed)? = mark;
         }
         Ok(cursor)
+    }
+
+    /// Another cursor of the same journal; `None` where the text is none.
+    pub fn read(&self, text: &str) -> Option<Self> {
+        Self::decode(text, self.journal, u32::try_from(self.marks.len()).ok()?).ok()
+    }
+
+    /// Moves each partition on to where the other is, where that is further.
+    pub fn merge(&mut self, other: &Self) {
+        for (ours, theirs) in self.marks.iter_mut().zip(&other.marks) {
+            if theirs.number > ours.number {
+                *ours = *theirs;
+            }
+        }
+    }
+
+    /// Whether it is nowhere behind the other.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.marks.iter().zip(&other.marks).all(|(ours, theirs)| ours.number >= theirs.number)
     }
 }
 

@@ -1,5 +1,11 @@
 //! The incident feed: every client reads the output topics from its own cursor, at its own pace.
-use super::{cursor::Cursor, grpc::Api};
+use super::{
+    cursor::Cursor,
+    errors::{exhausted, invalid, refused, unavailable},
+    grpc::Api,
+    page::Placed,
+    subscriptions::{Claim, check_name},
+};
 use crate::{outputs::OutputReader, snapshots::Mark};
 use futures::Stream;
 use prost::Message as _;
@@ -7,7 +13,7 @@ use quell_connectors::log::{LogError, Topic};
 use quell_proto::v1::{self, WatchIncidentsResponse, watch_incidents_request::From as Start};
 use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
-use tonic::Status;
+use tonic::{Code, Status};
 
 /// Updates read and not yet taken by the client; then reading waits.
 const AHEAD_MAX: usize = 64;
@@ -26,6 +32,7 @@ struct Watch {
     shown: HashMap<String, u64>,
     /// By partition: where in the log the stream ends.
     until: Option<Vec<u64>>,
+    claim: Option<Claim>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -35,41 +42,43 @@ struct Watch {
 /// `INVALID_ARGUMENT` for a cursor that is malformed or of another journal, `RESOURCE_EXHAUSTED` where there are too many
 /// feeds, `UNAVAILABLE` where the sources can't be asked.
 pub async fn watch(api: &Api, request: v1::WatchIncidentsRequest) -> Result<Updates, Status> {
-    let permit = api.feeds.clone().try_acquire_owned().map_err(|_| {
-        Status::resource_exhausted("too many feeds: server.feeds_max is reached; close one or try later")
-    })?;
+    let permit =
+        api.feeds.clone().try_acquire_owned().map_err(|_| {
+            exhausted("FEEDS_MAX", "too many feeds: server.feeds_max is reached; close one or try later")
+        })?;
     let contents = api.shared.control.latest();
     let (journal, partitions) = (contents.uuid, contents.partitions);
-    let mut shown = HashMap::new();
-    let mut first = Vec::new();
-    let cursor = match request.from {
+    if !request.subscription.is_empty() {
+        check_name(&request.subscription)?;
+    }
+    let from_now = matches!(request.from, Some(Start::Now(true)));
+    let mut cursor = match request.from {
         Some(Start::Cursor(text)) => Cursor::decode(&text, journal, partitions)?,
         Some(Start::Now(true)) => {
             api.until_ready().await?;
-            // The marks first: what comes between is sent again as an update only where it is newer.
-            let marks: Vec<Mark> = (0..partitions).map(|p| api.views.seen(p).incidents).collect();
-            let cursor = Cursor::at(journal, marks);
-            let closed = v1::incident::State::Closed as i32;
-            let mut open: Vec<_> = api.views.incidents.iter().map(|entry| entry.value().clone()).collect();
-            open.sort_by_cached_key(|incident| super::grpc::incident_key(incident));
-            for incident in open {
-                shown.insert(incident.name.clone(), incident.revision);
-                if incident.state != closed {
-                    let (incident, cursor) = (Some(Arc::unwrap_or_clone(incident)), cursor.encode());
-                    first.push(WatchIncidentsResponse { incident, cursor, snapshot: true, ..Default::default() });
-                }
-            }
-            cursor
+            // The marks before what stands: what comes between is sent again as an update only where it is newer.
+            Cursor::at(journal, (0..partitions).map(|p| api.views.seen(p).incidents).collect())
         }
         Some(Start::Beginning(true)) | None => Cursor::beginning(journal, partitions),
         Some(Start::Now(false) | Start::Beginning(false)) => {
-            return Err(Status::invalid_argument("from: `beginning` or `now` is true, or it is a cursor"));
+            return Err(invalid("from", "`beginning` or `now` is true, or it is a cursor"));
         }
     };
+    let mut claim = None;
+    if !request.subscription.is_empty() {
+        let begun = api.subscriptions.begin(&request.subscription, &cursor).await?;
+        cursor = begun.start.clone();
+        claim = Some(begun);
+    }
+    // What stands is told until something was acknowledged: the client may have ended before it dealt with it.
+    let tells = from_now && claim.as_ref().is_none_or(|claim| claim.fresh);
+    let stream = claim.as_ref().map_or_else(String::new, |claim| claim.stream.clone());
+    let (first, shown) = if tells { standing(api, &cursor, &stream) } else { Default::default() };
     let until = if request.until_caught_up { Some(api.caught_up().await?) } else { None };
     let (send, receive) = mpsc::channel(AHEAD_MAX);
     let marks = cursor.marks.clone();
-    let watch = Arc::new(Watch { api: api.clone(), send, cursor: Mutex::new(cursor), shown, until, _permit: permit });
+    let (api, cursor) = (api.clone(), Mutex::new(cursor));
+    let watch = Arc::new(Watch { api, send, cursor, shown, until, claim, _permit: permit });
     tokio::spawn(async move {
         for response in first {
             if watch.send.send(Ok(response)).await.is_err() {
@@ -83,13 +92,63 @@ pub async fn watch(api: &Api, request: v1::WatchIncidentsRequest) -> Result<Upda
     Ok(Box::pin(futures::stream::unfold(receive, |mut receive| async { Some((receive.recv().await?, receive)) })))
 }
 
+/// The open incidents as they are, and the revisions of all.
+fn standing(api: &Api, cursor: &Cursor, stream: &str) -> (Vec<WatchIncidentsResponse>, HashMap<String, u64>) {
+    let (mut shown, mut first) = (HashMap::new(), Vec::new());
+    let closed = v1::incident::State::Closed as i32;
+    let mut all: Vec<_> = api.views.incidents.iter().map(|entry| Placed(entry.value().clone())).collect();
+    all.sort_unstable();
+    for Placed(incident) in all {
+        shown.insert(incident.name.clone(), incident.revision);
+        if incident.state != closed {
+            let (incident, cursor) = (Some(Arc::unwrap_or_clone(incident)), cursor.encode());
+            let stream = stream.to_owned();
+            first.push(WatchIncidentsResponse { incident, cursor, snapshot: true, stream, ..Default::default() });
+        }
+    }
+    (first, shown)
+}
+
+impl Api {
+    /// A subscription has dealt with updates.
+    pub(super) async fn acknowledge(
+        &self,
+        request: v1::AcknowledgeUpdatesRequest,
+    ) -> Result<v1::AcknowledgeUpdatesResponse, Status> {
+        let v1::AcknowledgeUpdatesRequest { subscription, stream, cursor } = request;
+        check_name(&subscription)?;
+        let contents = self.shared.control.latest();
+        let cursor = Cursor::decode(&cursor, contents.uuid, contents.partitions)?;
+        for (partition, mark) in (0..).zip(&cursor.marks) {
+            // Another process may have read further than this one: then the log is asked.
+            if mark.number > self.views.seen(partition).incidents.number {
+                let extent = self.shared.log.extent(Topic::Incidents, partition).await.map_err(unavailable)?;
+                if mark.next > extent.end {
+                    return Err(invalid("cursor", "it is beyond the feed; use one that the feed gave, as it is"));
+                }
+            }
+        }
+        self.subscriptions.acknowledge(&subscription, &stream, &cursor).await?;
+        Ok(v1::AcknowledgeUpdatesResponse {})
+    }
+}
+
 impl Watch {
+    /// Waits until the client must be told that a later stream took over.
+    async fn taken_over(&self) -> Status {
+        match &self.claim {
+            Some(claim) => self.api.subscriptions.taken_over(claim).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Sends one partition's updates, until the client leaves or the process stops.
     async fn pump(self: Arc<Self>, partition: u32, mark: Mark) {
         let mut stop = self.api.stop.clone();
         let ended = tokio::select! {
             ended = self.try_pump(partition, mark) => ended,
-            () = stop.requested() => Err(Status::unavailable("the server is stopping; go on from the cursor")),
+            taken_over = self.taken_over() => Err(taken_over),
+            () = stop.requested() => Err(unavailable("the server is stopping; go on from the cursor")),
             () = self.send.closed() => return,
         };
         if let Err(status) = ended {
@@ -127,7 +186,7 @@ impl Watch {
                 change: update.change,
                 cursor: cursor.encode(),
                 snapshot: false,
-                stream: String::new(),
+                stream: self.claim.as_ref().map_or_else(String::new, |claim| claim.stream.clone()),
             };
             if self.send.send(Ok(response)).await.is_err() {
                 return Ok(());
@@ -139,9 +198,12 @@ impl Watch {
 
 fn log_status(error: &LogError) -> Status {
     match error {
-        LogError::Trimmed { oldest, .. } => Status::out_of_range(format!(
-            "cursor: too old; the updates after it are no longer kept (the oldest kept is at {oldest}): watch from now"
-        )),
-        other => Status::unavailable(other.to_string()),
+        LogError::Trimmed { oldest, .. } => {
+            let message = format!(
+                "cursor: too old; the updates after it are no longer kept (the oldest kept is at {oldest}): watch from now"
+            );
+            refused(Code::OutOfRange, "CURSOR_TOO_OLD", message)
+        }
+        other => unavailable(other),
     }
 }

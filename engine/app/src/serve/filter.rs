@@ -1,113 +1,252 @@
-//! Filters of lists: `field = "value"` and `field != "value"`, joined by `AND`
-//! (a part of <https://google.aip.dev/160>).
+//! Filters of lists, a part of AIP-160 (<https://google.aip.dev/160>): comparisons of fields, joined by `AND`, `OR` (which
+//! binds closer, as there), `NOT` or `-`, and parentheses.
+//!
+//! A value is checked against its field when the filter is read, so that a word that no state has is an error and not an
+//! empty list. Times and numbers that are not set compare with nothing but `!=`; an absent label is the empty text.
 use tonic::Status;
 
-/// A condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Condition {
-    field: &'static str,
-    equal: bool,
-    value: String,
+mod fields;
+mod parse;
+
+/// Whether one of an item's texts passes.
+type AnyText<T> = fn(&T, &dyn Fn(&str) -> bool) -> bool;
+
+/// How a field's value is found and compared.
+pub enum Kind<T> {
+    Text(fn(&T) -> &str),
+    Number(fn(&T) -> f64),
+    Flag(fn(&T) -> bool),
+    /// In milliseconds, where it is set.
+    Time(fn(&T) -> Option<i64>),
+    /// Its number, and the word of a number. They are in order: `severity >= MAJOR`.
+    Word(fn(&T) -> i32, fn(i32) -> Option<&'static str>),
+    List(AnyText<T>),
+    /// By key.
+    Labels(for<'a> fn(&'a T, &str) -> Option<&'a str>),
 }
 
-/// Conditions that all hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter(Vec<Condition>);
+/// A field that a filter may name.
+pub struct Field<T: 'static> {
+    pub name: &'static str,
+    pub kind: Kind<T>,
+}
 
-const CONDITIONS_MAX: usize = 20;
+/// A message that lists are filtered by.
+pub trait Filtered: Sized + 'static {
+    const FIELDS: &'static [Field<Self>];
+}
 
-impl Filter {
-    /// Reads a filter over these fields.
+/// How a value is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Op {
+    Equal,
+    Unequal,
+    Less,
+    LessOrEqual,
+    More,
+    MoreOrEqual,
+    /// `:`
+    Has,
+}
+
+impl Op {
+    fn holds(self, order: Option<std::cmp::Ordering>) -> bool {
+        match (self, order) {
+            (Self::Unequal, order) => order != Some(std::cmp::Ordering::Equal),
+            (_, None) => false,
+            (Self::Equal | Self::Has, Some(order)) => order.is_eq(),
+            (Self::Less, Some(order)) => order.is_lt(),
+            (Self::LessOrEqual, Some(order)) => order.is_le(),
+            (Self::More, Some(order)) => order.is_gt(),
+            (Self::MoreOrEqual, Some(order)) => order.is_ge(),
+        }
+    }
+}
+
+/// What a field is compared with.
+#[derive(Debug)]
+enum Value {
+    Text(String),
+    /// In lower case, to be found within.
+    Part(String),
+    Number(f64),
+    Flag(bool),
+    Time(i64),
+    Word(i32),
+    /// `*`: it is set.
+    Any,
+    Label(String, Box<Value>),
+}
+
+enum Node<T: 'static> {
+    All(Vec<Self>),
+    Some(Vec<Self>),
+    Not(Box<Self>),
+    Test(&'static Field<T>, Op, Value),
+}
+
+/// A filter that was read.
+pub struct Filter<T: 'static>(Node<T>);
+
+impl<T: Filtered> Filter<T> {
+    /// Reads a filter; an empty one lets everything pass.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` with the place and the fields that there are.
-    pub fn parse(text: &str, fields: &'static [&'static str]) -> Result<Self, Status> {
-        let mut conditions = Vec::new();
-        let text = text.trim();
-        let mut rest = text;
-        while !rest.is_empty() {
-            let name_end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-            let name = &rest[..name_end];
-            let Some(field) = fields.iter().find(|field| **field == name) else {
-                let known = fields.join(", ");
-                return Err(wrong(text, rest, &format!("a field is expected, one of: {known}")));
-            };
-            let after = rest[name_end..].trim_start();
-            let (equal, after) = match (after.strip_prefix("!="), after.strip_prefix('=')) {
-                (Some(after), _) => (false, after.trim_start()),
-                (None, Some(after)) => (true, after.trim_start()),
-                (None, None) => return Err(wrong(text, after, "= or != is expected")),
-            };
-            let (value, after) = value(after).ok_or_else(|| wrong(text, after, "a value is expected, like \"NEW\""))?;
-            conditions.push(Condition { field, equal, value });
-            if conditions.len() > CONDITIONS_MAX {
-                return Err(Status::invalid_argument(format!("filter: at most {CONDITIONS_MAX} conditions")));
-            }
-            rest = after.trim_start();
-            if !rest.is_empty() {
-                let next = rest.strip_prefix("AND").filter(|next| next.starts_with(char::is_whitespace));
-                rest = next.ok_or_else(|| wrong(text, rest, "AND and a condition are expected"))?.trim_start();
-            }
-        }
-        Ok(Self(conditions))
+    /// `INVALID_ARGUMENT` with the place, and what is expected there.
+    pub fn parse(text: &str) -> Result<Self, Status> {
+        parse::parse(text).map(Self)
     }
 
-    /// Whether all conditions hold of what `value` gives for a field.
-    pub fn matches<'a>(&self, mut value: impl FnMut(&str) -> std::borrow::Cow<'a, str>) -> bool {
-        self.0.iter().all(|condition| (value(condition.field) == condition.value) == condition.equal)
+    /// Whether it passes.
+    pub fn matches(&self, item: &T) -> bool {
+        self.0.matches(item)
     }
 }
 
-/// A quoted text with `\"` and `\\`, or a bare word.
-fn value(text: &str) -> Option<(String, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find(char::is_whitespace).unwrap_or(text.len());
-        return (end > 0).then(|| (text[..end].to_owned(), &text[end..]));
-    };
-    let mut value = String::new();
-    let mut chars = quoted.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => return Some((value, &quoted[at + 1..])),
-            '\\' => value.push(chars.next()?.1),
-            other => value.push(other),
+impl<T> Node<T> {
+    fn matches(&self, item: &T) -> bool {
+        match self {
+            Self::All(nodes) => nodes.iter().all(|node| node.matches(item)),
+            Self::Some(nodes) => nodes.iter().any(|node| node.matches(item)),
+            Self::Not(node) => !node.matches(item),
+            Self::Test(field, op, value) => test(&field.kind, *op, value, item),
         }
     }
-    None
 }
 
-fn wrong(text: &str, rest: &str, what: &str) -> Status {
-    Status::invalid_argument(format!("filter, at character {}: {what}", text.len() - rest.len() + 1))
+fn test<T>(kind: &Kind<T>, op: Op, value: &Value, item: &T) -> bool {
+    match (kind, value) {
+        (Kind::Text(get), value) => text(get(item), op, value),
+        (Kind::Number(get), Value::Number(value)) => op.holds(get(item).partial_cmp(value)),
+        (Kind::Flag(get), Value::Flag(value)) => op.holds(Some(get(item).cmp(value))),
+        (Kind::Time(get), Value::Any) => get(item).is_some(),
+        (Kind::Time(get), Value::Time(value)) => op.holds(get(item).map(|at| at.cmp(value))),
+        (Kind::Word(get, _), Value::Word(value)) => op.holds(Some(get(item).cmp(value))),
+        (Kind::List(any), Value::Any) => any(item, &|_| true),
+        (Kind::List(any), Value::Text(value)) => any(item, &|one| one == value),
+        (Kind::Labels(get), Value::Label(key, value)) => match &**value {
+            Value::Any => get(item, key).is_some(),
+            value => text(get(item, key).unwrap_or_default(), op, value),
+        },
+        // The reader gives each kind of field its kind of value.
+        _ => false,
+    }
+}
+
+fn text(found: &str, op: Op, value: &Value) -> bool {
+    match value {
+        Value::Text(value) => op.holds(Some(found.cmp(value))),
+        Value::Part(part) => found.to_lowercase().contains(part.as_str()),
+        Value::Any => !found.is_empty(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    const FIELDS: &[&str] = &["state", "entity"];
+    use quell_proto::v1;
 
-    #[test]
-    fn conditions_hold_together() {
-        let filter = Filter::parse(r#"state = "OPEN" AND entity != "a \"b\"""#, FIELDS).expect("valid");
-        let of = |state: &'static str, entity: &'static str| {
-            filter.matches(|field| if field == "state" { state.into() } else { entity.into() })
-        };
-        assert!(of("OPEN", "x") && !of("CLEARED", "x") && !of("OPEN", "a \"b\""));
-        assert!(Filter::parse("", FIELDS).is_ok());
+    fn alert() -> v1::Alert {
+        v1::Alert {
+            entity: "db-07".into(),
+            check: "Disk Full".into(),
+            state: v1::alert::State::Open as i32,
+            severity: v1::Severity::Major as i32,
+            count: 12,
+            labels: vec![v1::Label { key: "region".into(), value: "eu".into() }],
+            opened_at: Some(prost_types::Timestamp { seconds: 1_767_571_200, nanos: 0 }),
+            ..Default::default()
+        }
+    }
+
+    fn passes(filter: &str) -> bool {
+        Filter::<v1::Alert>::parse(filter)
+            .unwrap_or_else(|error| panic!("{filter}: {}", error.message()))
+            .matches(&alert())
     }
 
     #[test]
-    fn errors_say_where() {
-        for (text, at) in [
-            ("colour = 1", "1"),
-            ("state", "6"),
-            ("state = ", "8"),
-            ("state = A entity = b", "11"),
-            ("state = A AND ", "11"),
-            ("state = A AND", "11"),
-            ("state = \"A", "9"),
+    fn what_passes() {
+        for filter in [
+            "",
+            "state = \"OPEN\"",
+            "state=OPEN AND severity >= MAJOR AND severity < CRITICAL",
+            "entity = \"db-07\" AND count > 11 AND count <= 12.0",
+            "entity = db-08 OR entity = db-07",
+            // OR binds closer than AND.
+            "state = CLEARED OR state = OPEN AND entity = \"db-07\"",
+            "(state = CLEARED AND entity = \"x\") OR count = 12",
+            "NOT state = CLEARED",
+            "-state = CLEARED AND NOT (entity = x OR entity = y)",
+            "check:\"disk\"",
+            "check:*",
+            "labels.region = \"eu\" AND labels:region AND labels.region:*",
+            "labels.\"region\" != us",
+            "labels.missing = \"\" AND NOT labels:missing",
+            "opened_at > \"2026-01-04T23:59:59Z\" AND opened_at = 2026-01-05T01:00:00+01:00",
+            "cleared_at != \"2026-01-05T00:00:00Z\"",
+            "expired = false AND NOT expired = true",
+            "NOT cleared_at:*",
+            "  ( ( entity = \"db-07\" ) )  ",
         ] {
-            let error = Filter::parse(text, FIELDS).expect_err(text);
-            assert!(error.message().contains(&format!("at character {at}:")), "{text}: {}", error.message());
+            assert!(passes(filter), "{filter}");
+        }
+    }
+
+    #[test]
+    fn what_does_not() {
+        for filter in [
+            "state = CLEARED",
+            "severity > MAJOR",
+            "entity = \"DB-07\"",
+            "check:\"memory\"",
+            "cleared_at < \"2030-01-01T00:00:00Z\"",
+            "cleared_at >= \"1970-01-01T00:00:00Z\"",
+            "labels.region = us",
+            "state = OPEN AND entity = x OR entity = y",
+            "service:*",
+            "labels.missing:*",
+        ] {
+            assert!(!passes(filter), "{filter}");
+        }
+    }
+
+    #[test]
+    fn errors_say_where_and_what() {
+        let deep = format!("{}count = 1{}", "(".repeat(200), ")".repeat(200));
+        let many = vec!["count = 1"; 200].join(" AND ");
+        let long = format!("entity = \"{}\"", "x".repeat(10_000));
+        let negations = "NOT ".repeat(5_000);
+        for (filter, at, what) in [
+            ("colour = 1", 1, "a field is expected"),
+            ("state", 6, "expected"),
+            ("state = ", 9, "a value is expected"),
+            ("state = A", 9, "OPEN"),
+            ("state = OPEN entity = b", 14, "AND"),
+            ("state = OPEN AND ", 18, "a field is expected"),
+            ("state = OPEN AND", 17, "a field is expected"),
+            ("state = \"OPEN", 9, "no end"),
+            ("entity = \"é\" colour", 14, "AND"),
+            ("count = many", 9, "a number"),
+            ("count = NaN", 9, "a number"),
+            ("opened_at > yesterday", 13, "2026-01-05T00:00:00Z"),
+            ("expired = maybe", 11, "true or false"),
+            ("expired > true", 9, "="),
+            ("labels = eu", 8, "labels.region"),
+            ("labels. = eu", 8, "key"),
+            ("(count = 1", 11, ")"),
+            ("count = 1)", 10, "AND"),
+            ("entity.name = x", 7, "no parts"),
+            (&deep, 0, "deep"),
+            (&many, 0, "comparisons"),
+            (&long, 0, "4096 bytes"),
+            (&negations, 0, ""),
+        ] {
+            let error = Filter::<v1::Alert>::parse(filter).err().unwrap_or_else(|| panic!("{filter} is read"));
+            let message = error.message();
+            assert!(at == 0 || message.contains(&format!("at character {at}:")), "{filter}: {message}");
+            assert!(message.contains(what) && error.code() == tonic::Code::InvalidArgument, "{filter}: {message}");
         }
     }
 }

@@ -1,18 +1,26 @@
 //! The gRPC API: reads from the views, the feed, and what an administrator asks.
 use super::{
     commands::{Asked, OnIncident},
+    errors::{invalid, not_found, refused, unavailable},
     feed,
-    filter::Filter,
-    page::{self, page},
+    filter::{Filter, Filtered},
+    names,
+    page::{self, Listed, Page},
+    services,
+    subscriptions::Subscriptions,
 };
 use crate::{ingest, stop::Stop, views::Views};
 use dashmap::DashMap;
-use quell_connectors::{log::Topic, wire};
+use quell_connectors::{
+    decode::{Format, Mapping},
+    log::Topic,
+    wire,
+};
 use quell_core::domain::{command::Act, incident::State};
 use quell_proto::v1::{self, admin_server::Admin, journal_record::Record, quell_server::Quell};
-use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 /// How long a call waits for the process to be ready, or for a position.
 const READY_MAX: Duration = Duration::from_secs(30);
@@ -23,39 +31,12 @@ pub struct Api {
     pub shared: ingest::Shared,
     pub views: Arc<Views>,
     pub feeds: Arc<Semaphore>,
+    pub subscriptions: Arc<Subscriptions>,
+    /// How events at the doors are read.
+    pub mappings: Arc<BTreeMap<Format, Mapping>>,
     pub sources: mpsc::Sender<ingest::CaughtUp>,
     pub page_bytes_max: u64,
     pub stop: Stop,
-}
-
-/// Newest first.
-pub fn incident_key(incident: &v1::Incident) -> (i64, String) {
-    let opened = incident.opened_at.as_ref().map_or(0, |at| wire::time_back(at).0);
-    (-opened, incident.name.clone())
-}
-
-/// `payments` of `scopes/payments`; `None` for all scopes.
-fn scope_of(parent: &str) -> Result<Option<String>, Status> {
-    match parent.strip_prefix("scopes/") {
-        None if parent.is_empty() => Ok(None),
-        Some("-") => Ok(None),
-        Some(scope) if !scope.is_empty() => Ok(Some(format!("scopes/{scope}/"))),
-        _ => Err(Status::invalid_argument("parent: write `scopes/{scope}`, or `scopes/-` for all")),
-    }
-}
-
-/// `scopes/{scope}/{collection}/{id}`
-fn check_name(name: &str, collection: &str) -> Result<(), Status> {
-    let well = name
-        .strip_prefix("scopes/")
-        .and_then(|rest| rest.rsplit_once('/'))
-        .and_then(|(rest, id)| Some((rest.strip_suffix(collection)?.strip_suffix('/')?, id)))
-        .is_some_and(|(scope, id)| !scope.is_empty() && !id.is_empty());
-    if well {
-        Ok(())
-    } else {
-        Err(Status::invalid_argument(format!("name: write `scopes/{{scope}}/{collection}/{{id}}`")))
-    }
 }
 
 impl Api {
@@ -70,7 +51,7 @@ impl Api {
             }
         };
         let timely = tokio::time::timeout(READY_MAX, ready).await;
-        timely.map_err(|_| Status::unavailable("recovering; /ready tells when it is done"))
+        timely.map_err(|_| unavailable("recovering; /ready tells when it is done"))
     }
 
     /// Waits until everything that stood in the sources is concluded and said; the ends of the feed's topic then, by
@@ -93,7 +74,7 @@ impl Api {
 
     /// Waits until everything that stands in the sources now is in the journal.
     async fn sources_journaled(&self) -> Result<(), Status> {
-        let cannot = || Status::unavailable("the sources can't be asked now; try again");
+        let cannot = || unavailable("the sources can't be asked now; try again");
         let (tell, told) = oneshot::channel();
         self.sources.send(tell).await.map_err(|_| cannot())?;
         told.await.map_err(|_| cannot())
@@ -112,12 +93,10 @@ impl Api {
             }
         };
         let timely = tokio::time::timeout(READY_MAX, seen).await;
-        timely.map_err(|_| Status::deadline_exceeded("min_position: not concluded yet"))
+        timely.map_err(|_| {
+            refused(Code::DeadlineExceeded, "NOT_CONCLUDED", "min_position: not concluded yet; ask again for it")
+        })
     }
-}
-
-pub(super) fn unavailable(error: impl std::fmt::Display) -> Status {
-    Status::unavailable(error.to_string())
 }
 
 /// Journal positions, by partition, as text: opaque to clients.
@@ -132,7 +111,7 @@ pub fn encode_position(positions: &BTreeMap<u32, u64>) -> String {
 }
 
 fn decode_position(text: &str, partitions: u32) -> Result<BTreeMap<u32, u64>, Status> {
-    let malformed = || Status::invalid_argument("min_position: malformed; use one that an answer gave, as it is");
+    let malformed = || invalid("min_position", "malformed; use one that an answer gave, as it is");
     let one = |part: &str| {
         let (partition, position) = part.split_once(':').ok_or_else(malformed)?;
         let partition: u32 = partition.parse().map_err(|_| malformed())?;
@@ -142,21 +121,39 @@ fn decode_position(text: &str, partitions: u32) -> Result<BTreeMap<u32, u64>, St
     text.split(',').filter(|part| !part.is_empty()).map(one).collect()
 }
 
+/// What every list is asked for.
+struct Listing<'a> {
+    parent: &'a str,
+    size: i32,
+    token: &'a str,
+    filter: &'a str,
+    min_position: &'a str,
+}
+
+impl<'a> Listing<'a> {
+    const fn new(parent: &'a str, (size, token): (i32, &'a str), filter: &'a str, min_position: &'a str) -> Self {
+        Self { parent, size, token, filter, min_position }
+    }
+}
+
 impl Api {
-    /// A page of a view: of one scope or all, those that match, in the order of their keys.
-    fn list<T: prost::Message + Clone>(
+    /// A page of a view: of one scope or all, those that pass, in their order.
+    async fn list<T: Listed + Filtered>(
         &self,
         view: &DashMap<String, Arc<T>>,
-        (parent, filter): (&str, &str),
-        (size, token): (i32, &str),
-        matches: impl Fn(&T) -> bool,
-        key: impl Fn(&T) -> (i64, String),
+        asked: Listing<'_>,
     ) -> Result<(Vec<T>, String), Status> {
-        let scope = scope_of(parent)?;
-        let asked = |name: &str, item: &T| scope.as_deref().is_none_or(|s| name.starts_with(s)) && matches(item);
-        let items = view.iter().filter(|entry| asked(entry.key(), entry.value()));
-        let items = items.map(|entry| entry.value().clone()).collect();
-        page(page::Request { size, token, parent, filter, bytes_max: self.page_bytes_max }, items, key)
+        let Listing { parent, size, token, filter, min_position } = asked;
+        let (prefix, passes) = (names::prefix(parent)?, Filter::<T>::parse(filter)?);
+        let (journal, bytes_max) = (self.shared.control.latest().uuid, self.page_bytes_max);
+        let mut page = Page::new(page::Request { size, token, parent, filter, journal, bytes_max })?;
+        self.await_position(min_position).await?;
+        for entry in view {
+            if entry.key().starts_with(&prefix) && passes.matches(entry.value()) {
+                page.offer(entry.value());
+            }
+        }
+        Ok(page.finish())
     }
 }
 
@@ -166,29 +163,18 @@ impl Quell for Api {
         &self,
         request: Request<v1::ListIncidentsRequest>,
     ) -> Result<Response<v1::ListIncidentsResponse>, Status> {
-        let request = request.into_inner();
-        let filter = Filter::parse(&request.filter, &["state", "severity", "priority", "number", "title"])?;
-        self.await_position(&request.min_position).await?;
-        let matches = |i: &v1::Incident| {
-            filter.matches(|field| match field {
-                "state" => i.state().as_str_name().into(),
-                "severity" => i.severity().as_str_name().into(),
-                "priority" => i.priority.to_string().into(),
-                "number" => i.number.clone().into(),
-                _ => i.title.clone().into(),
-            })
-        };
-        let (of, page) = ((&*request.parent, &*request.filter), (request.page_size, &*request.page_token));
-        let (incidents, next_page_token) = self.list(&self.views.incidents, of, page, matches, incident_key)?;
+        let v1::ListIncidentsRequest { parent, page_size, page_token, filter, min_position } = request.into_inner();
+        let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
+        let (incidents, next_page_token) = self.list(&self.views.incidents, asked).await?;
         Ok(Response::new(v1::ListIncidentsResponse { incidents, next_page_token }))
     }
 
     async fn get_incident(&self, request: Request<v1::GetIncidentRequest>) -> Result<Response<v1::Incident>, Status> {
         let request = request.into_inner();
-        check_name(&request.name, "incidents")?;
+        names::parse("name", &request.name, "incidents")?;
         self.await_position(&request.min_position).await?;
         let found = self.views.incidents.get(&request.name).map(|entry| v1::Incident::clone(&entry));
-        found.map(Response::new).ok_or_else(|| Status::not_found(format!("there is no incident {}", request.name)))
+        found.map(Response::new).ok_or_else(|| not_found("incident", &request.name))
     }
 
     type WatchIncidentsStream = feed::Updates;
@@ -204,58 +190,39 @@ impl Quell for Api {
         &self,
         request: Request<v1::ListAlertsRequest>,
     ) -> Result<Response<v1::ListAlertsResponse>, Status> {
-        let request = request.into_inner();
-        let fields = &["state", "severity", "entity", "check", "origin", "service", "episode"];
-        let filter = Filter::parse(&request.filter, fields)?;
-        self.await_position(&request.min_position).await?;
-        let matches = |a: &v1::Alert| {
-            filter.matches(|field| -> Cow<'_, str> {
-                match field {
-                    "state" => a.state().as_str_name().into(),
-                    "severity" => a.severity().as_str_name().into(),
-                    "entity" => a.entity.clone().into(),
-                    "check" => a.check.clone().into(),
-                    "origin" => a.origin.clone().into(),
-                    "service" => a.service.clone().into(),
-                    _ => a.episode.clone().into(),
-                }
-            })
-        };
-        let (of, page) = ((&*request.parent, &*request.filter), (request.page_size, &*request.page_token));
-        let by_name = |alert: &v1::Alert| (0, alert.name.clone());
-        let (alerts, next_page_token) = self.list(&self.views.alerts, of, page, matches, by_name)?;
+        let v1::ListAlertsRequest { parent, page_size, page_token, filter, min_position } = request.into_inner();
+        let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
+        let (alerts, next_page_token) = self.list(&self.views.alerts, asked).await?;
         let alerts = alerts.iter().map(|alert| self.views.with_incident(alert)).collect();
         Ok(Response::new(v1::ListAlertsResponse { alerts, next_page_token }))
     }
 
     async fn get_alert(&self, request: Request<v1::GetAlertRequest>) -> Result<Response<v1::Alert>, Status> {
         let request = request.into_inner();
-        check_name(&request.name, "alerts")?;
+        names::parse("name", &request.name, "alerts")?;
         self.await_position(&request.min_position).await?;
         let found = self.views.alerts.get(&request.name).map(|entry| entry.value().clone());
         found
             .map(|alert| Response::new(self.views.with_incident(&alert)))
-            .ok_or_else(|| Status::not_found(format!("there is no alert {}", request.name)))
+            .ok_or_else(|| not_found("alert", &request.name))
     }
 
     async fn list_services(
         &self,
         request: Request<v1::ListServicesRequest>,
     ) -> Result<Response<v1::ListServicesResponse>, Status> {
-        let request = request.into_inner();
-        self.await_position(&request.min_position).await?;
-        let (of, page) = ((&*request.parent, ""), (request.page_size, &*request.page_token));
-        let by_name = |service: &v1::Service| (0, service.name.clone());
-        let (services, next_page_token) = self.list(&self.views.services, of, page, |_| true, by_name)?;
+        let v1::ListServicesRequest { parent, page_size, page_token, filter, min_position } = request.into_inner();
+        let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
+        let (services, next_page_token) = self.list(&self.views.services, asked).await?;
         Ok(Response::new(v1::ListServicesResponse { services, next_page_token }))
     }
 
     async fn get_service(&self, request: Request<v1::GetServiceRequest>) -> Result<Response<v1::Service>, Status> {
         let request = request.into_inner();
-        check_name(&request.name, "services")?;
+        names::parse("name", &request.name, "services")?;
         self.await_position(&request.min_position).await?;
         let found = self.views.services.get(&request.name).map(|entry| v1::Service::clone(&entry));
-        found.map(Response::new).ok_or_else(|| Status::not_found(format!("there is no service {}", request.name)))
+        found.map(Response::new).ok_or_else(|| not_found("service", &request.name))
     }
 
     async fn acknowledge_incident(
@@ -329,19 +296,18 @@ impl Quell for Api {
 
     async fn acknowledge_updates(
         &self,
-        _: Request<v1::AcknowledgeUpdatesRequest>,
+        request: Request<v1::AcknowledgeUpdatesRequest>,
     ) -> Result<Response<v1::AcknowledgeUpdatesResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        self.acknowledge(request.into_inner()).await.map(Response::new)
     }
 
-    type WatchServicesStream =
-        std::pin::Pin<Box<dyn futures::Stream<Item = Result<v1::WatchServicesResponse, Status>> + Send>>;
+    type WatchServicesStream = services::Changes;
 
     async fn watch_services(
         &self,
-        _: Request<v1::WatchServicesRequest>,
+        request: Request<v1::WatchServicesRequest>,
     ) -> Result<Response<Self::WatchServicesStream>, Status> {
-        Err(Status::unimplemented("not yet"))
+        services::watch(self, request.into_inner()).await.map(Response::new)
     }
 
     async fn create_silence(&self, _: Request<v1::CreateSilenceRequest>) -> Result<Response<v1::SilenceReply>, Status> {
@@ -392,21 +358,21 @@ impl Quell for Api {
     }
 
     async fn get_topology(&self, _: Request<v1::GetTopologyRequest>) -> Result<Response<v1::Topology>, Status> {
-        Err(Status::unimplemented("not yet"))
+        Ok(Response::new(self.topology()))
     }
 
     async fn apply_topology(
         &self,
-        _: Request<v1::ApplyTopologyRequest>,
+        request: Request<v1::ApplyTopologyRequest>,
     ) -> Result<Response<v1::ApplyTopologyResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        self.apply(request.into_inner()).await.map(Response::new)
     }
 
     async fn publish_events(
         &self,
-        _: Request<tonic::Streaming<v1::PublishEventsRequest>>,
+        request: Request<tonic::Streaming<v1::PublishEventsRequest>>,
     ) -> Result<Response<v1::PublishEventsResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        self.publish(request.into_inner()).await.map(Response::new)
     }
 }
 
@@ -414,7 +380,9 @@ impl Quell for Api {
 impl Admin for Api {
     async fn settle(&self, _: Request<v1::SettleRequest>) -> Result<Response<v1::SettleResponse>, Status> {
         if self.shared.clock != quell_core::domain::policy::Clock::Events {
-            return Err(Status::failed_precondition(
+            return Err(refused(
+                Code::FailedPrecondition,
+                "CLOCK_IS_WALL",
                 "time is the wall's here: settle is for journals with clock = \"events\"",
             ));
         }

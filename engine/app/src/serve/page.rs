@@ -1,11 +1,80 @@
 //! Pages of a list: positions in a total order, so that what stood at the first page comes exactly once while things
 //! change (<https://google.aip.dev/158>).
+use super::errors::{invalid, refused};
 use prost::Message;
-use std::sync::Arc;
-use tonic::Status;
+use quell_connectors::wire;
+use quell_proto::v1;
+use std::{cmp::Ordering, collections::BinaryHeap, sync::Arc};
+use tonic::{Code, Status};
+use xxhash_rust::xxh3::xxh3_64;
 
 const PAGE_SIZE: usize = 50;
 const PAGE_SIZE_MAX: usize = 1_000;
+
+/// What stands in lists: ordered by [`Listed::order`], then by name. Neither ever changes.
+pub trait Listed: Message + Clone {
+    /// The collection's name, which a page token is of.
+    const COLLECTION: &'static str;
+    fn order(&self) -> i64 {
+        0
+    }
+    fn name(&self) -> &str;
+}
+
+impl Listed for v1::Incident {
+    const COLLECTION: &'static str = "incidents";
+    /// Newest first.
+    fn order(&self) -> i64 {
+        -self.opened_at.as_ref().map_or(0, |at| wire::time_back(at).0)
+    }
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Listed for v1::Alert {
+    const COLLECTION: &'static str = "alerts";
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Listed for v1::Service {
+    const COLLECTION: &'static str = "services";
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// An item by its place.
+#[derive(Debug)]
+pub struct Placed<T>(pub Arc<T>);
+
+impl<T: Listed> Placed<T> {
+    fn place(&self) -> (i64, &str) {
+        (self.0.order(), self.0.name())
+    }
+}
+
+impl<T: Listed> PartialEq for Placed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+}
+
+impl<T: Listed> Eq for Placed<T> {}
+
+impl<T: Listed> PartialOrd for Placed<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T: Listed> Ord for Placed<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place().cmp(&other.place())
+    }
+}
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -15,63 +84,173 @@ pub struct Request<'a> {
     /// What else selects: a token is of one selection.
     pub parent: &'a str,
     pub filter: &'a str,
+    /// The journal that the list is of.
+    pub journal: [u8; 16],
     pub bytes_max: u64,
 }
 
-/// Orders `items` by `key` and cuts a page.
-///
-/// # Errors
-/// `INVALID_ARGUMENT` for a negative size, or a token that is malformed or of another list.
-pub fn page<T>(
-    request: Request<'_>,
-    items: Vec<Arc<T>>,
-    key: impl Fn(&T) -> (i64, String),
-) -> Result<(Vec<T>, String), Status>
-where
-    T: Message + Clone,
-{
-    let size = match usize::try_from(request.size) {
-        Ok(0) => PAGE_SIZE,
-        Ok(size) => size.min(PAGE_SIZE_MAX),
-        Err(_) => return Err(Status::invalid_argument("page_size: not below 0")),
-    };
-    let of = xxhash_rust::xxh3::xxh3_64(format!("{}\n{}", request.parent, request.filter).as_bytes());
-    let after = decode(request.token, of)?;
-    let mut keyed: Vec<_> = items
-        .into_iter()
-        .map(|item| (key(&item), item))
-        .filter(|(key, _)| after.as_ref().is_none_or(|after| key > after))
-        .collect();
-    keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    let (mut page, mut bytes, mut next) = (Vec::new(), 0_u64, String::new());
-    let mut keyed = keyed.into_iter().peekable();
-    while let Some((key, item)) = keyed.next() {
-        bytes += item.encoded_len() as u64;
-        page.push(Arc::unwrap_or_clone(item));
-        let full =
-            page.len() >= size || keyed.peek().is_some_and(|(_, n)| bytes + n.encoded_len() as u64 > request.bytes_max);
-        if full && keyed.peek().is_some() {
-            next = encode(&key, of);
-            break;
+/// The items of one page, chosen of all that are offered: of any number, only those are held that may be on it.
+#[derive(Debug)]
+pub struct Page<T: Listed> {
+    size: usize,
+    bytes_max: u64,
+    of: Of,
+    after: Option<(i64, String)>,
+    /// The best so far, the worst on top: one more than the page takes, which tells whether there is a next.
+    best: BinaryHeap<Placed<T>>,
+}
+
+impl<T: Listed> Page<T> {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for a negative size, or a token that is malformed or of another list; `FAILED_PRECONDITION`
+    /// for a token of the same list that was taken under another parent or filter.
+    pub fn new(request: Request<'_>) -> Result<Self, Status> {
+        let size = match usize::try_from(request.size) {
+            Ok(0) => PAGE_SIZE,
+            Ok(size) => size.min(PAGE_SIZE_MAX),
+            Err(_) => return Err(invalid("page_size", "not below 0")),
+        };
+        let of = Of {
+            list: xxh3_64(&[T::COLLECTION.as_bytes(), &request.journal].concat()),
+            selection: xxh3_64(format!("{}\n{}", request.parent, request.filter).as_bytes()),
+        };
+        let after = of.decode(request.token)?;
+        Ok(Self { size, bytes_max: request.bytes_max, of, after, best: BinaryHeap::new() })
+    }
+
+    /// Takes it if it may be on the page.
+    pub fn offer(&mut self, item: &Arc<T>) {
+        let place = (item.order(), item.name());
+        if self.after.as_ref().is_some_and(|(order, name)| place <= (*order, name.as_str())) {
+            return;
+        }
+        if self.best.len() > self.size {
+            match self.best.peek() {
+                Some(worst) if place < worst.place() => self.best.pop(),
+                _ => return,
+            };
+        }
+        self.best.push(Placed(item.clone()));
+    }
+
+    /// The page, and the token of the next; none after the last.
+    pub fn finish(self) -> (Vec<T>, String) {
+        let Self { size, bytes_max, of, best, .. } = self;
+        let mut best = best.into_sorted_vec().into_iter().peekable();
+        let (mut page, mut bytes) = (Vec::new(), 0_u64);
+        while let Some(Placed(item)) = best.next() {
+            bytes += item.encoded_len() as u64;
+            let place = (item.order(), item.name().to_owned());
+            page.push(Arc::unwrap_or_clone(item));
+            let Some(Placed(next)) = best.peek() else { break };
+            if page.len() >= size || bytes + next.encoded_len() as u64 > bytes_max {
+                return (page, of.encode(&place));
+            }
+        }
+        (page, String::new())
+    }
+}
+
+/// What a token is of.
+#[derive(Clone, Copy, Debug)]
+struct Of {
+    list: u64,
+    selection: u64,
+}
+
+impl Of {
+    fn encode(self, (order, name): &(i64, String)) -> String {
+        format!("{:016x}.{:016x}.{order}.{name}", self.list, self.selection)
+    }
+
+    fn decode(self, token: &str) -> Result<Option<(i64, String)>, Status> {
+        if token.is_empty() {
+            return Ok(None);
+        }
+        let malformed = || invalid("page_token", "malformed; use the one that the last page gave, as it is");
+        let mut parts = token.splitn(4, '.');
+        let mut hash = || parts.next().and_then(|text| u64::from_str_radix(text, 16).ok()).ok_or_else(malformed);
+        let (list, selection) = (hash()?, hash()?);
+        let order = parts.next().and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
+        let name = parts.next().ok_or_else(malformed)?.to_owned();
+        if list != self.list {
+            return Err(invalid("page_token", "it is of another list or another journal"));
+        }
+        if selection != self.selection {
+            return Err(refused(
+                Code::FailedPrecondition,
+                "PAGE_TOKEN_OF_ANOTHER_FILTER",
+                "page_token: it was given under another parent or filter; begin at the first page",
+            ));
+        }
+        Ok(Some((order, name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn incident(name: &str, opened: i64) -> Arc<v1::Incident> {
+        let opened_at = Some(prost_types::Timestamp { seconds: opened, nanos: 0 });
+        Arc::new(v1::Incident { name: name.to_owned(), opened_at, ..Default::default() })
+    }
+
+    fn request<'a>(token: &'a str, filter: &'a str, bytes_max: u64) -> Request<'a> {
+        Request { size: 7, token, parent: "", filter, journal: [1; 16], bytes_max }
+    }
+
+    fn names(items: &[Arc<v1::Incident>], bytes_max: u64) -> Vec<Vec<String>> {
+        let (mut token, mut pages) = (String::new(), Vec::new());
+        loop {
+            let mut page = Page::new(request(&token, "", bytes_max)).expect("valid");
+            items.iter().for_each(|item| page.offer(item));
+            let (page, next) = page.finish();
+            pages.push(page.into_iter().map(|incident| incident.name).collect());
+            if next.is_empty() {
+                return pages;
+            }
+            token = next;
         }
     }
-    Ok((page, next))
-}
 
-fn encode(key: &(i64, String), of: u64) -> String {
-    format!("{of:016x}.{}.{}", key.0, key.1)
-}
+    #[test]
+    fn pages_are_the_sorted_list_cut() {
+        // A walk through all residues: no two alike in sequence, ties among the times.
+        let items: Vec<_> = (0..100).map(|n| (n * 37) % 100).map(|n| incident(&format!("i{n:02}"), n / 3)).collect();
+        let mut sorted = items.clone();
+        sorted.sort_by_key(|item| (item.order(), item.name.clone()));
+        let sorted: Vec<_> = sorted.iter().map(|item| item.name.clone()).collect();
+        let pages = names(&items, u64::MAX);
+        assert_eq!(pages.concat(), sorted);
+        assert!(pages.iter().rev().skip(1).all(|page| page.len() == 7), "{pages:?}");
+        let small = names(&items, items[0].encoded_len() as u64 * 3);
+        assert_eq!(small.concat(), sorted);
+        assert!(small.iter().all(|page| page.len() <= 3), "{small:?}");
+        assert_eq!(names(&[], 1), [Vec::<String>::new()]);
+    }
 
-fn decode(token: &str, of: u64) -> Result<Option<(i64, String)>, Status> {
-    if token.is_empty() {
-        return Ok(None);
+    #[test]
+    fn a_token_is_of_one_list_and_one_selection() {
+        let mut page = Page::new(request("", "a", u64::MAX)).expect("valid");
+        (0..20).for_each(|n| page.offer(&incident(&format!("i{n}"), n)));
+        let (_, token) = page.finish();
+        assert!(Page::<v1::Incident>::new(request(&token, "a", 1)).is_ok());
+        let code = |result: Result<(), Status>| result.err().map(|status| status.code());
+        let other = Page::<v1::Incident>::new(request(&token, "b", 1)).map(|_| ());
+        assert_eq!(code(other), Some(Code::FailedPrecondition));
+        let list = Page::<v1::Alert>::new(request(&token, "a", 1)).map(|_| ());
+        assert_eq!(code(list), Some(Code::InvalidArgument));
+        let journal = Page::<v1::Incident>::new(Request { journal: [2; 16], ..request(&token, "a", 1) }).map(|_| ());
+        assert_eq!(code(journal), Some(Code::InvalidArgument));
+        for bad in ["x", "1.2", "1.2.x.y", &token[..20]] {
+            assert_eq!(
+                code(Page::<v1::Alert>::new(request(bad, "a", 1)).map(|_| ())),
+                Some(Code::InvalidArgument),
+                "{bad}"
+            );
+        }
     }
-    let malformed = || Status::invalid_argument("page_token: malformed; use the one that the last page gave, as it is");
-    let mut parts = token.splitn(3, '.');
-    let found = parts.next().and_then(|text| u64::from_str_radix(text, 16).ok()).ok_or_else(malformed)?;
-    if found != of {
-        return Err(Status::invalid_argument("page_token: it is of another parent or filter"));
-    }
-    let first = parts.next().and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
-    Ok(Some((first, parts.next().ok_or_else(malformed)?.to_owned())))
 }
