@@ -21,6 +21,7 @@ use crate::{
         raise::{Evidence, Raiser, Times},
     },
     timers::{Timer, TimerKind, Timers},
+    totals::{Evicted, Totals},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
@@ -39,8 +40,12 @@ pub struct Core {
     pub ledger: Ledger,
     /// Things made so far.
     ordinal: u64,
-    /// Alerts and incidents that a limit made go.
-    pub evicted: u64,
+    /// Alerts that were ever opened.
+    pub alerts_opened: u64,
+    /// Episodes that were ever founded.
+    pub episodes_founded: u64,
+    /// What a limit made go.
+    pub evicted: Evicted,
 }
 
 impl Core {
@@ -107,7 +112,9 @@ impl Scope {
             timers: Timers::default(),
             ledger: Ledger::default(),
             ordinal: 0,
-            evicted: 0,
+            alerts_opened: 0,
+            episodes_founded: 0,
+            evicted: Evicted::default(),
         };
         Self {
             core,
@@ -147,7 +154,7 @@ impl Scope {
         match event.kind {
             Kind::Sample => return cx.decide(event, key, Outcome::Sampled, None),
             Kind::Change => {
-                self.changes.note(event, at, &cx);
+                self.changes.note(event, at, &mut cx);
                 return cx.decide(event, key, Outcome::Noted, None);
             }
             Kind::Log => return cx.decide(event, key, Outcome::Noted, None),
@@ -239,7 +246,7 @@ impl Scope {
         };
         let result = command.result(done);
         let (clock, horizon) = (cx.core.clock, cx.policy.raise.request_horizon);
-        self.requests.keep(result.clone(), clock, horizon, cx.policy.limits.requests);
+        cx.core.evicted.requests += self.requests.keep(result.clone(), clock, horizon, cx.policy.limits.requests);
         out.say(Body::Result(Box::new(result)));
     }
 
@@ -332,8 +339,14 @@ impl Scope {
         &self.core.ledger
     }
 
-    /// Alerts and incidents that a limit made go.
-    pub const fn evicted(&self) -> u64 {
+    /// What was ever made.
+    pub const fn totals(&self) -> Totals {
+        let Core { alerts_opened, episodes_founded, .. } = self.core;
+        Totals { alerts: alerts_opened, episodes: episodes_founded, incidents: self.raiser.announced() }
+    }
+
+    /// What a limit made go.
+    pub const fn evicted(&self) -> Evicted {
         self.core.evicted
     }
 
@@ -344,7 +357,7 @@ impl Scope {
 
     /// Episodes that are kept.
     pub fn episodes(&self) -> usize {
-        self.correlator.iter().count()
+        self.correlator.kept()
     }
 
     /// Timers that are set.

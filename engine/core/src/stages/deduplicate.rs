@@ -119,7 +119,8 @@ impl Deduplicator {
         let status = [event.status as u8, event.kind as u8];
         let said = self.framed.clear().field(status).field(event.time.0.to_le_bytes()).hash64();
         let policy = cx.policy;
-        let seen = self.ids.see(key, said, cx.core.clock, policy.deduplicate.id_horizon, policy.limits.ids);
+        let (clock, horizon, max) = (cx.core.clock, policy.deduplicate.id_horizon, policy.limits.ids);
+        let seen = self.ids.see((key, said), clock, horizon, max, &mut cx.core.evicted.ids);
         if matches!(seen, Seen::Reused) {
             cx.core.ledger.id_reused += 1;
         }
@@ -178,6 +179,7 @@ impl Deduplicator {
     /// A new alert; an older one of the same fingerprint that has been clear for long makes way.
     fn open(&mut self, key: Fingerprint, event: &Event, at: Timestamp, cx: &mut Cx<'_>) -> Absorbed {
         let evicted = self.make_room(cx);
+        cx.core.alerts_opened += 1;
         let services = enrich::services(cx.topology, event);
         let ordinal = cx.core.next_ordinal();
         let id = self
@@ -318,7 +320,7 @@ impl Deduplicator {
         let all = self.alerts.values().map(|a| (a.open, a.last_fired_at, a.fingerprint)).collect();
         let mut open = Vec::new();
         for (is_open, _, key) in first_of(all, max.div_ceil(EVICTED_SHARE)) {
-            cx.core.evicted += 1;
+            cx.core.evicted.alerts += 1;
             if is_open {
                 self.clear(key, cx.core.clock, true, cx);
                 open.push(key);
