@@ -18,6 +18,9 @@ use std::{
 };
 use tokio::sync::watch;
 
+mod tally;
+pub use tally::Tally;
+
 const RETRY: Duration = Duration::from_millis(500);
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -63,6 +66,8 @@ pub struct Views {
     pub incidents: DashMap<String, Arc<v1::Incident>>,
     pub alerts: DashMap<String, Arc<v1::Alert>>,
     pub services: DashMap<String, Arc<v1::Service>>,
+    /// How many there are of what.
+    pub tally: Tally,
     /// What came of commands, lately.
     results: Mutex<Results>,
     /// By episode's name: the incident's.
@@ -79,6 +84,7 @@ impl Views {
             incidents: DashMap::new(),
             alerts: DashMap::new(),
             services: DashMap::new(),
+            tally: Tally::default(),
             results: Mutex::default(),
             episodes: DashMap::new(),
             seen: (0..partitions).map(|_| watch::channel(Seen::default()).0).collect(),
@@ -183,7 +189,7 @@ impl Views {
                 next = alerts.next(WAIT) => if let Some(next) = next? {
                     match next.output.gone.as_str() {
                         "" => self.put_alert(v1::Alert::decode(next.output.body)?),
-                        gone => { self.alerts.remove(gone); }
+                        gone => self.remove_alert(gone),
                     }
                     seen.alerts = Mark { number: next.output.number, next: next.next };
                 },
@@ -219,17 +225,28 @@ impl Views {
 
     fn put_incident(&self, incident: v1::Incident) {
         self.episodes.insert(incident.episode.clone(), incident.name.clone());
-        self.incidents.insert(incident.name.clone(), Arc::new(incident));
+        let incident = Arc::new(incident);
+        let before = self.incidents.insert(incident.name.clone(), incident.clone());
+        self.tally.incident(before.as_deref(), Some(&incident));
     }
 
     fn remove_incident(&self, name: &str) {
         if let Some((_, incident)) = self.incidents.remove(name) {
             self.episodes.remove(&incident.episode);
+            self.tally.incident(Some(&incident), None);
         }
     }
 
     fn put_alert(&self, alert: v1::Alert) {
-        self.alerts.insert(alert.name.clone(), Arc::new(alert));
+        let alert = Arc::new(alert);
+        let before = self.alerts.insert(alert.name.clone(), alert.clone());
+        self.tally.alert(before.as_deref(), Some(&alert));
+    }
+
+    fn remove_alert(&self, name: &str) {
+        if let Some((_, alert)) = self.alerts.remove(name) {
+            self.tally.alert(Some(&alert), None);
+        }
     }
 
     fn put_service(&self, service: v1::Service) {
