@@ -3,6 +3,8 @@
 pub mod broker;
 #[path = "harness/process.rs"]
 pub mod process;
+#[path = "harness/prometheus.rs"]
+pub mod prometheus;
 #[path = "harness/sim.rs"]
 pub mod sim;
 #[path = "harness/story.rs"]

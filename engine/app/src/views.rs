@@ -253,3 +253,50 @@ impl Views {
         self.services.insert(service.name.clone(), Arc::new(service));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+
+    /// What the views hold, walked.
+    fn walked(views: &Views) -> (Vec<usize>, Vec<usize>, usize) {
+        let alerts = (0..3).flat_map(|state| (0..6).map(move |severity| (state, severity)));
+        let incidents = (0..7).flat_map(|state| (0..6).map(move |priority| (state, priority)));
+        let open = views.alerts.iter().filter(|a| a.state() == v1::alert::State::Open).map(|a| a.episode.clone());
+        (
+            alerts.map(|of| views.alerts.iter().filter(|a| (a.state, a.severity) == of).count()).collect(),
+            incidents.map(|of| views.incidents.iter().filter(|i| (i.state, i.priority as i32) == of).count()).collect(),
+            open.collect::<std::collections::BTreeSet<_>>().len(),
+        )
+    }
+
+    #[test]
+    fn what_is_counted_is_what_is_there() {
+        let (views, mut random) = (Views::new(1), StdRng::seed_from_u64(1));
+        for round in 0..2_000 {
+            let name = random.random_range(0..40).to_string();
+            match random.random_range(0..4) {
+                0 => views.remove_alert(&name),
+                1 => views.remove_incident(&name),
+                2 => views.put_alert(v1::Alert {
+                    name,
+                    state: random.random_range(1..3),
+                    severity: random.random_range(1..6),
+                    episode: random.random_range(0..5).to_string(),
+                    ..Default::default()
+                }),
+                _ => views.put_incident(v1::Incident {
+                    name,
+                    state: random.random_range(1..7),
+                    priority: random.random_range(1..6),
+                    ..Default::default()
+                }),
+            }
+            let flat = |rows: &[[u64; 6]]| rows.iter().flatten().map(|n| *n as usize).collect::<Vec<_>>();
+            let (alerts, incidents) = (flat(&views.tally.alerts()), flat(&views.tally.incidents()));
+            let counted = (alerts, incidents, views.tally.open_episodes() as usize);
+            assert_eq!(counted, walked(&views), "after {round} changes");
+        }
+    }
+}

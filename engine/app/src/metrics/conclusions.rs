@@ -46,8 +46,9 @@ fn services(sources: &Sources, page: &mut Page) {
         levels.add([&lower(entry.level().as_str_name())], 1.0);
         worst.push(entry.value().clone());
     }
-    let by_health =
-        |a: &Arc<v1::Service>, b: &Arc<v1::Service>| a.health_score.total_cmp(&b.health_score).then(a.name.cmp(&b.name));
+    let by_health = |a: &Arc<v1::Service>, b: &Arc<v1::Service>| {
+        a.health_score.total_cmp(&b.health_score).then(a.name.cmp(&b.name))
+    };
     if worst.len() > SERVICES_MAX {
         worst.select_nth_unstable_by(SERVICES_MAX, by_health);
         worst.truncate(SERVICES_MAX);

@@ -5,10 +5,13 @@ use quell_core::{
     ledger::Outcome,
     totals::{Evicted, Totals},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Outcomes of what is no report of a condition: it could open no alert.
 const NO_ALERT_EVENTS: [Outcome; 3] = [Outcome::Rejected, Outcome::Sampled, Outcome::Noted];
+
+/// Outcomes that rules look for.
+const WATCHED: [Outcome; 2] = [Outcome::Rejected, Outcome::OverQuota];
 
 pub(super) fn gather(sources: &Sources, page: &mut Page) {
     let counts = sources.progress.counts();
@@ -54,6 +57,11 @@ fn ledger(sources: &Sources, counts: &[Counts], page: &mut Page) {
     let mut by_origin: BTreeMap<(&str, Outcome), u64> = BTreeMap::new();
     for ((origin, outcome), n) in counts.iter().flat_map(|c| &c.ledger) {
         *by_origin.entry((origin, *outcome)).or_default() += n;
+    }
+    // A series that begins above 0 hides its first increase from a rule.
+    let origins: BTreeSet<&str> = by_origin.keys().map(|(origin, _)| *origin).collect();
+    for (origin, outcome) in origins.into_iter().flat_map(|origin| WATCHED.map(|outcome| (origin, outcome))) {
+        received.add([&sources.origins.name(origin), outcome.name()], 0.0);
     }
     for ((origin, outcome), n) in by_origin {
         received.add([&sources.origins.name(origin), outcome.name()], n as f64);

@@ -54,7 +54,11 @@ pub(super) fn gather(sources: &Sources, page: &mut Page) {
     let help = "1 where /ready is 200: all partitions are recovered, none has stopped, and the views are loaded.";
     page.push(Family::gauge("quell_ready", &[], help).of(f64::from(u8::from(ready))));
     for (name, help, value) in [
-        ("quell_recoveries_total", "Recoveries of journal partitions, the first of each included.", &progress.recoveries),
+        (
+            "quell_recoveries_total",
+            "Recoveries of journal partitions, the first of each included.",
+            &progress.recoveries,
+        ),
         ("quell_snapshots_total", "Snapshots written and read back right.", &progress.snapshots),
         ("quell_snapshots_refused_total", "Snapshots that were beyond their outputs.", &progress.snapshots_refused),
         ("quell_snapshots_rotten_total", "Snapshots that did not read back right.", &progress.snapshots_rotten),

@@ -1,8 +1,5 @@
 //! How long things took: incidents, as operators count them, and the stages of a record's journey.
-use super::{
-    Family, Page, Sources,
-    page::Buckets,
-};
+use super::{Family, Page, Sources, page::Buckets};
 use crate::progress::{BUCKET_MICROS, Durations};
 use quell_core::stages::raise::{BUCKET_SECONDS, Histogram, Times};
 

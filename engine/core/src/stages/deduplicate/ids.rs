@@ -42,7 +42,14 @@ pub enum Seen {
 
 impl Ids {
     /// An event came that said `said` under the id `key`. Adds to `evicted` the ids that go before the horizon.
-    pub fn see(&mut self, (key, said): (u64, u64), clock: Timestamp, horizon: Span, max: usize, evicted: &mut u64) -> Seen {
+    pub fn see(
+        &mut self,
+        (key, said): (u64, u64),
+        clock: Timestamp,
+        horizon: Span,
+        max: usize,
+        evicted: &mut u64,
+    ) -> Seen {
         self.forget(clock, horizon, max, evicted);
         let first = match self.seen.get(&key) {
             None => return self.keep(key, said, clock, Seen::New),
