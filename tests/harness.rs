@@ -5,6 +5,8 @@ pub mod bad_inputs;
 pub mod broker;
 #[path = "harness/process.rs"]
 pub mod process;
+#[path = "harness/prometheus.rs"]
+pub mod prometheus;
 #[path = "harness/sim.rs"]
 pub mod sim;
 #[path = "harness/story.rs"]

@@ -4,7 +4,7 @@ use crate::{
     config::{Config, JournalKind},
     control::Control,
     ingest::{self, Ingest, IngestCounts},
-    metrics,
+    metrics::{self, LogCounts, Metered},
     progress::Progress,
     rules::Rules,
     serve::{
@@ -85,6 +85,8 @@ impl App {
         let address = listener.local_addr()?;
 
         let (log, syncs) = open_log(config).await?;
+        let log_counts = Arc::new(LogCounts::default());
+        let log: Arc<dyn Log> = Metered::new(log, log_counts.clone());
         let control = Control::open(log.clone(), outside.clone(), config.journal.partitions).await?;
         control.offer_policy(&config.policy()).await?;
         // Without a file, what was applied over the API goes on to hold.
@@ -159,8 +161,19 @@ impl App {
         };
         let doors = Arc::new(DoorCounts::default());
         let feeds_max = config.server.feeds_max;
-        let gathered =
-            metrics::Sources { progress, views, ingest: counts, doors: doors.clone(), feeds, feeds_max, syncs };
+        let (lagging, said) = (api.subscriptions.clone(), progress.clone());
+        let gathered = metrics::Sources {
+            progress,
+            views,
+            ingest: counts,
+            doors: doors.clone(),
+            feeds,
+            feeds_max,
+            subscriptions: Arc::new(move || lagging.lags(&said.incident_numbers())),
+            log: log_counts,
+            syncs,
+            origins: metrics::Sources::origins(),
+        };
         let router = router(config, &api, doors, gathered).await?;
         let mut server = JoinSet::new();
         let mut until = stopping;

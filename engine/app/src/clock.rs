@@ -2,7 +2,7 @@
 use quell_core::domain::time::Timestamp;
 use std::{
     sync::atomic::{AtomicI64, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// The wall clock and a source of random numbers.
@@ -11,6 +11,11 @@ pub trait Outside: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
     /// A random number.
     fn random(&self) -> u64;
+}
+
+/// How long ago by the wall clock; nothing where clocks differ.
+pub fn since(at: Timestamp, outside: &dyn Outside) -> Duration {
+    Duration::from_millis((outside.now() - at).0.max(0).unsigned_abs())
 }
 
 /// The real ones.

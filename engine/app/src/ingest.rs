@@ -1,6 +1,6 @@
 //! Sources to journal: decode, map, find the scope, pack, append; commit what is durable (design rules 2, 3, 5, 6).
 use crate::{
-    clock::Outside,
+    clock::{self, Outside},
     control::{Control, MappingVersion},
     progress::Progress,
     rules::Rules,
@@ -24,7 +24,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -71,6 +71,8 @@ pub struct IngestCounts {
     pub pauses: AtomicU64,
     /// Records that retention deleted before they were read.
     pub lost: AtomicU64,
+    /// Packs on their way to the journal.
+    pub in_flight: AtomicUsize,
     /// By source partition: records that are not durable in the journal.
     pub lag: DashMap<String, u64>,
 }
@@ -86,6 +88,16 @@ pub struct Shared {
     pub clock: Clock,
     pub partitions: u32,
     pub rules: Rules,
+}
+
+impl Shared {
+    /// A pack is durable, of which the last record arrived at `arrival`.
+    fn appended(&self, journal: u32, position: u64, arrival: Option<Timestamp>) {
+        self.progress.appended(journal, position);
+        if let Some(arrival) = arrival.filter(|_| self.clock == Clock::Wall) {
+            self.progress.latency.durable.observe(clock::since(arrival, &*self.outside));
+        }
+    }
 }
 
 /// Asks ingest to tell when all that stands in its sources now is durable in the journal.
@@ -168,6 +180,7 @@ impl Ingest {
         loop {
             let paused =
                 self.in_flight.len() >= self.limits.in_flight || self.shared.progress.tail_age() > self.limits.tail_max;
+            self.shared.counts.in_flight.store(self.in_flight.len(), Ordering::Relaxed);
             if paused {
                 self.shared.counts.pauses.fetch_add(1, Ordering::Relaxed);
             }
@@ -325,20 +338,20 @@ impl Ingest {
             let bytes = wire::bytes(&wire::pack(pack));
             appends.push((journal, self.shared.log.append(Topic::Journal, journal, bytes)));
         }
-        self.track(partition, appends);
+        self.track(partition, appends, packs.arrival);
         Ok(())
     }
 
-    /// Follows a batch until it is durable.
-    fn track(&mut self, partition: &SourcePartition, appends: Vec<(u32, Append)>) {
+    /// Follows a batch, of which the last record arrived at `arrival`, until it is durable.
+    fn track(&mut self, partition: &SourcePartition, appends: Vec<(u32, Append)>, arrival: Option<Timestamp>) {
         let Some(session) = self.sessions.get_mut(partition) else { return };
         let batch = session.done + session.batches.len() as u64;
         session.batches.push_back(Batch { to: session.position, waiting: appends.len() });
         for (journal, append) in appends {
-            let (partition, session, progress) = (partition.clone(), session.id, self.shared.progress.clone());
+            let (partition, session, shared) = (partition.clone(), session.id, self.shared.clone());
             let done = append.map(move |result| {
                 if let Ok(position) = result {
-                    progress.appended(journal, position);
+                    shared.appended(journal, position, arrival);
                 }
                 (partition, session, batch, result)
             });
@@ -449,7 +462,7 @@ impl Ingest {
         }
         for partition in said {
             let appends = appends.iter().map(|(journal, append)| (*journal, append.clone().boxed())).collect();
-            self.track(&partition, appends);
+            self.track(&partition, appends, None);
         }
     }
 
@@ -504,6 +517,7 @@ fn commit_metadata(incarnation: u32) -> String {
 /// # Errors
 /// Where an append failed; it may have happened all the same, and a retry is caught by the events' ids.
 pub async fn append_parts(shared: &Shared, mut parts: Vec<Part>) -> Result<BTreeMap<u32, u64>, LogError> {
+    let arrival = parts.iter().map(Part::arrival).max();
     let mut packs = Packs::new(shared.partitions);
     // No pack has a range, so that they may end anywhere.
     packs.add(&mut parts);
@@ -516,7 +530,7 @@ pub async fn append_parts(shared: &Shared, mut parts: Vec<Part>) -> Result<BTree
     let mut positions = BTreeMap::new();
     for (journal, done) in appends {
         let position = done.await.inspect_err(|error| shared.progress.fail_if_closed(error))?;
-        shared.progress.appended(journal, position);
+        shared.appended(journal, position, arrival);
         positions.insert(journal, position);
     }
     Ok(positions)

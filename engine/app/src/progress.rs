@@ -1,15 +1,24 @@
 //! How far each journal partition has been appended, folded and said; shared by those who wait for it.
 use quell_connectors::log::LogError;
-use quell_core::{domain::time::Span, ledger::Outcome, output::ByTopic};
+use quell_core::{
+    domain::time::{Span, Timestamp},
+    ledger::Outcome,
+    output::{ByTopic, OutputTopic},
+    stages::raise::Times,
+    totals::{Evicted, Totals},
+};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 use tokio::{sync::watch, time::Instant};
+
+mod durations;
+pub use durations::{BUCKET_MICROS, Durations, Latency};
 
 /// How far a partition is folded, with everything said durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,10 +41,24 @@ pub struct Counts {
     pub packs_ignored: u64,
     pub records_skipped: u64,
     pub id_reused: u64,
-    pub evicted: u64,
     pub held: u64,
     /// Of the origins whose times are steadily off.
     pub skews: BTreeMap<Arc<str>, Span>,
+    pub scopes: usize,
+    pub totals: Totals,
+    pub evicted: Evicted,
+    pub times: Times,
+}
+
+/// A partition's newest snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotTaken {
+    /// The journal position that it holds.
+    pub position: u64,
+    pub at: Timestamp,
+    pub bytes: usize,
+    /// From when the fold was held for it until it was written and read back; `None` of one that was found.
+    pub took: Option<Duration>,
 }
 
 /// A partition's state.
@@ -45,6 +68,11 @@ struct Partition {
     /// Packs that this process appended and that are not folded: position and when.
     tail: Mutex<VecDeque<(u64, Instant)>>,
     counts: Mutex<Counts>,
+    /// Behind the last journal record that this process knows to be durable.
+    end: AtomicU64,
+    /// Outputs on their way to their topics.
+    outputs_in_flight: AtomicUsize,
+    snapshot: Mutex<Option<SnapshotTaken>>,
     /// Why it stopped.
     stopped: Mutex<Option<String>>,
 }
@@ -59,8 +87,11 @@ pub struct Progress {
     /// Written, and read back otherwise.
     pub snapshots_rotten: AtomicU64,
     pub divergences: AtomicU64,
-    /// Wall time of the last snapshot, in milliseconds; 0 before the first.
-    pub snapshot_at: AtomicU64,
+    pub latency: Latency,
+    /// What the fold of one journal record takes.
+    pub steps: Durations,
+    /// How long the fold is held for a snapshot.
+    pub snapshot_holds: Durations,
     /// Why the process must end.
     failure: watch::Sender<Option<String>>,
 }
@@ -72,6 +103,9 @@ impl Progress {
             folded: watch::channel(Folded::default()).0,
             tail: Mutex::default(),
             counts: Mutex::default(),
+            end: AtomicU64::new(0),
+            outputs_in_flight: AtomicUsize::new(0),
+            snapshot: Mutex::default(),
             stopped: Mutex::default(),
         };
         Arc::new(Self {
@@ -81,7 +115,9 @@ impl Progress {
             snapshots_refused: AtomicU64::new(0),
             snapshots_rotten: AtomicU64::new(0),
             divergences: AtomicU64::new(0),
-            snapshot_at: AtomicU64::new(0),
+            latency: Latency::default(),
+            steps: Durations::default(),
+            snapshot_holds: Durations::default(),
             failure: watch::channel(None).0,
         })
     }
@@ -126,9 +162,16 @@ impl Progress {
         }
     }
 
+    /// The number of the last incident update of each partition.
+    pub fn incident_numbers(&self) -> Vec<u64> {
+        let one = |partition| self.folded(partition).numbers[OutputTopic::Incidents as usize];
+        (0..self.partitions()).map(one).collect()
+    }
+
     /// This process appended a pack.
     pub fn appended(&self, partition: u32, position: u64) {
         let it = self.get(partition);
+        self.set_end(partition, position + 1);
         if it.folded.borrow().position <= position {
             let mut tail = it.tail.lock().unwrap_or_else(PoisonError::into_inner);
             tail.push_back((position, Instant::now()));
@@ -137,11 +180,44 @@ impl Progress {
 
     /// The age of the oldest pack that this process appended and that is not folded.
     pub fn tail_age(&self) -> Duration {
-        let oldest = |p: &Partition| {
-            let tail = p.tail.lock().unwrap_or_else(PoisonError::into_inner);
-            tail.front().map(|(_, at)| at.elapsed())
-        };
-        self.partitions.iter().filter_map(oldest).max().unwrap_or_default()
+        (0..self.partitions()).map(|partition| self.tail_age_of(partition)).max().unwrap_or_default()
+    }
+
+    /// The same of one partition.
+    pub fn tail_age_of(&self, partition: u32) -> Duration {
+        let tail = self.get(partition).tail.lock().unwrap_or_else(PoisonError::into_inner);
+        tail.front().map(|(_, at)| at.elapsed()).unwrap_or_default()
+    }
+
+    /// The journal is known to reach as far as `end`.
+    pub fn set_end(&self, partition: u32, end: u64) {
+        self.get(partition).end.fetch_max(end, Ordering::Relaxed);
+    }
+
+    /// Journal positions that are not folded, holes included.
+    pub fn unfolded(&self, partition: u32) -> u64 {
+        let it = self.get(partition);
+        it.end.load(Ordering::Relaxed).saturating_sub(it.folded.borrow().position)
+    }
+
+    /// A partition has so many outputs on their way.
+    pub fn set_outputs_in_flight(&self, partition: u32, outputs: usize) {
+        self.get(partition).outputs_in_flight.store(outputs, Ordering::Relaxed);
+    }
+
+    /// Outputs on their way, of all partitions.
+    pub fn outputs_in_flight(&self) -> usize {
+        self.partitions.iter().map(|p| p.outputs_in_flight.load(Ordering::Relaxed)).sum()
+    }
+
+    /// A partition has a newer snapshot.
+    pub fn set_snapshot(&self, partition: u32, taken: SnapshotTaken) {
+        *self.get(partition).snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
+    }
+
+    /// A partition's newest snapshot.
+    pub fn snapshot(&self, partition: u32) -> Option<SnapshotTaken> {
+        *self.get(partition).snapshot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All are recovered.
@@ -180,6 +256,11 @@ impl Progress {
         let mut watch = self.failure.subscribe();
         let why = watch.wait_for(Option::is_some).await;
         why.ok().and_then(|why| why.clone()).unwrap_or_default()
+    }
+
+    /// Whether a partition stopped for good.
+    pub fn is_stopped(&self, partition: u32) -> bool {
+        self.get(partition).stopped.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Why partitions stopped, if some did.

@@ -6,6 +6,7 @@ use quell_connectors::{
     wire,
 };
 use quell_core::{
+    domain::time::Timestamp,
     engine::FOLD,
     output::{ByTopic, OutputTopic},
 };
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub trail: Vec<v1::TrailMark>,
     /// Where its first chunk stands in the log.
     pub begins: u64,
+    /// The wall clock when it was written.
+    pub at: Timestamp,
 }
 
 /// Every verified snapshot of a partition, oldest position first, at most the newest two.
@@ -113,6 +116,7 @@ fn verified(
     Some(Snapshot {
         position: manifest.position,
         fold: manifest.fold,
+        at: Timestamp(manifest.at_ms),
         begins: parts.values().map(|(position, _)| *position).min()?,
         bytes: parts.into_values().flat_map(|(_, content)| content).collect(),
         outputs,

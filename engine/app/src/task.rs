@@ -1,10 +1,10 @@
 //! One journal partition: recover, fold, append outputs, snapshot (design rules 4, 10, 11, 15).
 use crate::{
-    clock::Outside,
+    clock::{self, Outside},
     control::{Contents, Control},
     journal::{self, InputError},
     outputs::{OutputError, OutputReader},
-    progress::{Counts, Folded, Progress},
+    progress::{Counts, Folded, Progress, SnapshotTaken},
     rules::Rules,
     snapshots::{self, Draft, Mark, Snapshot},
     stop::Stop,
@@ -25,14 +25,14 @@ use quell_core::{
         policy::Clock,
         time::{Span, Timestamp},
     },
-    engine::{Engine, EngineError, FOLD, Versions},
+    engine::{Engine, EngineError, FOLD, Input, Versions},
     output::{ByTopic, OutputTopic, Outputs},
 };
 use quell_proto::v1::{self, ControlKind, journal_record::Record as Journaled};
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 use tokio::time::{Instant, MissedTickBehavior};
@@ -40,6 +40,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// The end of a topic may be a hole, in which nothing comes.
 const WAIT: Duration = Duration::from_millis(100);
+/// Counting for metrics walks the scopes and takes at most one part in so many of the time.
+const COUNT_SHARE: u32 = 20;
 
 /// Limits of a task.
 #[derive(Clone, Copy, Debug)]
@@ -264,10 +266,10 @@ pub async fn load(
 enum Said {
     /// So many outputs are durable.
     Outputs(usize),
-    /// Everything before it is durable.
-    Mark(Folded),
+    /// Everything before it is durable; the last record of it arrived then.
+    Mark(Folded, Option<Timestamp>),
     /// A snapshot may be written: everything before it is durable.
-    Snapshot { position: u64, bytes: Vec<u8>, numbers: ByTopic<u64> },
+    Snapshot { position: u64, bytes: Vec<u8>, numbers: ByTopic<u64>, since: Instant },
     /// Another record of ours in the journal is durable.
     Journaled,
 }
@@ -285,6 +287,12 @@ struct Batches {
     count: usize,
 }
 
+/// What came of a snapshot that was begun at `since`.
+struct Written {
+    since: Instant,
+    kept: Result<Option<Vec<Snapshot>>, LogError>,
+}
+
 struct Owner<'a> {
     shared: &'a Shared,
     partition: u32,
@@ -298,7 +306,7 @@ struct Owner<'a> {
     readers: Vec<OutputReader>,
     said: FuturesOrdered<BoxFuture<'static, Result<Said, LogError>>>,
     /// A snapshot on its way, at most one.
-    writing: FuturesUnordered<BoxFuture<'static, Result<Option<Vec<Snapshot>>, LogError>>>,
+    writing: FuturesUnordered<BoxFuture<'static, Written>>,
     /// Outputs on their way.
     in_flight: usize,
     outputs: Outputs,
@@ -311,6 +319,9 @@ struct Owner<'a> {
     marked: Option<Folded>,
     /// Origins whose clock was said to be off.
     skewed: BTreeSet<Arc<str>>,
+    /// When metrics may be counted again, and whether something is to be counted.
+    count_at: Instant,
+    uncounted: bool,
 }
 
 async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left> {
@@ -331,6 +342,7 @@ async fn own(shared: &Shared, partition: u32, mut stop: Stop) -> Result<(), Left
             Some(written) = owner.writing.next() => owner.on_written(written),
             // At once: whoever applied it waits. What comes while we recover, the next tick finds.
             Ok(()) = changes.changed() => owner.adopt(),
+            () = tokio::time::sleep_until(owner.count_at), if owner.uncounted => owner.count(),
             _ = ticks.tick() => {
                 owner.adopt();
                 if wall {
@@ -370,12 +382,16 @@ impl<'a> Owner<'a> {
             ready: false,
             marked: None,
             skewed: BTreeSet::new(),
+            count_at: Instant::now(),
+            uncounted: false,
             kept,
             engine,
         };
         let named = owner.hear().await?;
         let end = log.extent(Topic::Journal, partition).await?.end;
         owner.ready_at = end;
+        shared.progress.set_end(partition, end);
+        owner.tell_snapshot(None);
         if owner.engine.position().max(named) > end {
             return Err(Left::ForGood(anyhow!(
                 "the journal ends at {end}, below its snapshot or outputs ({}): it was cut, or another one stands in its place; restore it from a backup, or move Quell's topics or data directory away to begin anew",
@@ -436,12 +452,16 @@ impl<'a> Owner<'a> {
 
     fn on_records(&mut self, records: Vec<Record>) -> Result<(), Left> {
         let mut said = Batches::default();
+        let mut arrivals = Vec::new();
         for record in records {
             let input = journal::input(record.bytes, &self.shared.control.latest())?;
             self.records_since += 1;
             let (engine, outputs) = (&mut self.engine, &mut self.outputs);
             // A panic leaves the engine in no state to go on from: it is dropped, and recovery begins anew.
+            let began = Instant::now();
             let step = catch_unwind(AssertUnwindSafe(|| engine.step(record.position, &input, outputs)));
+            self.shared.progress.steps.observe(began.elapsed());
+            arrivals.extend(arrival(&input));
             step.map_err(|_| Left::Panicked(record.position))??;
             self.say(&mut said)?;
         }
@@ -449,7 +469,7 @@ impl<'a> Owner<'a> {
             self.append(topic, &mut said);
         }
         if said.count > 0 {
-            self.in_flight += said.count;
+            self.set_in_flight(self.in_flight + said.count);
             self.said.push_back(all(said.appends, said.count).boxed());
         }
         let position = self.engine.position().max(self.reader.position());
@@ -460,10 +480,11 @@ impl<'a> Owner<'a> {
         }
         let topology = self.engine.versions().topology();
         let folded = Folded { position, numbers: self.engine.numbers(), topology, ready: self.ready };
+        let arrived = if self.ready { self.folded(&arrivals) } else { None };
         // After a recovery too, which may find everything folded: those who wait look here only.
         if self.marked != Some(folded) {
             self.marked = Some(folded);
-            self.said.push_back(async move { Ok(Said::Mark(folded)) }.boxed());
+            self.said.push_back(async move { Ok(Said::Mark(folded, arrived)) }.boxed());
         }
         let due = self.records_since >= self.shared.limits.snapshot_records
             || (self.records_since > 0 && self.snapshot_at.elapsed() >= self.shared.limits.snapshot_interval);
@@ -471,6 +492,21 @@ impl<'a> Owner<'a> {
             self.draft()?;
         }
         Ok(())
+    }
+
+    /// What is folded live, and when the last of its records arrived: what is folded again was in time once.
+    fn folded(&self, arrivals: &[Timestamp]) -> Option<Timestamp> {
+        let Shared { outside, progress, clock, .. } = self.shared;
+        if *clock == Clock::Events {
+            return None;
+        }
+        arrivals.iter().for_each(|at| progress.latency.folded.observe(clock::since(*at, &**outside)));
+        arrivals.iter().max().copied()
+    }
+
+    fn set_in_flight(&mut self, outputs: usize) {
+        self.in_flight = outputs;
+        self.shared.progress.set_outputs_in_flight(self.partition, outputs);
     }
 
     /// Gathers what was said and does not stand in its topic yet.
@@ -522,7 +558,7 @@ impl<'a> Owner<'a> {
     /// A record of ours, whose failure harms nothing but where the log is closed for good.
     fn journal(&mut self, record: Journaled) {
         let append = self.shared.log.append(Topic::Journal, self.partition, wire::bytes(&wire::journal_record(record)));
-        let partition = self.partition;
+        let (partition, progress) = (self.partition, self.shared.progress.clone());
         self.said.push_back(
             append
                 .map(move |done| match done {
@@ -531,7 +567,10 @@ impl<'a> Owner<'a> {
                         tracing::debug!(partition, %error, "a tick or adoption was not appended; the next one will be");
                         Ok(Said::Journaled)
                     }
-                    Ok(_) => Ok(Said::Journaled),
+                    Ok(position) => {
+                        progress.set_end(partition, position + 1);
+                        Ok(Said::Journaled)
+                    }
                 })
                 .boxed(),
         );
@@ -566,11 +605,14 @@ impl<'a> Owner<'a> {
     /// Takes a snapshot now, to be written when everything before it is durable.
     fn draft(&mut self) -> Result<(), Left> {
         (self.records_since, self.snapshot_at) = (0, Instant::now());
+        let since = self.snapshot_at;
         let draft = Said::Snapshot {
             position: self.engine.position(),
             bytes: self.engine.snapshot()?,
             numbers: self.engine.numbers(),
+            since,
         };
+        self.shared.progress.snapshot_holds.observe(since.elapsed());
         if self.shared.rules.snapshot_after_outputs {
             self.said.push_back(async move { Ok(draft) }.boxed());
         } else {
@@ -581,19 +623,32 @@ impl<'a> Owner<'a> {
 
     async fn on_said(&mut self, said: Said) -> Result<(), Left> {
         match said {
-            Said::Mark(folded) => {
-                self.shared.progress.set_folded(self.partition, folded);
-                self.count();
+            Said::Mark(folded, arrived) => {
+                let Shared { outside, progress, .. } = self.shared;
+                progress.set_folded(self.partition, folded);
+                if let Some(at) = arrived {
+                    progress.latency.said.observe(clock::since(at, &**outside));
+                }
+                self.uncounted = true;
+                if self.count_at <= Instant::now() {
+                    self.count();
+                }
             }
-            Said::Snapshot { position, bytes, numbers } => self.write_snapshot(position, bytes, numbers).await?,
-            Said::Outputs(count) => self.in_flight -= count,
+            Said::Snapshot { position, bytes, numbers, since } => {
+                self.write_snapshot((position, bytes, numbers), since).await?;
+            }
+            Said::Outputs(count) => self.set_in_flight(self.in_flight - count),
             Said::Journaled => {}
         }
         Ok(())
     }
 
     /// Writes a snapshot beside the fold.
-    async fn write_snapshot(&mut self, position: u64, bytes: Vec<u8>, numbers: ByTopic<u64>) -> Result<(), Left> {
+    async fn write_snapshot(
+        &mut self,
+        (position, bytes, numbers): (u64, Vec<u8>, ByTopic<u64>),
+        since: Instant,
+    ) -> Result<(), Left> {
         let outputs = self.marks(numbers).await?;
         let trail = self.kept.last().map(|s| s.trail.clone()).unwrap_or_default();
         let draft = Draft { position, bytes, outputs, trail };
@@ -602,26 +657,26 @@ impl<'a> Owner<'a> {
         let (partition, journal) = (self.partition, self.engine.journal());
         self.writing.push(
             async move {
-                let kept = snapshots::write(&log, &*outside, partition, journal, draft).await?;
-                if let Some(kept) = &kept
+                let kept = snapshots::write(&log, &*outside, partition, journal, draft).await;
+                if let Ok(Some(kept)) = &kept
                     && let Err(error) = trim(&log, partition, kept, outside.now() - history, history).await
                 {
                     tracing::warn!(partition, %error, "trim failed; the next snapshot tries again");
                 }
-                Ok(kept)
+                Written { since, kept }
             }
             .boxed(),
         );
         Ok(())
     }
 
-    fn on_written(&mut self, written: Result<Option<Vec<Snapshot>>, LogError>) {
-        let Shared { outside, progress, .. } = self.shared;
-        match written {
+    fn on_written(&mut self, Written { since, kept }: Written) {
+        let progress = &self.shared.progress;
+        match kept {
             Ok(Some(kept)) => {
                 self.kept = kept;
                 Progress::count(&progress.snapshots);
-                progress.snapshot_at.store(outside.now().0.unsigned_abs(), Ordering::Relaxed);
+                self.tell_snapshot(Some(since.elapsed()));
             }
             Ok(None) => {
                 tracing::warn!(partition = self.partition, "a snapshot did not read back right; not counted");
@@ -631,10 +686,20 @@ impl<'a> Owner<'a> {
         }
     }
 
+    fn tell_snapshot(&self, took: Option<Duration>) {
+        if let Some(Snapshot { position, at, bytes, .. }) = self.kept.last() {
+            let taken = SnapshotTaken { position: *position, at: *at, bytes: bytes.len(), took };
+            self.shared.progress.set_snapshot(self.partition, taken);
+        }
+    }
+
+    /// Sums up the scopes, for metrics.
     fn count(&mut self) {
+        let began = Instant::now();
         let mut counts = Counts {
             packs_ignored: self.engine.packs_ignored(),
             records_skipped: self.engine.records_skipped(),
+            scopes: self.engine.scopes().len(),
             ..Counts::default()
         };
         for (origin, outcome, n) in self.engine.ledger_counts() {
@@ -643,7 +708,9 @@ impl<'a> Owner<'a> {
         for scope in self.engine.scopes() {
             counts.id_reused += scope.ledger().id_reused;
             counts.held += scope.ledger().held;
-            counts.evicted += scope.evicted();
+            counts.totals.add(&scope.totals());
+            counts.evicted.add(&scope.evicted());
+            counts.times.add(scope.times());
         }
         for (origin, skew) in self.engine.skews() {
             if self.skewed.insert(origin.clone()) {
@@ -653,6 +720,7 @@ impl<'a> Owner<'a> {
             counts.skews.insert(origin.clone(), skew);
         }
         self.shared.progress.set_counts(self.partition, counts);
+        (self.uncounted, self.count_at) = (false, Instant::now() + began.elapsed() * COUNT_SHARE);
     }
 
     /// A graceful stop ends with a snapshot at the last output, from which newer code may start.
@@ -674,6 +742,14 @@ impl<'a> Owner<'a> {
         while let Some(written) = self.writing.next().await {
             self.on_written(written);
         }
+    }
+}
+
+/// When the last event of a pack arrived.
+fn arrival(input: &Input) -> Option<Timestamp> {
+    match input {
+        Input::Pack(pack) => pack.events.last().map(|event| event.arrival),
+        _ => None,
     }
 }
 

@@ -18,6 +18,9 @@ use std::{
 };
 use tokio::sync::{broadcast, watch};
 
+mod tally;
+pub use tally::Tally;
+
 const RETRY: Duration = Duration::from_millis(500);
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -68,6 +71,8 @@ pub struct Views {
     pub services: DashMap<String, Arc<v1::Service>>,
     /// Names of services that have changed, as they do.
     pub service_changes: broadcast::Sender<Arc<str>>,
+    /// How many there are of what.
+    pub tally: Tally,
     /// What came of commands, lately.
     results: Mutex<Results>,
     /// By episode's name: the incident's.
@@ -85,6 +90,7 @@ impl Views {
             alerts: DashMap::new(),
             services: DashMap::new(),
             service_changes: broadcast::channel(CHANGES_MAX).0,
+            tally: Tally::default(),
             results: Mutex::default(),
             episodes: DashMap::new(),
             seen: (0..partitions).map(|_| watch::channel(Seen::default()).0).collect(),
@@ -189,7 +195,7 @@ impl Views {
                 next = alerts.next(WAIT) => if let Some(next) = next? {
                     match next.output.gone.as_str() {
                         "" => self.put_alert(v1::Alert::decode(next.output.body)?),
-                        gone => { self.alerts.remove(gone); }
+                        gone => self.remove_alert(gone),
                     }
                     seen.alerts = Mark { number: next.output.number, next: next.next };
                 },
@@ -225,17 +231,28 @@ impl Views {
 
     fn put_incident(&self, incident: v1::Incident) {
         self.episodes.insert(incident.episode.clone(), incident.name.clone());
-        self.incidents.insert(incident.name.clone(), Arc::new(incident));
+        let incident = Arc::new(incident);
+        let before = self.incidents.insert(incident.name.clone(), incident.clone());
+        self.tally.incident(before.as_deref(), Some(&incident));
     }
 
     fn remove_incident(&self, name: &str) {
         if let Some((_, incident)) = self.incidents.remove(name) {
             self.episodes.remove(&incident.episode);
+            self.tally.incident(Some(&incident), None);
         }
     }
 
     fn put_alert(&self, alert: v1::Alert) {
-        self.alerts.insert(alert.name.clone(), Arc::new(alert));
+        let alert = Arc::new(alert);
+        let before = self.alerts.insert(alert.name.clone(), alert.clone());
+        self.tally.alert(before.as_deref(), Some(&alert));
+    }
+
+    fn remove_alert(&self, name: &str) {
+        if let Some((_, alert)) = self.alerts.remove(name) {
+            self.tally.alert(Some(&alert), None);
+        }
     }
 
     fn put_service(&self, service: v1::Service) {
@@ -243,5 +260,52 @@ impl Views {
         self.services.insert(service.name.clone(), Arc::new(service));
         // There may be no watch.
         let _ = self.service_changes.send(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+
+    /// What the views hold, walked.
+    fn walked(views: &Views) -> (Vec<usize>, Vec<usize>, usize) {
+        let alerts = (0..3).flat_map(|state| (0..6).map(move |severity| (state, severity)));
+        let incidents = (0..7).flat_map(|state| (0..6).map(move |priority| (state, priority)));
+        let open = views.alerts.iter().filter(|a| a.state() == v1::alert::State::Open).map(|a| a.episode.clone());
+        (
+            alerts.map(|of| views.alerts.iter().filter(|a| (a.state, a.severity) == of).count()).collect(),
+            incidents.map(|of| views.incidents.iter().filter(|i| (i.state, i.priority as i32) == of).count()).collect(),
+            open.collect::<std::collections::BTreeSet<_>>().len(),
+        )
+    }
+
+    #[test]
+    fn what_is_counted_is_what_is_there() {
+        let (views, mut random) = (Views::new(1), StdRng::seed_from_u64(1));
+        for round in 0..2_000 {
+            let name = random.random_range(0..40).to_string();
+            match random.random_range(0..4) {
+                0 => views.remove_alert(&name),
+                1 => views.remove_incident(&name),
+                2 => views.put_alert(v1::Alert {
+                    name,
+                    state: random.random_range(1..3),
+                    severity: random.random_range(1..6),
+                    episode: random.random_range(0..5).to_string(),
+                    ..Default::default()
+                }),
+                _ => views.put_incident(v1::Incident {
+                    name,
+                    state: random.random_range(1..7),
+                    priority: random.random_range(1..6),
+                    ..Default::default()
+                }),
+            }
+            let flat = |rows: &[[u64; 6]]| rows.iter().flatten().map(|n| *n as usize).collect::<Vec<_>>();
+            let (alerts, incidents) = (flat(&views.tally.alerts()), flat(&views.tally.incidents()));
+            let counted = (alerts, incidents, views.tally.open_episodes() as usize);
+            assert_eq!(counted, walked(&views), "after {round} changes");
+        }
     }
 }

@@ -8,3 +8,4 @@ pub mod scope;
 mod snapshot;
 pub mod stages;
 mod timers;
+pub mod totals;

@@ -28,13 +28,20 @@ impl Requests {
         self.results.values()
     }
 
-    /// Keeps a result; the oldest go where there are too many or they are past the horizon.
-    pub fn keep(&mut self, result: CommandResult, clock: Timestamp, horizon: Span, max: usize) {
+    /// Keeps a result; the oldest go where there are too many or they are past the horizon. How many went before it.
+    pub fn keep(&mut self, result: CommandResult, clock: Timestamp, horizon: Span, max: usize) -> u64 {
+        let mut evicted = 0;
         self.queue.push_back((clock, result.request_id.clone()));
         self.results.insert(result.request_id.clone(), result);
-        while self.queue.len() > max || self.queue.front().is_some_and(|(at, _)| clock - *at > horizon) {
-            let Some((_, id)) = self.queue.pop_front() else { return };
+        while let Some((at, _)) = self.queue.front() {
+            let past = clock - *at > horizon;
+            if !past && self.queue.len() <= max {
+                break;
+            }
+            evicted += u64::from(!past);
+            let Some((_, id)) = self.queue.pop_front() else { break };
             self.results.remove(&id);
         }
+        evicted
     }
 }

@@ -26,6 +26,7 @@ use crate::{
         suppress::{PolicyIndex, Suppressor},
     },
     timers::{Timer, TimerKind, Timers},
+    totals::{Evicted, Totals},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
@@ -46,8 +47,12 @@ pub struct Core {
     pub ledger: Ledger,
     /// Things made so far.
     ordinal: u64,
-    /// Alerts and incidents that a limit made go.
-    pub evicted: u64,
+    /// Alerts that were ever opened.
+    pub alerts_opened: u64,
+    /// Episodes that were ever founded.
+    pub episodes_founded: u64,
+    /// What a limit made go.
+    pub evicted: Evicted,
 }
 
 impl Core {
@@ -121,7 +126,9 @@ impl Scope {
             timers: Timers::default(),
             ledger: Ledger::default(),
             ordinal: 0,
-            evicted: 0,
+            alerts_opened: 0,
+            episodes_founded: 0,
+            evicted: Evicted::default(),
         };
         Self {
             core,
@@ -164,7 +171,7 @@ impl Scope {
         match event.kind {
             Kind::Sample => return self.on_sample(event, key, at, world, out),
             Kind::Change => {
-                self.changes.note(event, at, &cx);
+                self.changes.note(event, at, &mut cx);
                 return cx.decide(event, key, Outcome::Noted, None);
             }
             Kind::Log => return cx.decide(event, key, Outcome::Noted, None),
@@ -324,7 +331,7 @@ impl Scope {
         let result = command.result(done);
         let cx = cx(&mut self.core, world, out);
         let (clock, horizon) = (cx.core.clock, cx.policy.raise.request_horizon);
-        self.requests.keep(result.clone(), clock, horizon, cx.policy.limits.requests);
+        cx.core.evicted.requests += self.requests.keep(result.clone(), clock, horizon, cx.policy.limits.requests);
         out.say(Body::Result(Box::new(result)));
     }
 
@@ -457,8 +464,14 @@ impl Scope {
         &self.core.ledger
     }
 
-    /// Alerts and incidents that a limit made go.
-    pub const fn evicted(&self) -> u64 {
+    /// What was ever made.
+    pub const fn totals(&self) -> Totals {
+        let Core { alerts_opened, episodes_founded, .. } = self.core;
+        Totals { alerts: alerts_opened, episodes: episodes_founded, incidents: self.raiser.announced() }
+    }
+
+    /// What a limit made go.
+    pub const fn evicted(&self) -> Evicted {
         self.core.evicted
     }
 
@@ -469,7 +482,7 @@ impl Scope {
 
     /// Episodes that are kept.
     pub fn episodes(&self) -> usize {
-        self.correlator.iter().count()
+        self.correlator.kept()
     }
 
     /// Measured series that are kept.

@@ -103,7 +103,7 @@ fn cleared_alerts_make_room_before_open_ones_and_the_longest_silent_first() {
         .iter()
         .any(|body| matches!(body, Body::Alert(u) if &*u.alert.entity == "c" && !u.alert.open && u.alert.expired));
     assert!(ended, "an open alert that goes is said to be cleared");
-    assert_eq!(world.engine.scopes()[0].evicted(), 2);
+    assert_eq!(world.engine.scopes()[0].evicted().alerts, 2);
 }
 
 #[test]
@@ -230,6 +230,27 @@ fn no_more_ids_are_known_than_the_limit_allows() {
         assert_eq!(told(id), 0);
     }
     assert_eq!((told("a"), told("d")), (0, 1));
+    // b, c and a made room; what goes at its horizon is no eviction.
+    assert_eq!(world.engine.scopes()[0].evicted().ids, 3);
+    world.event(3_600, "host", Status::Firing, |event| event.id = "later".to_owned());
+    assert_eq!(world.engine.scopes()[0].evicted().ids, 3);
+}
+
+#[test]
+fn totals_go_on_where_a_snapshot_was_taken() {
+    let mut world = World::new(|policy| policy.raise.settle = Span(0));
+    for n in 0..3 {
+        world.fires(n * 600, &format!("host-{n}"));
+        world.recovers(n * 600 + 60, &format!("host-{n}"));
+    }
+    // Two hours later everything is past, and the totals stand.
+    world.fires(9_000, "host-0");
+    let totals = world.engine.scopes()[0].totals();
+    assert_eq!((totals.alerts, totals.episodes, totals.incidents), (4, 4, 3), "the fourth is not yet raised");
+    let policy = Arc::new(world.engine.policy().clone());
+    let snapshot = world.engine.snapshot().expect("memory has a form as bytes");
+    let restored = Engine::restore(&snapshot, policy, vec![Arc::new(Topology::default())]).expect("its own snapshot");
+    assert_eq!(restored.scopes()[0].totals(), totals);
 }
 
 #[test]
@@ -332,7 +353,7 @@ fn series_over_the_limit_go_the_longest_unseen_first_and_all_in_time() {
     for (second, entity) in [(0, "a"), (1, "b"), (2, "c"), (3, "a"), (4, "d")] {
         sample(&mut world, second, entity, 1.0);
     }
-    assert_eq!((world.engine.scopes()[0].series(), world.engine.scopes()[0].evicted()), (3, 1));
+    assert_eq!((world.engine.scopes()[0].series(), world.engine.scopes()[0].evicted().series), (3, 1));
     // `b` is gone: an older sample is the first of its series, and not late as one of `a` is.
     sample(&mut world, 0, "a", 9.0);
     sample(&mut world, 0, "b", 9.0);

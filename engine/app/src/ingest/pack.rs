@@ -25,6 +25,14 @@ pub enum Part {
 }
 
 impl Part {
+    /// When it reached Quell.
+    pub const fn arrival(&self) -> Timestamp {
+        match self {
+            Self::Event(event) => event.arrival,
+            Self::Rejected(rejected) => rejected.arrival,
+        }
+    }
+
     /// What a decoder told of `bytes`, which came at `offset` as the message's part of this number.
     pub fn of(told: Result<Event, Rejection>, bytes: &[u8], (offset, part): (i64, u32), arrival: Timestamp) -> Self {
         match told {

@@ -24,12 +24,11 @@ pub struct Changes(VecDeque<Change>);
 
 impl Changes {
     /// Notes a change, made at `at`; the oldest make room.
-    pub fn note(&mut self, event: &Event, at: Timestamp, cx: &Cx<'_>) {
+    pub fn note(&mut self, event: &Event, at: Timestamp, cx: &mut Cx<'_>) {
         let horizon = cx.core.clock - cx.policy.raise.change_window - cx.policy.raise.change_window;
         while self.0.len() >= cx.policy.limits.changes || self.0.front().is_some_and(|c| c.at < horizon) {
-            if self.0.pop_front().is_none() {
-                return;
-            }
+            let Some(gone) = self.0.pop_front() else { return };
+            cx.core.evicted.changes += u64::from(gone.at >= horizon);
         }
         self.0.push_back(Change {
             id: event.id.as_str().into(),

@@ -75,9 +75,9 @@ impl Correlator {
         self.episodes.get_mut(&id)
     }
 
-    /// All episodes.
-    pub fn iter(&self) -> impl Iterator<Item = &Episode> {
-        self.episodes.values()
+    /// How many are kept.
+    pub fn kept(&self) -> usize {
+        self.episodes.len()
     }
 
     /// Finds a place for an alert that has just opened, or opened again `after` a clear.
@@ -135,6 +135,7 @@ impl Correlator {
 
     fn found(&mut self, alert: &Alert, cx: &mut Cx<'_>) -> EpisodeId {
         self.make_room(cx);
+        cx.core.episodes_founded += 1;
         let ordinal = cx.core.next_ordinal();
         let hash = self
             .framed
@@ -174,7 +175,7 @@ impl Correlator {
         let idle = self.episodes.values().filter(|e| e.open == 0 && e.incident.is_none());
         let idle = idle.map(|e| (e.last_cleared_at, e.id)).collect();
         for (_, id) in first_of(idle, max.div_ceil(EVICTED_SHARE)) {
-            cx.core.evicted += 1;
+            cx.core.evicted.episodes += 1;
             self.remove(id, cx);
         }
     }

@@ -117,7 +117,8 @@ impl Deduplicator {
         let status = [event.status as u8, event.kind as u8];
         let said = self.framed.clear().field(status).field(event.time.0.to_le_bytes()).hash64();
         let policy = cx.policy;
-        let seen = self.ids.see(key, said, cx.core.clock, policy.deduplicate.id_horizon, policy.limits.ids);
+        let (clock, horizon, max) = (cx.core.clock, policy.deduplicate.id_horizon, policy.limits.ids);
+        let seen = self.ids.see((key, said), clock, horizon, max, &mut cx.core.evicted.ids);
         if matches!(seen, Seen::Reused) {
             cx.core.ledger.id_reused += 1;
         }
@@ -215,6 +216,7 @@ impl Deduplicator {
     fn open(&mut self, heard: Heard, event: &Event, cx: &mut Cx<'_>) -> Absorbed {
         let Heard { key, identity, at, .. } = heard;
         let evicted = self.make_room(cx);
+        cx.core.alerts_opened += 1;
         let ordinal = cx.core.next_ordinal();
         let id = self
             .framed

@@ -59,6 +59,11 @@ impl Raiser {
         self.incidents.get(&id)
     }
 
+    /// How many there ever were.
+    pub const fn announced(&self) -> u64 {
+        self.number
+    }
+
     /// How long detection, acknowledgement and resolution took.
     pub const fn times(&self) -> &Times {
         &self.times
@@ -237,7 +242,7 @@ impl Raiser {
         }
         let all = self.incidents.values().map(|i| (std::cmp::Reverse(i.state), i.updated_at, i.id)).collect();
         for (_, _, id) in first_of(all, max.div_ceil(EVICTED_SHARE)) {
-            cx.core.evicted += 1;
+            cx.core.evicted.incidents += 1;
             self.forget(id, correlator, cx);
         }
     }

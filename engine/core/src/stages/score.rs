@@ -177,7 +177,7 @@ impl Scorer {
         }
         let all = self.series.iter().map(|(key, s)| (s.last_at(), *key)).collect();
         let victims: Vec<_> = first_of(all, max.div_ceil(EVICTED_SHARE)).into_iter().map(|(_, key)| key).collect();
-        cx.core.evicted += victims.len() as u64;
+        cx.core.evicted.series += victims.len() as u64;
         self.forget(victims, cx, found);
     }
 

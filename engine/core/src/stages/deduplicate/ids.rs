@@ -41,9 +41,16 @@ pub enum Seen {
 }
 
 impl Ids {
-    /// An event came that said `said` under the id `key`.
-    pub fn see(&mut self, key: u64, said: u64, clock: Timestamp, horizon: Span, max: usize) -> Seen {
-        self.forget(clock, horizon, max);
+    /// An event came that said `said` under the id `key`. Adds to `evicted` the ids that go before the horizon.
+    pub fn see(
+        &mut self,
+        (key, said): (u64, u64),
+        clock: Timestamp,
+        horizon: Span,
+        max: usize,
+        evicted: &mut u64,
+    ) -> Seen {
+        self.forget(clock, horizon, max, evicted);
         let first = match self.seen.get(&key) {
             None => return self.keep(key, said, clock, Seen::New),
             Some((first, _)) if *first == said => return self.keep(key, said, clock, Seen::Redelivered),
@@ -63,11 +70,13 @@ impl Ids {
         seen
     }
 
-    fn forget(&mut self, clock: Timestamp, horizon: Span, max: usize) {
+    fn forget(&mut self, clock: Timestamp, horizon: Span, max: usize, evicted: &mut u64) {
         while let Some(&(at, old, _)) = self.queue.front() {
-            if self.queue.len() < max && clock - at <= horizon {
+            let past = clock - at > horizon;
+            if self.queue.len() < max && !past {
                 return;
             }
+            *evicted += u64::from(!past);
             self.queue.pop_front();
             if self.seen.get(&old).is_some_and(|(_, entry)| *entry == self.gone) {
                 self.seen.remove(&old);

@@ -87,7 +87,7 @@ impl Deduplicator {
         let all = self.alerts.values().map(|a| (a.open, a.last_fired_at, a.fingerprint)).collect();
         let mut open = Vec::new();
         for (is_open, _, key) in first_of(all, max.div_ceil(EVICTED_SHARE)) {
-            cx.core.evicted += 1;
+            cx.core.evicted.alerts += 1;
             if is_open {
                 if let Some(alert) = self.alerts.get_mut(&key) {
                     alert.expire(cx.core.clock, Span(i64::MIN));

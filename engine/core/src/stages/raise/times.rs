@@ -40,6 +40,15 @@ pub struct Times {
     pub resolve: Histogram,
 }
 
+impl Times {
+    /// Adds another scope's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.detect.add(&other.detect);
+        self.acknowledge.add(&other.acknowledge);
+        self.resolve.add(&other.resolve);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

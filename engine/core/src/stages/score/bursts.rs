@@ -108,7 +108,7 @@ impl Bursts {
         }
         let all = self.checks.iter().map(|(key, check)| (check.last_at, *key)).collect();
         for (_, key) in first_of(all, max.div_ceil(EVICTED_SHARE)) {
-            cx.core.evicted += 1;
+            cx.core.evicted.checks += 1;
             cx.core.timers.cancel(TimerKind::BurstEnd, u128::from(key));
             self.checks.remove(&key);
         }

@@ -1,0 +1,60 @@
+//! What a scope has come to since it began. Part of the state, so that a restart does not count again.
+use serde::{Deserialize, Serialize};
+
+/// Everything ever made, whether it is still kept or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub alerts: u64,
+    pub episodes: u64,
+    pub incidents: u64,
+}
+
+impl Totals {
+    /// Adds another scope's.
+    pub const fn add(&mut self, other: &Self) {
+        self.alerts += other.alerts;
+        self.episodes += other.episodes;
+        self.incidents += other.incidents;
+    }
+}
+
+/// What a limit made go before its time, by kind (design rule 16).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evicted {
+    pub alerts: u64,
+    pub episodes: u64,
+    pub incidents: u64,
+    pub ids: u64,
+    pub changes: u64,
+    pub requests: u64,
+    pub series: u64,
+    pub checks: u64,
+}
+
+impl Evicted {
+    /// By kind, as in the options under `[limits]`.
+    pub const fn by_kind(&self) -> [(&'static str, u64); 8] {
+        [
+            ("alerts", self.alerts),
+            ("episodes", self.episodes),
+            ("incidents", self.incidents),
+            ("ids", self.ids),
+            ("changes", self.changes),
+            ("requests", self.requests),
+            ("series", self.series),
+            ("checks", self.checks),
+        ]
+    }
+
+    /// Adds another scope's.
+    pub const fn add(&mut self, other: &Self) {
+        self.alerts += other.alerts;
+        self.episodes += other.episodes;
+        self.incidents += other.incidents;
+        self.ids += other.ids;
+        self.changes += other.changes;
+        self.requests += other.requests;
+        self.series += other.series;
+        self.checks += other.checks;
+    }
+}
