@@ -8,15 +8,13 @@ use quell_core::{
         health::Level,
         incident::Incident,
         kpi::KpiLevel,
-        maintenance::Maintenance,
         severity::Severity,
-        silence::Silence,
         time::Timestamp,
     },
     engine::{FOLD, Pack, Range, Rejected},
     output::{AlertUpdate, Body, KpiUpdate, Output, OutputTopic, ServiceUpdate},
 };
-use quell_proto::v1::{self, command_output::Body as CommandBody};
+use quell_proto::v1;
 
 pub mod command;
 mod incident;
@@ -233,15 +231,8 @@ pub fn output(output: &Output) -> v1::Output {
         }
         .encode_to_vec(),
         Body::Result(result) => command::output(command::result(result)).encode_to_vec(),
-        Body::Silence(update) => {
-            let name = Silence::name(&update.scope, &update.silence.id);
-            command::output(CommandBody::Silence(suppression::silence(&name, &update.silence, update.hits)))
-                .encode_to_vec()
-        }
-        Body::Window(update) => {
-            let name = Maintenance::name(&update.scope, &update.window.id);
-            command::output(CommandBody::MaintenanceWindow(suppression::window(&name, &update.window))).encode_to_vec()
-        }
+        Body::Silence(update) => command::output(command::silence_update(update)).encode_to_vec(),
+        Body::Window(update) => command::output(command::window_update(update)).encode_to_vec(),
         Body::IncidentGone { .. } | Body::AlertGone { .. } | Body::SuppressorGone { .. } => Vec::new(),
     };
     v1::Output { number: output.number, position: output.position, body: body.into(), gone: gone(output) }

@@ -4,11 +4,16 @@ use super::{
     incident::{state, state_back, ticket},
     suppression::{silence, silence_back, window, window_back},
 };
-use quell_core::domain::{
-    alert::AlertId,
-    command::{Act, Action, Command, CommandResult, IncidentAct},
-    incident::{IncidentId, Ticket},
-    time::Timestamp,
+use quell_core::{
+    domain::{
+        alert::AlertId,
+        command::{Act, Action, Command, CommandResult, IncidentAct},
+        incident::{IncidentId, Ticket},
+        maintenance::Maintenance,
+        silence::Silence,
+        time::Timestamp,
+    },
+    output::{SilenceUpdate, WindowUpdate},
 };
 use quell_proto::v1::{self, command, command_output::Body, incident_act};
 
@@ -106,6 +111,18 @@ pub fn result(result: &CommandResult) -> Body {
         message: result.message.clone(),
         name: result.name.clone(),
     })
+}
+
+/// A silence as it is now.
+pub fn silence_update(update: &SilenceUpdate) -> Body {
+    let name = Silence::name(&update.scope, &update.silence.id);
+    Body::Silence(silence(&name, &update.silence, update.hits))
+}
+
+/// A maintenance window as it is now.
+pub fn window_update(update: &WindowUpdate) -> Body {
+    let name = Maintenance::name(&update.scope, &update.window.id);
+    Body::MaintenanceWindow(window(&name, &update.window))
 }
 
 /// As it stands in the topic of commands.

@@ -12,4 +12,5 @@ pub mod publish;
 pub mod rest;
 pub mod services;
 pub mod subscriptions;
+pub mod suppression;
 pub mod topology;

@@ -73,6 +73,9 @@ pub struct Views {
     pub service_changes: broadcast::Sender<Arc<str>>,
     /// How many there are of what.
     pub tally: Tally,
+    pub silences: DashMap<String, Arc<v1::Silence>>,
+    /// Maintenance windows that were asked for; those of the policy are its own.
+    pub windows: DashMap<String, Arc<v1::MaintenanceWindow>>,
     /// What came of commands, lately.
     results: Mutex<Results>,
     /// By episode's name: the incident's.
@@ -91,6 +94,8 @@ impl Views {
             services: DashMap::new(),
             service_changes: broadcast::channel(CHANGES_MAX).0,
             tally: Tally::default(),
+            silences: DashMap::new(),
+            windows: DashMap::new(),
             results: Mutex::default(),
             episodes: DashMap::new(),
             seen: (0..partitions).map(|_| watch::channel(Seen::default()).0).collect(),
@@ -162,6 +167,8 @@ impl Views {
                 view.alerts.iter().for_each(|update| self.put_alert(wire::alert(update)));
                 view.services.iter().for_each(|update| self.put_service(wire::service(update)));
                 view.results.iter().for_each(|result| self.put_command(wire::command::result(result)));
+                view.silences.iter().for_each(|update| self.put_command(wire::command::silence_update(update)));
+                view.windows.iter().for_each(|update| self.put_command(wire::command::window_update(update)));
             }
             seen = Seen {
                 incidents: marks[OutputTopic::Incidents as usize],
@@ -204,8 +211,14 @@ impl Views {
                     seen.health = Mark { number: next.output.number, next: next.next };
                 },
                 next = commands.next(WAIT) => if let Some(next) = next? {
-                    if let Some(body) = v1::CommandOutput::decode(next.output.body)?.body {
-                        self.put_command(body);
+                    match next.output.gone.as_str() {
+                        "" => if let Some(body) = v1::CommandOutput::decode(next.output.body)?.body {
+                            self.put_command(body);
+                        },
+                        gone => {
+                            self.silences.remove(gone);
+                            self.windows.remove(gone);
+                        }
                     }
                     seen.commands = Mark { number: next.output.number, next: next.next };
                 },
@@ -225,7 +238,8 @@ impl Views {
             Body::Result(result) => {
                 self.results.lock().unwrap_or_else(PoisonError::into_inner).put(result);
             }
-            Body::Silence(_) | Body::MaintenanceWindow(_) => {}
+            Body::Silence(silence) => drop(self.silences.insert(silence.name.clone(), Arc::new(silence))),
+            Body::MaintenanceWindow(window) => drop(self.windows.insert(window.name.clone(), Arc::new(window))),
         }
     }
 

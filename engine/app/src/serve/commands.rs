@@ -174,7 +174,7 @@ impl Api {
     }
 }
 
-fn at_most(field: &str, text: &str, max: usize) -> Result<(), Status> {
+pub(super) fn at_most(field: &str, text: &str, max: usize) -> Result<(), Status> {
     if text.chars().count() <= max {
         return Ok(());
     }

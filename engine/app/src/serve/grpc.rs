@@ -122,16 +122,16 @@ fn decode_position(text: &str, partitions: u32) -> Result<BTreeMap<u32, u64>, St
 }
 
 /// What every list is asked for.
-struct Listing<'a> {
-    parent: &'a str,
-    size: i32,
-    token: &'a str,
-    filter: &'a str,
-    min_position: &'a str,
+pub(super) struct Listing<'a> {
+    pub parent: &'a str,
+    pub size: i32,
+    pub token: &'a str,
+    pub filter: &'a str,
+    pub min_position: &'a str,
 }
 
 impl<'a> Listing<'a> {
-    const fn new(parent: &'a str, (size, token): (i32, &'a str), filter: &'a str, min_position: &'a str) -> Self {
+    pub const fn new(parent: &'a str, (size, token): (i32, &'a str), filter: &'a str, min_position: &'a str) -> Self {
         Self { parent, size, token, filter, min_position }
     }
 }
@@ -310,51 +310,57 @@ impl Quell for Api {
         services::watch(self, request.into_inner()).await.map(Response::new)
     }
 
-    async fn create_silence(&self, _: Request<v1::CreateSilenceRequest>) -> Result<Response<v1::SilenceReply>, Status> {
-        Err(Status::unimplemented("not yet"))
+    async fn create_silence(
+        &self,
+        request: Request<v1::CreateSilenceRequest>,
+    ) -> Result<Response<v1::SilenceReply>, Status> {
+        self.create_silence(request.into_inner()).await.map(Response::new)
     }
 
-    async fn get_silence(&self, _: Request<v1::GetSilenceRequest>) -> Result<Response<v1::Silence>, Status> {
-        Err(Status::unimplemented("not yet"))
+    async fn get_silence(&self, request: Request<v1::GetSilenceRequest>) -> Result<Response<v1::Silence>, Status> {
+        self.get_silence(request.into_inner()).await.map(Response::new)
     }
 
     async fn list_silences(
         &self,
-        _: Request<v1::ListSilencesRequest>,
+        request: Request<v1::ListSilencesRequest>,
     ) -> Result<Response<v1::ListSilencesResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        self.list_silences(request.into_inner()).await.map(Response::new)
     }
 
-    async fn expire_silence(&self, _: Request<v1::ExpireSilenceRequest>) -> Result<Response<v1::SilenceReply>, Status> {
-        Err(Status::unimplemented("not yet"))
+    async fn expire_silence(
+        &self,
+        request: Request<v1::ExpireSilenceRequest>,
+    ) -> Result<Response<v1::SilenceReply>, Status> {
+        self.expire_silence(request.into_inner()).await.map(Response::new)
     }
 
     async fn create_maintenance_window(
         &self,
-        _: Request<v1::CreateMaintenanceWindowRequest>,
+        request: Request<v1::CreateMaintenanceWindowRequest>,
     ) -> Result<Response<v1::MaintenanceWindowReply>, Status> {
-        Err(Status::unimplemented("not yet"))
+        self.create_window(request.into_inner()).await.map(Response::new)
     }
 
     async fn get_maintenance_window(
         &self,
-        _: Request<v1::GetMaintenanceWindowRequest>,
+        request: Request<v1::GetMaintenanceWindowRequest>,
     ) -> Result<Response<v1::MaintenanceWindow>, Status> {
-        Err(Status::unimplemented("not yet"))
+        self.get_window(request.into_inner()).await.map(Response::new)
     }
 
     async fn list_maintenance_windows(
         &self,
-        _: Request<v1::ListMaintenanceWindowsRequest>,
+        request: Request<v1::ListMaintenanceWindowsRequest>,
     ) -> Result<Response<v1::ListMaintenanceWindowsResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        self.list_windows(request.into_inner()).await.map(Response::new)
     }
 
     async fn expire_maintenance_window(
         &self,
-        _: Request<v1::ExpireMaintenanceWindowRequest>,
+        request: Request<v1::ExpireMaintenanceWindowRequest>,
     ) -> Result<Response<v1::MaintenanceWindowReply>, Status> {
-        Err(Status::unimplemented("not yet"))
+        self.expire_window(request.into_inner()).await.map(Response::new)
     }
 
     async fn get_topology(&self, _: Request<v1::GetTopologyRequest>) -> Result<Response<v1::Topology>, Status> {

@@ -39,6 +39,20 @@ impl Listed for v1::Alert {
     }
 }
 
+impl Listed for v1::Silence {
+    const COLLECTION: &'static str = "silences";
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Listed for v1::MaintenanceWindow {
+    const COLLECTION: &'static str = "maintenanceWindows";
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl Listed for v1::Service {
     const COLLECTION: &'static str = "services";
     fn name(&self) -> &str {

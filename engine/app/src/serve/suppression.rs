@@ -1,0 +1,237 @@
+//! Silences and maintenance windows: asked for by commands, read from the views. What they are now (pending, active, over)
+//! is told when they are read.
+use super::{
+    commands::{Asked, Done, at_most},
+    errors::{invalid, not_found},
+    filter::{Filter, Filtered},
+    grpc::{Api, Listing},
+    names,
+    page::{self, Listed, Page},
+};
+use quell_connectors::wire::{self, Invalid, suppression};
+use quell_core::domain::{command::Action, hash::Framed, maintenance::Maintenance, time::Timestamp};
+use quell_proto::v1::{self, silence::State};
+use std::sync::Arc;
+use tonic::Status;
+
+/// Of a comment, in characters.
+const COMMENT_MAX: usize = 4_000;
+/// Of a creator or a title, in characters.
+const NAME_MAX: usize = 200;
+/// Matchers, entities or services of one.
+const PARTS_MAX: usize = 1_000;
+
+impl Api {
+    pub(super) async fn create_silence(&self, request: v1::CreateSilenceRequest) -> Result<v1::SilenceReply, Status> {
+        let scope = scope_of(&request.parent)?;
+        let mut silence = request.silence.unwrap_or_default();
+        at_most("silence.comment", &silence.comment, COMMENT_MAX)?;
+        at_most("silence.creator", &silence.creator, NAME_MAX)?;
+        few("silence.matchers", &silence.matchers)?;
+        if silence.creator.is_empty() {
+            silence.creator.clone_from(&request.actor);
+        }
+        silence.starts_at.get_or_insert_with(|| wire::time(self.shared.outside.now()));
+        let asked = self.numbered(request.request_id, request.actor);
+        let silence = suppression::silence_back(id(scope, &asked), silence).map_err(not_valid)?;
+        let done = self.ask(scope, asked, Action::CreateSilence { silence, force: request.force }).await?;
+        Ok(self.silence_reply(done))
+    }
+
+    pub(super) async fn expire_silence(&self, request: v1::ExpireSilenceRequest) -> Result<v1::SilenceReply, Status> {
+        let (scope, id) = names::parse("name", &request.name, "silences")?;
+        let asked = Asked { request_id: request.request_id, actor: request.actor };
+        let done = self.ask(scope, asked, Action::ExpireSilence(id.to_owned())).await?;
+        Ok(self.silence_reply(done))
+    }
+
+    pub(super) async fn get_silence(&self, request: v1::GetSilenceRequest) -> Result<v1::Silence, Status> {
+        names::parse("name", &request.name, "silences")?;
+        self.await_position(&request.min_position).await?;
+        self.silence(&request.name).ok_or_else(|| not_found("silence", &request.name))
+    }
+
+    pub(super) async fn list_silences(
+        &self,
+        request: v1::ListSilencesRequest,
+    ) -> Result<v1::ListSilencesResponse, Status> {
+        let v1::ListSilencesRequest { parent, page_size, page_token, filter, min_position } = request;
+        let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
+        let now = self.shared.outside.now();
+        let all = || self.views.silences.iter().map(move |entry| shown(entry.value(), now));
+        let (silences, next_page_token) = self.list_shown(all, asked).await?;
+        Ok(v1::ListSilencesResponse { silences, next_page_token })
+    }
+
+    pub(super) async fn create_window(
+        &self,
+        request: v1::CreateMaintenanceWindowRequest,
+    ) -> Result<v1::MaintenanceWindowReply, Status> {
+        let scope = scope_of(&request.parent)?;
+        let window = request.maintenance_window.unwrap_or_default();
+        at_most("maintenance_window.title", &window.title, NAME_MAX)?;
+        for (field, parts) in [
+            ("maintenance_window.matchers", &window.matchers),
+            ("maintenance_window.entities", &window.entities),
+            ("maintenance_window.services", &window.services),
+        ] {
+            few(field, parts)?;
+        }
+        let asked = self.numbered(request.request_id, request.actor);
+        let window = suppression::window_back(id(scope, &asked), window).map_err(not_valid)?;
+        let done = self.ask(scope, asked, Action::CreateWindow(Box::new(window))).await?;
+        Ok(self.window_reply(done))
+    }
+
+    pub(super) async fn expire_window(
+        &self,
+        request: v1::ExpireMaintenanceWindowRequest,
+    ) -> Result<v1::MaintenanceWindowReply, Status> {
+        let (scope, id) = names::parse("name", &request.name, "maintenanceWindows")?;
+        let asked = Asked { request_id: request.request_id, actor: request.actor };
+        let done = self.ask(scope, asked, Action::ExpireWindow(id.to_owned())).await?;
+        Ok(self.window_reply(done))
+    }
+
+    pub(super) async fn get_window(
+        &self,
+        request: v1::GetMaintenanceWindowRequest,
+    ) -> Result<v1::MaintenanceWindow, Status> {
+        names::parse("name", &request.name, "maintenanceWindows")?;
+        self.await_position(&request.min_position).await?;
+        self.window(&request.name).ok_or_else(|| not_found("maintenance window", &request.name))
+    }
+
+    pub(super) async fn list_windows(
+        &self,
+        request: v1::ListMaintenanceWindowsRequest,
+    ) -> Result<v1::ListMaintenanceWindowsResponse, Status> {
+        let v1::ListMaintenanceWindowsRequest { parent, page_size, page_token, filter, min_position } = request;
+        let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
+        let now = self.shared.outside.now();
+        let all = || self.views.windows.iter().map(move |entry| shown_window(entry.value(), now));
+        let (maintenance_windows, next_page_token) = self.list_shown(all, asked).await?;
+        Ok(v1::ListMaintenanceWindowsResponse { maintenance_windows, next_page_token })
+    }
+
+    fn silence(&self, name: &str) -> Option<v1::Silence> {
+        self.views.silences.get(name).map(|entry| shown(&entry, self.shared.outside.now()))
+    }
+
+    fn window(&self, name: &str) -> Option<v1::MaintenanceWindow> {
+        self.views.windows.get(name).map(|entry| shown_window(&entry, self.shared.outside.now()))
+    }
+
+    fn silence_reply(&self, done: Done) -> v1::SilenceReply {
+        v1::SilenceReply { silence: self.silence(&done.name), position: done.position }
+    }
+
+    fn window_reply(&self, done: Done) -> v1::MaintenanceWindowReply {
+        v1::MaintenanceWindowReply { maintenance_window: self.window(&done.name), position: done.position }
+    }
+
+    /// With a request id, which the id of what it makes follows from.
+    fn numbered(&self, request_id: String, actor: String) -> Asked {
+        let made = || format!("{:016x}", self.shared.outside.random());
+        Asked { request_id: if request_id.is_empty() { made() } else { request_id }, actor }
+    }
+
+    /// A page of what is told only when it is read.
+    async fn list_shown<T: Listed + Filtered, I: Iterator<Item = T>>(
+        &self,
+        all: impl FnOnce() -> I,
+        asked: Listing<'_>,
+    ) -> Result<(Vec<T>, String), Status> {
+        let Listing { parent, size, token, filter, min_position } = asked;
+        let (prefix, passes) = (names::prefix(parent)?, Filter::<T>::parse(filter)?);
+        let (journal, bytes_max) = (self.shared.control.latest().uuid, self.page_bytes_max);
+        let mut page = Page::new(page::Request { size, token, parent, filter, journal, bytes_max })?;
+        self.await_position(min_position).await?;
+        for item in all().filter(|item| item.name().starts_with(&prefix) && passes.matches(item)) {
+            page.offer(&Arc::new(item));
+        }
+        Ok(page.finish())
+    }
+}
+
+/// Sent again with its request id it is the same one.
+fn id(scope: &str, asked: &Asked) -> String {
+    format!("{:016x}", Framed::default().field(scope).field(&asked.request_id).hash64())
+}
+
+fn scope_of(parent: &str) -> Result<&str, Status> {
+    let scope = parent.strip_prefix("scopes/").filter(|scope| !scope.is_empty() && *scope != "-");
+    let scope = scope.filter(|scope| !scope.contains('/') && scope.chars().count() <= NAME_MAX);
+    scope.ok_or_else(|| invalid("parent", format_args!("write `scopes/{{scope}}`, not `{parent}`")))
+}
+
+fn few(field: &str, parts: &[String]) -> Result<(), Status> {
+    if parts.len() <= PARTS_MAX { Ok(()) } else { Err(invalid(field, format_args!("at most {PARTS_MAX}"))) }
+}
+
+/// The reason begins with the field's name.
+fn not_valid(Invalid(reason): Invalid) -> Status {
+    let (field, why) = reason.split_once(": ").unwrap_or(("", &reason));
+    invalid(field, why)
+}
+
+fn shown(silence: &v1::Silence, now: Timestamp) -> v1::Silence {
+    let at = |at: &Option<prost_types::Timestamp>| at.as_ref().map_or(Timestamp::MAX, wire::time_back);
+    let state = match (at(&silence.starts_at), at(&silence.ends_at)) {
+        (_, ends_at) if ends_at <= now => State::Expired,
+        (starts_at, _) if starts_at > now => State::Pending,
+        _ => State::Active,
+    };
+    v1::Silence { state: state as i32, ..silence.clone() }
+}
+
+fn shown_window(window: &v1::MaintenanceWindow, now: Timestamp) -> v1::MaintenanceWindow {
+    let known: Option<Maintenance> = suppression::window_back("shown".to_owned(), window.clone()).ok();
+    let Some(schedule) = known.map(|known| known.schedule) else { return window.clone() };
+    let open = schedule.covering(now);
+    let next = open.map_or_else(|| schedule.next_start(now), |open| Some(open.end));
+    v1::MaintenanceWindow {
+        active: open.is_some(),
+        ended: schedule.ends_at().is_some_and(|at| at <= now),
+        next_change_at: next.map(wire::time),
+        ..window.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quell_core::domain::silence::Silence;
+
+    #[test]
+    fn what_it_is_now_is_told_when_it_is_read() {
+        let at = |seconds: i64| Timestamp(seconds * 1_000);
+        let silence = Silence {
+            id: "s".into(),
+            matchers: "entity=a".parse().expect("matchers"),
+            starts_at: at(10),
+            ends_at: at(20),
+            creator: "ann".into(),
+            comment: "".into(),
+        };
+        let silence = suppression::silence("scopes/default/silences/s", &silence, 0);
+        let states = [5, 10, 19, 20].map(|now| shown(&silence, at(now)).state());
+        assert_eq!(states, [State::Pending, State::Active, State::Active, State::Expired]);
+
+        let text = r#"{"id":"w","entities":["a"],"schedule":{"timezone":"UTC","times":["10:00-11:00"]}}"#;
+        let window = suppression::window("w", &serde_json::from_str(text).expect("a window"));
+        let before = shown_window(&window, at(9 * 3_600));
+        assert_eq!((before.active, before.next_change_at.map(|at| at.seconds)), (false, Some(36_000)));
+        let inside = shown_window(&window, at(10 * 3_600 + 1));
+        assert_eq!((inside.active, inside.next_change_at.map(|at| at.seconds)), (true, Some(39_600)));
+        assert!(!inside.ended);
+    }
+
+    #[test]
+    fn parents_are_scopes() {
+        assert_eq!(scope_of("scopes/eu").ok(), Some("eu"));
+        for bad in ["", "eu", "scopes/", "scopes/-", "scopes/a/b"] {
+            assert!(scope_of(bad).is_err(), "{bad}");
+        }
+    }
+}
