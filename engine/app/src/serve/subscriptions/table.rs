@@ -14,9 +14,9 @@ pub struct Standing {
     /// Where the owner's stream starts: at the maximum of all that stands before its record. Unknown where what stands
     /// before it was not all read.
     pub start: Option<Cursor>,
-    /// Where the subscription began.
+    /// Where its first stream began, if that is known: a claim that a summary may prove wrong.
     began: Cursor,
-    /// The maximum of what was acknowledged.
+    /// The maximum of what was acknowledged, or told by a summary.
     acks: Cursor,
     /// Something was.
     pub acknowledged: bool,
@@ -81,12 +81,17 @@ impl Table {
             return;
         }
         let Some(standing) = self.by_name.get_mut(&record.name) else {
+            let start = whole.then(|| cursor.clone());
+            let (began, acks) = match record.kind() {
+                Kind::Began => (cursor, self.zero.clone()),
+                _ => (self.zero.clone(), cursor),
+            };
             let begins = Standing {
                 epoch: record.epoch,
                 stream: record.stream.clone(),
-                start: whole.then(|| cursor.clone()),
-                began: cursor,
-                acks: self.zero.clone(),
+                start,
+                began,
+                acks,
                 acknowledged: record.kind() == Kind::Acknowledged || record.acknowledged,
                 at,
             };
@@ -103,12 +108,11 @@ impl Table {
                 standing.acknowledged = true;
             }
             Kind::Stands => {
-                // What it tells is older than all that we have read, so its stream came first.
+                standing.acks.merge(&cursor);
+                // What it tells is older than what we have read, so its stream came first, and ours has not begun.
                 if record.epoch == standing.epoch && record.stream != standing.stream {
-                    (standing.began, standing.start) = (cursor, None);
+                    (standing.began, standing.start) = (self.zero.clone(), None);
                     standing.stream.clone_from(&record.stream);
-                } else {
-                    standing.began.merge(&cursor);
                 }
                 standing.acknowledged |= record.acknowledged;
             }
@@ -192,11 +196,21 @@ mod tests {
         before.iter().for_each(|record| table.fold(record, true));
         let summary: Vec<_> = table.summary().collect();
         let whole = folded(&[&before[..], &between, &summary].concat());
+        assert_eq!((whole.reached(), whole.acknowledged), (cursor(2, 3), true));
         let mut late = Table::new(zero());
         between.iter().chain(&summary).for_each(|record| late.fold(record, false));
         let late = late.get("n").expect("it stands");
         assert_eq!((late.epoch, &late.stream, late.reached()), (whole.epoch, &whole.stream, whole.reached()));
-        assert_eq!((whole.reached(), whole.acknowledged, late.acknowledged), (cursor(2, 3), true, true));
+        assert!(late.acknowledged && late.start.is_none());
+
+        // An acknowledgement of the epoch before comes first, then a second of the next.
+        let second = [record(Kind::Acknowledged, 1, "a", &cursor(3, 0)), record(Kind::Began, 2, "d", &cursor(1, 1))];
+        table.fold(&record(Kind::Began, 2, "c", &cursor(2, 2)), true);
+        let summary: Vec<_> = table.summary().collect();
+        let mut late = Table::new(zero());
+        second.iter().chain(&summary).for_each(|record| late.fold(record, false));
+        let late = late.get("n").expect("it stands");
+        assert_eq!((late.stream.as_str(), late.reached()), ("c", cursor(3, 2)));
     }
 
     #[test]
