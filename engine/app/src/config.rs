@@ -191,7 +191,7 @@ impl Config {
         anyhow::ensure!((1..=1024).contains(&self.journal.partitions), "journal.partitions: from 1 to 1024");
         let shares = 0.0..=1.0;
         anyhow::ensure!(shares.contains(&self.assess.dependency_share), "assess.dependency_share: from 0 to 1");
-        anyhow::ensure!(self.correlate.distance_max <= 2, "correlate.distance_max: from 0 to 2");
+        validate_correlate(&self.correlate)?;
         for (name, limit) in [
             ("server.feeds_max", self.server.feeds_max),
             ("ingest.batch_records", self.ingest.batch_records),
@@ -202,6 +202,10 @@ impl Config {
             ("limits.alerts", self.limits.alerts),
             ("limits.alerts_per_episode", self.limits.alerts_per_episode),
             ("limits.incidents", self.limits.incidents),
+            ("limits.checks", self.limits.checks),
+            ("limits.entities", self.limits.entities),
+            ("limits.label_values", self.limits.label_values),
+            ("correlate.candidates_max", self.correlate.candidates_max),
         ] {
             anyhow::ensure!(limit > 0, "{name}: at least 1");
         }
@@ -338,6 +342,43 @@ fn line_of(text: &str, error: &TopologyError) -> usize {
         TopologyError::Unknown { other, .. } => last(other),
     };
     found.unwrap_or(1)
+}
+
+/// Explicit policies are looked at one by one when an alert opens.
+const GROUPINGS_MAX: usize = 1_000;
+
+/// What the model divides by, or takes the logarithm of.
+fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
+    let (time, place, what) = (&correlate.time, &correlate.place, &correlate.what);
+    anyhow::ensure!((0.0..=1.0).contains(&time.offspring), "correlate.time.offspring: from 0 to 1");
+    anyhow::ensure!(time.spans.iter().all(|s| s.0 >= 1_000), "correlate.time.spans: each at least 1s");
+    anyhow::ensure!(time.fade.0 >= 1_000, "correlate.time.fade: at least 1s");
+    let kinds = [place.entity, place.parent, place.grandparent, place.service, place.label, place.root];
+    let names = ["entity", "parent", "grandparent", "service", "label", "root"];
+    for (name, prior) in names.into_iter().zip(kinds) {
+        anyhow::ensure!(prior > 0.0 && prior <= 1.0, "correlate.place.{name}: more than 0, up to 1");
+    }
+    let shares = place.rings.iter().all(|share| *share > 0.0 && *share < 1.0);
+    anyhow::ensure!(shares, "correlate.place.rings: each between 0 and 1");
+    anyhow::ensure!(place.outside > 0.0 && place.outside < 0.5, "correlate.place.outside: more than 0, less than 0.5");
+    anyhow::ensure!((0.0..1.0).contains(&place.discount), "correlate.place.discount: from 0 to less than 1");
+    for (name, number) in [
+        ("place.concentration", place.concentration),
+        ("place.strength", place.strength),
+        ("what.prior", what.prior),
+        ("what.shrinkage", what.shrinkage),
+        ("background.openings", correlate.background.openings),
+    ] {
+        anyhow::ensure!(number > 0.0 && number < 1e6, "correlate.{name}: more than 0");
+    }
+    anyhow::ensure!(correlate.background.span.0 >= 1_000, "correlate.background.span: at least 1s");
+    anyhow::ensure!(correlate.policy.len() <= GROUPINGS_MAX, "correlate.policy: at most {GROUPINGS_MAX}");
+    let mut names = std::collections::BTreeSet::new();
+    for (n, policy) in correlate.policy.iter().enumerate() {
+        anyhow::ensure!(!policy.name.is_empty(), "correlate.policy[{n}].name: not empty");
+        anyhow::ensure!(names.insert(&policy.name), "correlate.policy[{n}].name: `{}` stands twice", policy.name);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod event;
 pub mod hash;
 pub mod health;
 pub mod incident;
+pub mod matcher;
 pub mod policy;
 pub mod severity;
 pub mod time;

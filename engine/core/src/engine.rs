@@ -4,6 +4,7 @@ use crate::{
     ledger::{Ledger, Outcome},
     output::{Body, ByTopic, DeadLetter, OutputTopic, Outputs},
     scope::{Scope, View, World},
+    stages::correlate::tables::Tables,
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,8 @@ pub struct Engine {
     reaches: Vec<Option<Timestamp>>,
     policy: Arc<Policy>,
     topology: Arc<Topology>,
+    /// Of the policy.
+    tables: Tables,
     rules: Rules,
     // How the journal was packed is no part of what was concluded from it.
     packs_ignored: u64,
@@ -104,8 +107,8 @@ impl Engine {
     fn of(state: State, policy: Arc<Policy>, topology: Arc<Topology>) -> Self {
         let scope_index = state.scopes.iter().enumerate().map(|(n, s)| (s.name().clone(), n)).collect();
         let reaches = state.sources.iter().map(SourceState::holds).collect();
-        let rules = Rules::default();
-        Self { state, scope_index, reaches, policy, topology, rules, packs_ignored: 0, records_skipped: 0 }
+        let (rules, tables) = (Rules::default(), Tables::new(&policy.correlate));
+        Self { state, scope_index, reaches, policy, topology, tables, rules, packs_ignored: 0, records_skipped: 0 }
     }
 
     /// With some rules switched off; for tests.
@@ -132,6 +135,7 @@ impl Engine {
             Input::Policy { version, policy } if *version > self.state.policy_version => {
                 self.state.policy_version = *version;
                 self.policy = policy.clone();
+                self.tables = Tables::new(&policy.correlate);
             }
             Input::Topology { version, topology } if *version > self.state.topology_version => {
                 self.state.topology_version = *version;
@@ -242,7 +246,8 @@ impl Engine {
 
     fn on_event(&mut self, event: &Event, source: Option<usize>, out: &mut Outputs) {
         self.state.latest = self.state.latest.max(event.arrival);
-        let world = World { policy: &self.policy, topology: &self.topology, reaches: &self.reaches };
+        let world =
+            World { policy: &self.policy, topology: &self.topology, tables: &self.tables, reaches: &self.reaches };
         let scope = match self.scope_index.get(&*event.scope) {
             Some(scope) => *scope,
             None if self.state.scopes.len() >= world.policy.limits.scopes => {
@@ -285,7 +290,8 @@ impl Engine {
     }
 
     fn each_scope(&mut self, mut act: impl FnMut(&mut Scope, World<'_>)) {
-        let world = World { policy: &self.policy, topology: &self.topology, reaches: &self.reaches };
+        let world =
+            World { policy: &self.policy, topology: &self.topology, tables: &self.tables, reaches: &self.reaches };
         for scope in &mut self.state.scopes {
             act(scope, world);
         }

@@ -13,7 +13,7 @@ use crate::{
     output::{AlertUpdate, Body, IncidentUpdate, Outputs, ServiceUpdate, Verdict},
     stages::{
         assess::HealthBoard,
-        correlate::Correlator,
+        correlate::{Correlator, Moves, tables::Tables},
         deduplicate::{Change, Deduplicator, event_key},
         raise::Raiser,
     },
@@ -54,6 +54,7 @@ pub struct Cx<'a> {
     pub core: &'a mut Core,
     pub policy: &'a Policy,
     pub topology: &'a Topology,
+    pub tables: &'a Tables,
     pub out: &'a mut Outputs,
 }
 
@@ -74,6 +75,8 @@ impl Cx<'_> {
 pub struct World<'a> {
     pub policy: &'a Policy,
     pub topology: &'a Topology,
+    /// Of the policy.
+    pub tables: &'a Tables,
     /// By source index: how far it is read; `None` where it feeds no more.
     pub reaches: &'a [Option<Timestamp>],
 }
@@ -203,6 +206,19 @@ impl Scope {
         }
     }
 
+    /// Alerts have changed their episodes: they say so, and the episodes raise otherwise.
+    fn tell(&mut self, moves: Moves, world: World<'_>, out: &mut Outputs) {
+        let mut cx = cx(&mut self.core, world, out);
+        for key in moves.alerts {
+            if let Some(alert) = self.deduplicator.get_mut(key) {
+                say_alert(alert, &mut cx);
+            }
+        }
+        for episode in moves.episodes {
+            self.raiser.on_moved(episode, &mut self.correlator, &mut cx);
+        }
+    }
+
     /// Time passes for everyone.
     pub fn on_tick(&mut self, wall: Timestamp, world: World<'_>, out: &mut Outputs) {
         self.core.top = self.core.top.max(wall);
@@ -249,6 +265,11 @@ impl Scope {
         // Ids of episodes and incidents are 64 bits wide.
         let id = timer.id as u64;
         match timer.kind {
+            TimerKind::Revise => {
+                let (alerts, raiser) = (&mut self.deduplicator, &mut self.raiser);
+                let moves = self.correlator.on_revise(key, due, alerts, raiser, &mut cx);
+                self.tell(moves, world, out);
+            }
             TimerKind::Settle => {
                 if let Some(alert) = self.deduplicator.get(key) {
                     self.raiser.on_settle(alert, due, &mut self.correlator, &mut cx);
@@ -333,7 +354,7 @@ pub struct View {
 }
 
 fn cx<'a>(core: &'a mut Core, world: World<'a>, out: &'a mut Outputs) -> Cx<'a> {
-    Cx { core, policy: world.policy, topology: world.topology, out }
+    Cx { core, policy: world.policy, topology: world.topology, tables: world.tables, out }
 }
 
 fn say_alert(alert: &mut Alert, cx: &mut Cx<'_>) {

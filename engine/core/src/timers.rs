@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 /// What a timer does. Of several that may fire at one clock, the earlier variant goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TimerKind {
+    /// An alert's place is looked at again, before it raises. By fingerprint.
+    Revise,
     /// An alert that still fires raises an incident. By fingerprint.
     Settle,
     /// Many alerts at once raise an incident. By episode.

@@ -1,7 +1,7 @@
 //! An episode that people are asked to act on.
 use super::{
     alert::AlertId,
-    episode::{EpisodeId, Reason},
+    episode::{EpisodeId, Evidence, Reason},
     severity::Severity,
     time::Timestamp,
 };
@@ -94,6 +94,10 @@ pub struct Incident {
     pub said_at: Timestamp,
     /// How many of the episode's members were told.
     pub members_said: usize,
+    /// Alerts that have left since it last spoke.
+    pub removed: Vec<AlertId>,
+    /// The incident that took it in.
+    pub merged_into: Option<IncidentId>,
     /// It has changed since it last spoke.
     pub unsaid: bool,
 }
@@ -115,6 +119,7 @@ pub struct ShortAlert {
     pub severity: Severity,
     pub open: bool,
     pub reason: Reason,
+    pub evidence: Evidence,
     /// Seconds after the alert it joined; 0 where it did not come after it.
     pub after: i64,
     pub opened_at: Timestamp,

@@ -2,6 +2,9 @@
 use super::{severity::Severity, time::Span};
 use serde::{Deserialize, Serialize};
 
+mod correlate;
+pub use correlate::{Action, BackgroundModel, Break, Correlate, Grouping, PlaceModel, Revise, TimeModel, WhatModel};
+
 /// Which time drives the fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -38,16 +41,6 @@ pub struct Deduplicate {
     pub reopen_window: Span,
     /// How often an alert whose count alone changes speaks.
     pub count_interval: Span,
-}
-
-/// Which alerts share a cause.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Correlate {
-    /// How long an episode takes new alerts after its last, and one of its own back after it cleared.
-    pub gap: Span,
-    /// How far apart in the topology two alerts of an episode may be, in steps (0 to 2).
-    pub distance_max: u8,
 }
 
 /// How a service's health follows from its alerts.
@@ -93,6 +86,12 @@ pub struct Limits {
     pub incidents: usize,
     pub services: usize,
     pub origins: usize,
+    /// What correlation learns of: checks,
+    pub checks: usize,
+    /// entities,
+    pub entities: usize,
+    /// and label values.
+    pub label_values: usize,
 }
 
 impl Default for Policy {
@@ -108,7 +107,7 @@ impl Default for Policy {
                 reopen_window: Span::minutes(30),
                 count_interval: Span::minutes(1),
             },
-            correlate: Correlate { gap: Span::minutes(1), distance_max: 2 },
+            correlate: Correlate::default(),
             assess: Assess { dependency_share: 0.5 },
             raise: Raise {
                 severity_min: Severity::Warning,
@@ -129,6 +128,9 @@ impl Default for Policy {
                 incidents: 10_000,
                 services: 10_000,
                 origins: 1_000,
+                checks: 10_000,
+                entities: 100_000,
+                label_values: 100_000,
             },
         }
     }

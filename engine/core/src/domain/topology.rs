@@ -1,10 +1,13 @@
 //! Entities, services, and who depends on whom.
+use places::{Facet, Ground, Places};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
+
+pub mod places;
 
 /// The file as people write it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -74,6 +77,10 @@ pub struct Entity {
     pub linked: BTreeSet<Arc<str>>,
     /// Services that rest on it.
     pub services: BTreeSet<Arc<str>>,
+    /// The grounds that it lies on; sorted.
+    pub facets: Vec<Facet>,
+    /// Others run on it.
+    pub carries: bool,
 }
 
 /// What is known of a service.
@@ -88,12 +95,15 @@ pub struct Service {
     pub upstream: BTreeMap<Arc<str>, u8>,
     /// All that depend on it within three steps.
     pub downstream: BTreeMap<Arc<str>, u8>,
+    /// The grounds that its entities lie on with it; sorted.
+    pub facets: Vec<Facet>,
 }
 
 #[derive(Debug, Default)]
 struct Layer {
     entities: FxHashMap<Arc<str>, Entity>,
     services: BTreeMap<Arc<str>, Service>,
+    places: Places,
 }
 
 /// Indexed for reading. What names no scope is in every one.
@@ -183,6 +193,28 @@ impl Topology {
         self.layers(scope).find_map(|layer| layer.services.get(id))
     }
 
+    /// What `scope` sees of a ground.
+    pub fn ground(&self, scope: &str, ground: u64) -> Option<Ground> {
+        let mut found: Option<Ground> = None;
+        for ground in self.layers(scope).filter_map(|layer| layer.places.ground(ground)) {
+            match &mut found {
+                None => found = Some(*ground),
+                Some(known) => known.size.iter_mut().zip(ground.size).for_each(|(n, more)| *n += more),
+            }
+        }
+        found
+    }
+
+    /// The entity that a short name means in `scope`.
+    pub fn alias(&self, scope: &str, short: u64) -> Option<u64> {
+        self.layers(scope).find_map(|layer| layer.places.alias(short))
+    }
+
+    /// How many entities `scope` sees that carry no others.
+    pub fn leaves(&self, scope: &str) -> u32 {
+        self.layers(scope).map(|layer| layer.places.leaves).sum()
+    }
+
     /// The ids of the services of `scope`, those of every scope too.
     pub fn services(&self, scope: &str) -> BTreeSet<&Arc<str>> {
         self.layers(scope).flat_map(|layer| layer.services.keys()).collect()
@@ -213,6 +245,7 @@ impl Layer {
                 (service.upstream, service.downstream) = (upstream, downstream);
             }
         }
+        self.survey();
         Ok(())
     }
 
@@ -236,7 +269,8 @@ impl Layer {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{places::GroundKind, *};
+    use crate::domain::hash::hash_of;
 
     fn parse(text: &str) -> Result<Topology, TopologyError> {
         Topology::new(&serde_json::from_str(text).expect("a topology file"))
@@ -254,6 +288,20 @@ mod tests {
         assert_eq!(a.tier.as_deref(), Some("1"));
         assert_eq!(a.downstream.keys().map(|k| &**k).collect::<Vec<_>>(), ["c", "d", "e"]);
         assert!(t.entity("any", "y").expect("linked both ways").linked.contains("x"));
+    }
+
+    #[test]
+    fn grounds_have_sizes() {
+        let t = parse(
+            r#"{"entities":[{"id":"h1.x","on":["rack"]},{"id":"h2","on":["rack"]},{"id":"rack","on":["site"]}],
+                "services":[{"id":"db","entities":["h1.x"]},{"id":"web","depends_on":["db"],"entities":["h2"]}]}"#,
+        )
+        .expect("valid");
+        let ground = |name: &str| t.ground("any", hash_of(name)).expect("known");
+        assert_eq!((ground("rack").kind, ground("rack").size), (GroundKind::Parent, [2, 0, 0, 0]));
+        assert_eq!((ground("site").kind, ground("site").size), (GroundKind::Grandparent, [2, 0, 0, 0]));
+        assert_eq!((ground("db").kind, ground("db").size), (GroundKind::Service, [1, 1, 0, 0]));
+        assert_eq!((ground("h2").kind, t.leaves("any")), (GroundKind::Entity, 2));
     }
 
     #[test]

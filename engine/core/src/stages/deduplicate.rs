@@ -301,7 +301,9 @@ impl Deduplicator {
     /// An alert is no longer kept, and nothing will happen to it.
     pub fn forget(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
         let Some(alert) = self.alerts.remove(&key) else { return };
-        for kind in [TimerKind::Settle, TimerKind::SpeakAlert, TimerKind::AutoClear, TimerKind::ForgetAlert] {
+        for kind in
+            [TimerKind::Revise, TimerKind::Settle, TimerKind::SpeakAlert, TimerKind::AutoClear, TimerKind::ForgetAlert]
+        {
             cx.core.timers.cancel(kind, key.0);
         }
         cx.out.say(Body::AlertGone { scope: cx.core.name.clone(), id: alert.id });

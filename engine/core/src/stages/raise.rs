@@ -16,6 +16,8 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
+mod merge;
+
 /// An incident's alerts in short are cut at about this size.
 const ALERTS_BYTES_MAX: usize = 800_000;
 /// What a short alert takes beside its texts, in bytes; generous.
@@ -106,7 +108,7 @@ impl Raiser {
         correlator: &mut Correlator,
         cx: &mut Cx<'_>,
     ) {
-        if correlator.get(episode).is_none_or(|e| e.incident.is_some()) {
+        if correlator.get(episode).is_none_or(|e| e.incident.is_some() || is_too_small(e)) {
             return;
         }
         self.make_room(correlator, cx);
@@ -142,6 +144,8 @@ impl Raiser {
             reopened: 0,
             said_at: Timestamp::MIN,
             members_said: 0,
+            removed: Vec::new(),
+            merged_into: None,
             unsaid: false,
         };
         let incident = self.incidents.entry(id).or_insert(incident);
@@ -232,9 +236,17 @@ fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
 
 fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
     let raise = &cx.policy.raise;
+    if episode.min_alerts > 0 {
+        return !is_too_small(episode) && episode.severity() >= Some(raise.severity_min);
+    }
     episode.open >= raise.many_alerts
         && episode.open_entities(raise.many_entities) >= raise.many_entities
         && episode.severity() >= Some(raise.severity_min)
+}
+
+/// A policy wants more alerts before it raises.
+fn is_too_small(episode: &Episode) -> bool {
+    episode.members.len() < episode.min_alerts
 }
 
 /// A revision.
@@ -255,7 +267,9 @@ fn say(incident: &mut Incident, episode: &Episode, change: &'static str, cx: &mu
     incident.said_at = cx.core.clock;
     incident.unsaid = false;
     let shown = if cx.out.brief { &[][..] } else { &episode.members };
-    let update = update(incident, episode, shown, &cx.core.name, change);
+    let removed = std::mem::take(&mut incident.removed);
+    let mut update = update(incident, episode, shown, &cx.core.name, change);
+    update.removed = removed;
     incident.members_said = episode.members.len();
     cx.out.say(Body::Incident(Box::new(update)));
 }
@@ -281,6 +295,7 @@ fn update(
         severity: m.severity,
         open: m.open,
         reason: m.reason.clone(),
+        evidence: m.evidence,
         after: m.after,
         opened_at: m.opened_at,
     };
@@ -293,6 +308,7 @@ fn update(
         alert_count: episode.members.len(),
         open_alert_count: episode.open,
         added: episode.members.iter().skip(incident.members_said).map(|m| m.alert).collect(),
+        removed: Vec::new(),
         change,
     }
 }

@@ -25,7 +25,10 @@ pub fn hasty(clock: Clock) -> Policy {
     policy.deduplicate.auto_clear = Span::seconds(90);
     policy.deduplicate.reopen_window = Span::seconds(60);
     policy.deduplicate.count_interval = Span::seconds(10);
-    policy.correlate.gap = Span::seconds(40);
+    policy.correlate.window = Span::seconds(40);
+    policy.correlate.reopen = Span::seconds(20);
+    policy.correlate.revise.after = Span::seconds(8);
+    policy.correlate.revise.until = Span::seconds(50);
     policy.raise.settle = Span::seconds(20);
     policy.raise.many_settle = Span::seconds(5);
     policy.raise.resolve = Span::seconds(30);

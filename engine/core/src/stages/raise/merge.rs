@@ -1,0 +1,112 @@
+//! What becomes of incidents when their alerts change places: the older takes the younger in, and both are told.
+use super::{Raiser, are_many, say, update};
+use crate::{
+    domain::{
+        alert::AlertId,
+        episode::{Episode, EpisodeId},
+        incident::{IncidentId, State},
+        time::Timestamp,
+    },
+    output::Body,
+    scope::Cx,
+    stages::correlate::Correlator,
+    timers::TimerKind,
+};
+
+impl Raiser {
+    /// When an episode's incident was opened; after all others where it has none.
+    pub fn opened_at(&self, episode: &Episode) -> Timestamp {
+        episode.incident.and_then(|id| self.incidents.get(&id)).map_or(Timestamp::MAX, |i| i.opened_at)
+    }
+
+    /// An alert has left an incident's episode, where it was the member of that place.
+    pub fn on_left(&mut self, id: Option<IncidentId>, member: usize, alert: AlertId) {
+        let Some(incident) = id.and_then(|id| self.incidents.get_mut(&id)) else { return };
+        if member < incident.members_said {
+            incident.members_said -= 1;
+            incident.removed.push(alert);
+        }
+    }
+
+    /// Alerts have come to an episode, or left it.
+    pub fn on_moved(&mut self, id: EpisodeId, correlator: &mut Correlator, cx: &mut Cx<'_>) {
+        let Some(episode) = correlator.get_mut(id) else { return };
+        if episode.members.is_empty() {
+            return self.on_emptied(id, correlator, cx);
+        }
+        if let Some(incident) = episode.incident {
+            return self.follow(incident, episode, cx);
+        }
+        if episode.many_due.is_none() && are_many(episode, cx) {
+            let due = cx.core.clock.max(episode.founded_at + cx.policy.raise.many_settle);
+            episode.many_due = Some(due);
+            cx.set(TimerKind::Many, u128::from(id.0), due);
+        }
+    }
+
+    /// All alerts of an episode have gone: its incident goes where most of them went.
+    fn on_emptied(&mut self, id: EpisodeId, correlator: &mut Correlator, cx: &mut Cx<'_>) {
+        let Some(episode) = correlator.get(id) else { return };
+        let (incident, went) = (episode.incident, episode.went_mostly());
+        let Some(from) = incident.filter(|i| self.incidents.get(i).is_some_and(|i| i.state != State::Closed)) else {
+            if incident.is_none() {
+                correlator.remove(id, cx);
+            }
+            return;
+        };
+        let Some(target) = went.and_then(|went| correlator.get_mut(went)) else { return };
+        match target.incident {
+            Some(into) => self.merge_incidents(from, into, correlator, cx),
+            None => {
+                target.incident = Some(from);
+                let target = target.id;
+                if let Some(old) = correlator.get_mut(id) {
+                    old.incident = None;
+                }
+                correlator.remove(id, cx);
+                self.follow_to(from, target, correlator, cx);
+            }
+        }
+    }
+
+    /// An incident goes with its alerts to an episode that had none.
+    fn follow_to(&mut self, id: IncidentId, to: EpisodeId, correlator: &Correlator, cx: &mut Cx<'_>) {
+        let (Some(incident), Some(episode)) = (self.incidents.get_mut(&id), correlator.get(to)) else { return };
+        incident.episode = to;
+        incident.members_said = 0;
+        incident.removed.retain(|alert| episode.members.iter().all(|m| m.alert != *alert));
+        say(incident, episode, "updated", cx);
+        self.follow(id, episode, cx);
+    }
+
+    /// An incident ends in another one: it is closed and points there, and both say so. Its alerts have gone before.
+    pub fn merge_incidents(&mut self, from: IncidentId, into: IncidentId, correlator: &Correlator, cx: &mut Cx<'_>) {
+        let Some(survivor) = self.incidents.get(&into).map(|i| i.episode) else { return };
+        let Some(incident) = self.incidents.get_mut(&from) else { return };
+        incident.state = State::Closed;
+        incident.closed_at = Some(cx.core.clock);
+        incident.merged_into = Some(into);
+        incident.revision += 1;
+        incident.updated_at = cx.core.clock;
+        incident.said_at = cx.core.clock;
+        (incident.unsaid, incident.members_said) = (false, 0);
+        let removed = std::mem::take(&mut incident.removed);
+        if let Some(episode) = correlator.get(incident.episode) {
+            let mut last = update(incident, episode, &episode.members, &cx.core.name, "merged");
+            last.removed = removed;
+            cx.out.say(Body::Incident(Box::new(last)));
+        }
+        for kind in [TimerKind::SpeakIncident, TimerKind::Resolve, TimerKind::Close] {
+            cx.core.timers.cancel(kind, u128::from(from.0));
+        }
+        cx.set(TimerKind::ForgetIncident, u128::from(from.0), cx.core.clock + cx.policy.raise.keep);
+        let (Some(incident), Some(episode)) = (self.incidents.get_mut(&into), correlator.get(survivor)) else { return };
+        if incident.state == State::Resolved && episode.open > 0 {
+            incident.state = State::New;
+            incident.resolved_at = None;
+            incident.reopened += 1;
+        }
+        say(incident, episode, "merged", cx);
+        self.follow(into, episode, cx);
+    }
+}
