@@ -146,7 +146,7 @@ impl Correlator {
         let mut best: Option<(Score, EpisodeId)> = None;
         let mut second = 0;
         let mut odds = 0.0;
-        let subject = Subject { seen, background };
+        let subject = Subject::new(seen, background);
         for candidate in self.index.candidates(seen, lens.policy.correlate.candidates_max) {
             let id = candidate.id;
             let Some(profile) = self.profiles.get(&id).filter(|p| is_open_at(p, seen.at, lens)) else { continue };
@@ -154,7 +154,7 @@ impl Correlator {
             if !self.takes_alerts(id, raiser) {
                 continue;
             }
-            odds += libm::exp(score.total as f64 / 1_000.0);
+            odds += score.odds;
             if best.as_ref().is_none_or(|(b, other)| (score.total, *other) > (b.total, id)) {
                 second = best.map_or(second, |(b, _)| second.max(b.total));
                 best = Some((score, id));

@@ -164,7 +164,7 @@ impl Default for Correlate {
         Self {
             window: Span::minutes(5),
             reopen: Span::minutes(2),
-            candidates_max: 64,
+            candidates_max: 32,
             policy: Vec::new(),
             time: TimeModel {
                 offspring: 0.8,

@@ -96,19 +96,27 @@ impl Index {
             }
         }
         grounds.sort_unstable();
-        let mut found: Vec<Candidate> = Vec::new();
-        let near = grounds.iter().flat_map(|(.., ids)| ids.iter().rev().take(PER_GROUND));
-        let near = near.map(|id| Candidate { id: *id, is_near: true });
-        let latest = self.latest().take(max).map(|id| Candidate { id, is_near: false });
-        for candidate in near.chain(latest) {
+        let mut found: Vec<EpisodeId> = Vec::with_capacity(2 * max);
+        for (.., ids) in grounds {
+            found.extend(ids.iter().rev().take(PER_GROUND));
+            if found.len() >= 2 * max {
+                break;
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found.truncate(max);
+        let near = found.len();
+        for id in self.latest().take(max) {
             if found.len() >= max {
                 break;
             }
-            if found.iter().all(|other| other.id != candidate.id) {
-                found.push(candidate);
+            if found[..near].binary_search(&id).is_err() {
+                found.push(id);
             }
         }
-        found
+        let candidate = |(n, id): (usize, EpisodeId)| Candidate { id, is_near: n < near };
+        found.into_iter().enumerate().map(candidate).collect()
     }
 }
 

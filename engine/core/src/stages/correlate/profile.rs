@@ -68,6 +68,8 @@ pub struct Profile {
     pub posterior: Posterior,
     /// The part of Pitman and Yor's likelihood that lies in entities with several alerts.
     pub crowding: f64,
+    /// When one of its alerts was last reconsidered.
+    pub revised_at: Timestamp,
     /// When it was last tested for a joint merge.
     pub joint_at: Timestamp,
 }
@@ -87,6 +89,7 @@ impl Profile {
             leaders: Vec::new(),
             posterior: Posterior::default(),
             crowding: 0.0,
+            revised_at: Timestamp::MIN,
             joint_at: Timestamp::MIN,
         }
     }

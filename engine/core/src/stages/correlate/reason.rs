@@ -1,5 +1,5 @@
 //! Why an alert is in an episode, in one short clause: the ground that says most.
-use super::{Correlator, Lens, Score, Sighting, sighting::name_of};
+use super::{Correlator, Lens, Score, Sighting, score::narrow, sighting::name_of};
 use crate::domain::{
     alert::Alert,
     episode::{EpisodeId, Evidence, Reason},
@@ -9,19 +9,15 @@ use crate::domain::{
 impl Score {
     /// What speaks for it, beside the `second` best.
     pub fn with_margin(self, second: i64) -> Evidence {
-        Evidence { margin: clamp(self.total - second), ..self.evidence }
+        Evidence { margin: narrow(self.total - second), ..self.evidence() }
     }
 }
 
 impl Evidence {
     /// What speaks for an episode of its own: that the `best` other was worse.
     pub fn founding(best: i64) -> Self {
-        Self { margin: clamp(-best), ..Self::default() }
+        Self { margin: narrow(-best), ..Self::default() }
     }
-}
-
-fn clamp(millinats: i64) -> i16 {
-    millinats.clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16
 }
 
 impl Correlator {
@@ -32,7 +28,7 @@ impl Correlator {
         if profile.alerts_of(seen.entity) > 0 {
             return Reason::SameEntity;
         }
-        let Some(ground) = score.ground else { return Reason::SameTime };
+        let Some(ground) = score.ground() else { return Reason::SameTime };
         let (Some(ring), Some(name)) = (seen.ring(ground), name_of(ground, alert, cx)) else { return Reason::SameTime };
         let tally = profile.tally(ground).0;
         let others_on_it = tally[Ring::Own as usize] > 0;

@@ -21,6 +21,10 @@ use crate::{
 const RIVALS_MAX: usize = 4;
 /// Below it an alert says nothing for a merge; in millinats.
 const RIVAL_MIN: i64 = -4_000;
+/// An alert that was placed with such a margin, in millinats, is not reconsidered
+const SURE: i64 = 3_000;
+/// if its episode was so short a time ago.
+const SURE_INTERVAL: Span = Span::seconds(3);
 /// Grounds tested for a joint merge, and episodes in one.
 const JOINT_GROUNDS_MAX: usize = 12;
 const JOINT_MAX: usize = 32;
@@ -80,10 +84,15 @@ impl Correlator {
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
         let seen = Sighting::of(alert, &self.learned, &lens).look(&self.learned, &lens);
-        let subject = Subject { seen: &seen, background: self.learned.ln_background(&seen, &lens) };
+        let subject = Subject::new(&seen, self.learned.ln_background(&seen, &lens));
+        // In the midst of a storm there is nothing to reconsider for each alert: once in a while will do.
+        if i64::from(member.evidence.margin) >= SURE && cx.core.clock - profile.revised_at < SURE_INTERVAL {
+            return Some((seen, Vec::new()));
+        }
         let others = self.rivals(&subject, own, raiser, &lens);
         let alone = profile.alerts == 1;
         let stays = if alone { 0 } else { subject.of_own(profile, &self.learned, &lens).total };
+        let clock = cx.core.clock;
         let hysteresis = millinats(revise.hysteresis);
         let better = others.first().filter(|(score, _)| score.total > stays.max(0) + hysteresis).copied();
         let second = others.get(1).map_or(0, |(score, _)| score.total).max(stays);
@@ -98,6 +107,9 @@ impl Correlator {
             let why = (Reason::First, Evidence::founding(stays));
             self.move_alert(key, into, why, deduplicator, raiser, cx, moves);
             self.rejoin(&seen, background, into, cx);
+        }
+        if let Some(profile) = self.profiles.get_mut(&own) {
+            profile.revised_at = clock;
         }
         let near = others.iter().take(RIVALS_MAX).filter(|(score, _)| score.total >= RIVAL_MIN);
         let near = near.map(|(_, id)| *id).collect();
@@ -224,7 +236,7 @@ impl Correlator {
         cx: &Cx<'_>,
     ) -> Vec<EpisodeId> {
         let Some(profile) = self.profiles.get(&own) else { return Vec::new() };
-        let max = lens.policy.correlate.candidates_max;
+        let max = 2 * lens.policy.correlate.candidates_max;
         let mut ids: Vec<EpisodeId> = ground.into_iter().flat_map(|ground| self.index.on(ground).take(max)).collect();
         ids.extend(self.index.latest().take(max));
         let revise = &lens.policy.correlate.revise;

@@ -1,5 +1,5 @@
 //! How much speaks for one cause: log-odds as a sum of named parts, rounded before anything is compared.
-use super::{Lens, learned::Learned, place::Fit, profile::Profile, sighting::Sighting};
+use super::{Lens, index::COMMON, learned::Learned, place::Fit, profile::Profile, sighting::Sighting};
 use crate::domain::{
     episode::Evidence,
     time::{Span, Timestamp},
@@ -7,21 +7,22 @@ use crate::domain::{
 
 /// Members that are looked at for whether an episode lives.
 const SAMPLES: usize = 16;
-/// `ln` of how much likelier than anywhere an alert is on a common ground, at most.
-const LN_COMMON: f64 = 1.2;
-/// What is that unlikely is no rival, and adds nothing to many weak links.
-const HOPELESS: f64 = -5.0;
+/// Odds as long as that make no rival, and add nothing to many weak links.
+const HOPELESS: f64 = 0.01;
 /// An episode that is all but dead still has a chance.
 const ALIVE_MIN: f64 = 1e-4;
 
 /// What one alert's place in one episode is worth.
 #[derive(Clone, Copy, Debug)]
 pub struct Score {
-    /// In millinats.
+    /// Log-odds, in millinats.
     pub total: i64,
-    pub evidence: Evidence,
-    /// The ground that says most.
-    pub ground: Option<u64>,
+    /// The odds themselves, for sums of many.
+    pub odds: f64,
+    density: f64,
+    fit: Fit,
+    what: f64,
+    background: f64,
 }
 
 /// In thousandths of a nat.
@@ -31,41 +32,75 @@ pub fn millinats(nats: f64) -> i64 {
 }
 
 impl Score {
-    fn of(time: f64, fit: Fit, what: f64, background: f64) -> Self {
-        let parts = [time, libm::log(fit.odds.max(1e-30)), what, -background].map(millinats);
-        let [time, place, what, background] = parts.map(narrow);
-        let evidence = Evidence { time, place, what, background, margin: 0 };
-        Self { total: parts.iter().sum(), evidence, ground: fit.ground }
+    fn of(density: f64, fit: Fit, what: f64, subject: &Subject<'_>) -> Self {
+        let odds = (density * fit.odds * what).max(1e-30);
+        let background = subject.background;
+        let total = millinats(libm::log(odds) - background);
+        Self { total, odds: odds / subject.rate, density, fit, what, background }
+    }
+
+    /// Part by part.
+    pub fn evidence(&self) -> Evidence {
+        let ln = |odds: f64| narrow(millinats(libm::log(odds.max(1e-30))));
+        let (time, place, what) = (ln(self.density), ln(self.fit.odds), ln(self.what));
+        Evidence { time, place, what, background: narrow(millinats(-self.background)), margin: 0 }
+    }
+
+    /// The ground that says most.
+    pub const fn ground(&self) -> Option<u64> {
+        self.fit.ground
     }
 }
 
-fn narrow(millinats: i64) -> i16 {
+/// As much of it as is kept.
+pub fn narrow(millinats: i64) -> i16 {
     millinats.clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16
 }
 
-/// Whose place is weighed, and how often its check opens by itself (`ln`, per second).
+/// Whose place is weighed, and how often its check opens by itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     pub seen: &'a Sighting,
+    /// `ln` of the rate.
     pub background: f64,
+    /// Per second.
+    rate: f64,
+    /// How much likelier than anywhere it is near, at most.
+    rarest: f64,
 }
 
-impl Subject<'_> {
+impl<'a> Subject<'a> {
+    /// An alert, and `ln` of the rate of its check by itself.
+    pub fn new(seen: &'a Sighting, background: f64) -> Self {
+        let shares = seen.facets.iter().zip(&seen.known).map(|(facet, known)| known.shares[facet.ring as usize]);
+        Self { seen, background, rate: libm::exp(background), rarest: 1.0 / shares.fold(1.0, f64::min) }
+    }
+
     /// As it opens, against an episode that may be near. `None` where nothing could come of it.
     pub fn at_opening(&self, (profile, is_near): (&Profile, bool), learned: &Learned, cx: &Lens<'_>) -> Option<Score> {
         let density = profile.density(self.seen.at, learned.pace.resolution(), cx);
+        if self.is_hopeless(density, is_near) {
+            return None;
+        }
         let density = density * alive(profile, self.seen.at, Timestamp::MAX, cx);
         self.against(profile, is_near, density, learned, cx)
     }
 
-    /// The same some time later, when what came after it counts too.
-    pub fn looking_back(
-        &self,
-        (profile, is_near): (&Profile, bool),
-        learned: &Learned,
-        cx: &Lens<'_>,
-    ) -> Option<Score> {
-        self.against(profile, is_near, density_around(self.seen, profile, learned, cx), learned, cx)
+    /// The same some time later, when what came after it counts too: half of each, for one of the two was first.
+    pub fn looking_back(&self, (profile, is_near): (&Profile, bool), learned: &Learned, cx: &Lens<'_>) -> Option<Score> {
+        let density = 0.5 * profile.density(self.seen.at, learned.pace.resolution(), cx);
+        if self.is_hopeless(density, is_near) {
+            return None;
+        }
+        let ended_at = self.seen.ended_at.unwrap_or(Timestamp::MAX);
+        let density = density * alive(profile, self.seen.at, ended_at, cx);
+        self.against(profile, is_near, density, learned, cx)
+    }
+
+    /// Cheap things first: most episodes fall out by time alone.
+    fn is_hopeless(&self, odds: f64, is_near: bool) -> bool {
+        let most = if is_near { self.rarest } else { 1.0 / COMMON };
+        odds * most < HOPELESS * self.rate
     }
 
     fn against(
@@ -76,17 +111,14 @@ impl Subject<'_> {
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        let time = libm::log(density.max(1e-30));
-        let most = if is_near { self.seen.ln_rarest } else { LN_COMMON };
-        if time - self.background + most < HOPELESS {
+        if self.is_hopeless(density, is_near) {
             return None;
         }
         let what = what(self.seen.check, (&profile.checks, profile.alerts), false, learned, cx);
-        let what = libm::log(what);
-        if time - self.background + most + what < HOPELESS {
+        if self.is_hopeless(density * what, is_near) {
             return None;
         }
-        Some(Score::of(time, profile.fit(self.seen, learned, cx), what, self.background))
+        Some(Score::of(density, profile.fit(self.seen, learned, cx), what, self))
     }
 
     /// The same of one that is in the episode, against the rest of it.
@@ -98,15 +130,8 @@ impl Subject<'_> {
         let density = 0.5 * others.max(0.0) * alive;
         let others = profile.alerts.saturating_sub(1);
         let what = what(seen.check, (&profile.checks, others), true, learned, cx);
-        let fit = profile.fit_of_own(seen, learned, cx);
-        Score::of(libm::log(density.max(1e-30)), fit, libm::log(what), self.background)
+        Score::of(density, profile.fit_of_own(seen, learned, cx), what, self)
     }
-}
-
-/// How densely an episode draws alerts before and after a moment: half of each, for one of the two was first.
-fn density_around(seen: &Sighting, profile: &Profile, learned: &Learned, cx: &Lens<'_>) -> f64 {
-    let ended_at = seen.ended_at.unwrap_or(Timestamp::MAX);
-    0.5 * profile.density(seen.at, learned.pace.resolution(), cx) * alive(profile, seen.at, ended_at, cx)
 }
 
 /// How much of an episode is alive in a span of time: what cleared before it, or opened after it, fades.

@@ -32,8 +32,6 @@ pub struct Sighting {
     pub facets: Vec<Facet>,
     /// What is known of each of its grounds, in the same order.
     pub known: Vec<GroundShares>,
-    /// `ln` of how much likelier than anywhere it is on the rarest of them, at most.
-    pub ln_rarest: f64,
 }
 
 impl Sighting {
@@ -80,15 +78,12 @@ impl Sighting {
             ended_at: alert.cleared_at.filter(|_| !alert.open),
             facets,
             known: Vec::new(),
-            ln_rarest: 0.0,
         }
     }
 
     /// Looks up its grounds.
     pub fn look(mut self, learned: &Learned, cx: &Lens<'_>) -> Self {
         self.known = self.facets.iter().map(|facet| learned.ground(facet.ground, cx)).collect();
-        let shares = self.facets.iter().zip(&self.known).map(|(facet, known)| known.shares[facet.ring as usize]);
-        self.ln_rarest = -libm::log(shares.fold(1.0, f64::min));
         self
     }
 
