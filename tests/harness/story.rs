@@ -6,6 +6,7 @@
 //! policy raise.settle = 1m                 (over the defaults)
 //! 00:00 firing db latency critical         (minutes and seconds, or hours too)
 //! 00:10 firing payments errors major at=00:05 id=7 scope=eu origin=zabbix service=s fingerprint=f source=a
+//! 00:12 firing web-1 errors major labels.rack=r7 summary=no_answer_from_db
 //! 00:20 resolved db latency
 //! 00:30 reach a                            (the source partition `a` is read until now)
 //! 10:00 tick                               (the wall clock; it ends a story)
@@ -178,6 +179,11 @@ impl Story {
                 Some(("service", value)) => value.clone_into(&mut event.service),
                 Some(("fingerprint", value)) => value.clone_into(&mut event.fingerprint),
                 Some(("source", value)) => source = Some(value),
+                Some(("summary", value)) => event.summary = value.replace('_', " "),
+                Some((key, value)) if key.starts_with("labels.") => {
+                    event.labels.push((key["labels.".len()..].to_owned(), value.to_owned()));
+                    event.labels.sort();
+                }
                 Some((key, _)) => bail!("an event has no `{key}`"),
             }
         }

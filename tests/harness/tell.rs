@@ -65,6 +65,9 @@ impl<'a> Teller<'a> {
                 let word = if now.expired { "expired" } else { "cleared" };
                 (now.cleared_at.unwrap_or(now.last_fired_at), word.to_owned())
             }
+            Some(before) if before.open == now.open && before.episode != now.episode && before.count == now.count => {
+                (now.last_fired_at, "moved".to_owned())
+            }
             Some(before) if before.severity != now.severity => (now.last_fired_at, format!("is {}", now.severity)),
             Some(_) => (now.last_fired_at, format!("count={}", now.count)),
         };

@@ -212,6 +212,7 @@ impl Scope {
         for key in moves.alerts {
             if let Some(alert) = self.deduplicator.get_mut(key) {
                 say_alert(alert, &mut cx);
+                self.raiser.on_alert_moved(alert, &self.correlator, &mut cx);
             }
         }
         for episode in moves.episodes {

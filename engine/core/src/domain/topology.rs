@@ -97,6 +97,8 @@ pub struct Service {
     pub downstream: BTreeMap<Arc<str>, u8>,
     /// The grounds that its entities lie on with it; sorted.
     pub facets: Vec<Facet>,
+    /// Services that depend on each other, over however many steps, are of one system.
+    pub system: u64,
 }
 
 #[derive(Debug, Default)]

@@ -96,6 +96,7 @@ impl Layer {
     /// Counts what lies where, and keeps each entity's and service's facets.
     pub(super) fn survey(&mut self) {
         let mut places = Places::default();
+        self.find_systems();
         let kinds = kinds(&self.entities);
         for (id, service) in &mut self.services {
             service.facets = service_facets(id, service);
@@ -126,6 +127,29 @@ impl Layer {
             }
         }
         self.places = places;
+    }
+
+    /// What is connected by dependencies; named by the first of its services.
+    fn find_systems(&mut self) {
+        let ids: Vec<Arc<str>> = self.services.keys().cloned().collect();
+        let mut found: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+        for id in &ids {
+            let system = hash_of(id);
+            let mut open = vec![id.clone()];
+            while let Some(id) = open.pop() {
+                if found.contains_key(&id) {
+                    continue;
+                }
+                found.insert(id.clone(), system);
+                let service = self.services.get(&id).into_iter();
+                open.extend(service.flat_map(|s| s.depends_on.iter().chain(&s.dependents)).cloned());
+            }
+        }
+        for (id, system) in found {
+            if let Some(service) = self.services.get_mut(&id) {
+                service.system = system;
+            }
+        }
     }
 
     /// By entity.

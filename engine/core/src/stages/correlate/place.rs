@@ -7,7 +7,7 @@
 use super::{
     Lens,
     learned::Learned,
-    profile::{Profile, Standing},
+    profile::Profile,
     sighting::Sighting,
     tables::{CATEGORIES, OUTSIDE},
 };
@@ -16,10 +16,15 @@ use serde::{Deserialize, Serialize};
 
 /// Grounds that are kept in mind.
 const HYPOTHESES_MAX: usize = 24;
+/// A prior of what is ruled out; not 0, for its logarithm.
+const UNTHINKABLE: f64 = 1e-9;
 /// What is so many nats below all others together is not.
 const NEGLIGIBLE: f64 = 14.0;
 /// A ground on which nearly everything lies explains nothing.
 const COMMON: f64 = 0.9;
+
+/// From so many alerts on an episode may have no ground at all.
+const ROOT_ALERTS_MIN: u32 = 3;
 
 /// How many entities lie on a ground, by ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,16 +59,22 @@ pub struct Posterior {
 }
 
 impl Posterior {
-    /// Of grounds and how many of the `entities` lie on each.
-    pub fn new(of: impl Iterator<Item = (u64, Standing)>, entities: u32, learned: &Learned, cx: &Lens<'_>) -> Self {
+    /// Of grounds and how many of the `entities` lie on each. That they lie on none is thought of where `may_be_none`.
+    pub fn new(
+        of: impl Iterator<Item = (u64, Tally)>,
+        entities: u32,
+        may_be_none: bool,
+        learned: &Learned,
+        cx: &Lens<'_>,
+    ) -> Self {
         let mut all: Vec<Hypothesis> = Vec::new();
-        for (ground, standing) in of {
-            if let Some((weight, ratios)) = hypothesis(standing, entities, learned, cx) {
+        for (ground, tally) in of {
+            if let Some((weight, ratios)) = hypothesis(ground, tally, entities, learned, cx) {
                 all.push(Hypothesis { ground, weight, ratios });
             }
         }
         all.sort_unstable_by(|a, b| b.weight.total_cmp(&a.weight).then(a.ground.cmp(&b.ground)));
-        let root = libm::log(cx.policy.correlate.place.root.max(1e-9));
+        let root = libm::log(if may_be_none { cx.policy.correlate.place.root } else { UNTHINKABLE });
         let top = all.first().map_or(root, |h| h.weight.max(root));
         let sum = all.iter().map(|h| libm::exp(h.weight - top)).sum::<f64>() + libm::exp(root - top);
         let evidence = top + libm::log(sum);
@@ -78,11 +89,13 @@ impl Posterior {
 
 /// `ln` of its likelihood, and the ratios of the next; `None` where it explains nothing.
 fn hypothesis(
-    Standing { tally, known }: Standing,
+    ground: u64,
+    tally: Tally,
     entities: u32,
     learned: &Learned,
     cx: &Lens<'_>,
 ) -> Option<(f64, [f64; CATEGORIES])> {
+    let known = learned.ground(ground, cx);
     let shares = cx.tables.shares(known.kind);
     let explains = tally.0.iter().zip(known.shares).any(|(n, share)| *n > 0 && share < COMMON);
     if !explains {
@@ -115,8 +128,9 @@ pub struct Fit {
 impl Profile {
     /// How an alert that is not in the episode fits.
     pub fn fit(&self, seen: &Sighting, learned: &Learned, cx: &Lens<'_>) -> Fit {
-        let mut fit = Fit { odds: self.posterior.root, ground: None };
-        let mut most = self.posterior.root;
+        let root = self.root(seen);
+        let mut fit = Fit { odds: root, ground: None };
+        let mut most = root;
         for hypothesis in &self.posterior.grounds {
             let category = seen.ring(hypothesis.ground).map_or(OUTSIDE, |ring| ring as usize);
             let odds = hypothesis.weight * hypothesis.ratios[category];
@@ -146,7 +160,7 @@ impl Profile {
         for hypothesis in &self.posterior.grounds {
             let ring = seen.ring(hypothesis.ground);
             let category = ring.map_or(OUTSIDE, |ring| ring as usize);
-            let Some(Standing { tally, known }) = self.standing(hypothesis.ground) else { continue };
+            let (tally, known) = (self.tally(hypothesis.ground), learned.ground(hypothesis.ground, cx));
             let count = ring.map_or(self.entities() - tally.total().min(self.entities()), |r| tally.0[r as usize]);
             let weight = cx.tables.shares(known.kind).weights[category] + f64::from(count);
             let before = hypothesis.ratios[category] * (weight - 1.0).max(1e-6) / weight * all / (all - 1.0);
@@ -162,7 +176,17 @@ impl Profile {
 
     fn base(&self, seen: &Sighting) -> f64 {
         let ratio = |h: &Hypothesis| h.ratios[seen.ring(h.ground).map_or(OUTSIDE, |ring| ring as usize)];
-        self.posterior.root + self.posterior.grounds.iter().map(|h| h.weight * ratio(h)).sum::<f64>()
+        self.root(seen) + self.posterior.grounds.iter().map(|h| h.weight * ratio(h)).sum::<f64>()
+    }
+
+    /// Two alerts that share nothing but the time are no pair: that takes more company, or that something connects them.
+    fn root(&self, seen: &Sighting) -> f64 {
+        if self.is_company() || self.is_connected(seen.system) { self.posterior.root } else { 0.0 }
+    }
+
+    /// Many enough to have nothing in common but a cause that is unknown.
+    pub const fn is_company(&self) -> bool {
+        self.alerts >= ROOT_ALERTS_MIN
     }
 
     /// An entity that is new to the episode, or one that has alerts there.

@@ -1,7 +1,7 @@
 //! What an episode that takes alerts is made of, as the model counts it: entities by ground, checks, openings by time.
 use super::{
     Lens,
-    learned::{GroundShares, Learned},
+    learned::Learned,
     place::{Posterior, Tally},
     sighting::Sighting,
 };
@@ -28,14 +28,6 @@ struct Tenant {
     facets: Vec<Facet>,
 }
 
-/// A ground that entities of an episode lie on.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Standing {
-    pub tally: Tally,
-    /// As it was known when the first of them came.
-    pub known: GroundShares,
-}
-
 /// How an episode began.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seed {
@@ -49,10 +41,12 @@ pub struct Seed {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     pub seed: Seed,
+    /// Where all its alerts are of one.
+    system: Option<u64>,
     #[serde(with = "crate::snapshot::sorted")]
     tenants: FxHashMap<u64, Tenant>,
     #[serde(with = "crate::snapshot::sorted")]
-    grounds: FxHashMap<u64, Standing>,
+    grounds: FxHashMap<u64, Tally>,
     /// In the order they came, with how many alerts.
     pub checks: Vec<(u64, u32)>,
     /// Openings by time.
@@ -79,6 +73,7 @@ impl Profile {
     pub fn new(seed: Seed) -> Self {
         Self {
             seed,
+            system: None,
             tenants: FxHashMap::default(),
             grounds: FxHashMap::default(),
             checks: Vec::new(),
@@ -94,6 +89,16 @@ impl Profile {
         }
     }
 
+    /// Whether something is known to connect it with another, however far.
+    pub fn is_connected(&self, system: Option<u64>) -> bool {
+        self.system.is_some() && self.system == system
+    }
+
+    /// The system that all its alerts are of.
+    pub const fn system(&self) -> Option<u64> {
+        self.system
+    }
+
     /// Distinct entities.
     pub fn entities(&self) -> u32 {
         self.tenants.len() as u32
@@ -106,12 +111,7 @@ impl Profile {
 
     /// How many entities lie on a ground, by ring.
     pub fn tally(&self, ground: u64) -> Tally {
-        self.standing(ground).map_or_else(Tally::default, |standing| standing.tally)
-    }
-
-    /// A ground that some lie on.
-    pub fn standing(&self, ground: u64) -> Option<&Standing> {
-        self.grounds.get(&ground)
+        self.grounds.get(&ground).copied().unwrap_or_default()
     }
 
     /// When members opened and ended.
@@ -140,6 +140,7 @@ impl Profile {
 
     /// An alert joins.
     pub fn add(&mut self, seen: &Sighting, learned: &Learned, cx: &Lens<'_>) {
+        self.system = if self.alerts == 0 { seen.system } else { self.system.filter(|s| Some(*s) == seen.system) };
         self.alerts += 1;
         self.latest = self.latest.max(seen.at);
         count(&mut self.checks, seen.check, 1);
@@ -152,19 +153,17 @@ impl Profile {
         if tenant.facets.is_empty() {
             tenant.facets.reserve_exact(seen.facets.len());
         }
-        for (facet, known) in seen.facets.iter().zip(&seen.known) {
+        for facet in &seen.facets {
             if let Err(place) = tenant.facets.binary_search_by_key(&facet.ground, |f| f.ground) {
                 tenant.facets.insert(place, *facet);
-                let standing = Standing { tally: Tally::default(), known: *known };
-                let tally = &mut self.grounds.entry(facet.ground).or_insert(standing).tally;
-                tally.0[facet.ring as usize] += 1;
+                self.grounds.entry(facet.ground).or_default().0[facet.ring as usize] += 1;
                 if !self.leaders.contains(&facet.ground) {
                     self.leaders.push(facet.ground);
                 }
             }
         }
         let (grounds, entities) = (&self.grounds, self.tenants.len() as u32);
-        self.leaders.retain(|ground| grounds.get(ground).is_some_and(|standing| standing.tally.leads(entities)));
+        self.leaders.retain(|ground| grounds.get(ground).is_some_and(|tally| tally.leads(entities)));
         self.weigh(learned, cx);
     }
 
@@ -197,7 +196,7 @@ impl Profile {
     }
 
     fn uncount(&mut self, facet: Facet) {
-        let Some(Standing { tally, .. }) = self.grounds.get_mut(&facet.ground) else { return };
+        let Some(tally) = self.grounds.get_mut(&facet.ground) else { return };
         tally.0[facet.ring as usize] -= 1;
         if tally.total() == 0 {
             self.grounds.remove(&facet.ground);
@@ -207,6 +206,7 @@ impl Profile {
     /// Another episode's alerts join.
     #[expect(clippy::disallowed_methods, reason = "they are sorted")]
     pub fn absorb(&mut self, other: Self, learned: &Learned, cx: &Lens<'_>) {
+        self.system = self.system.filter(|s| Some(*s) == other.system);
         self.alerts += other.alerts;
         self.latest = self.latest.max(other.latest);
         if other.seed.at < self.seed.at {
@@ -216,7 +216,7 @@ impl Profile {
             count(&mut self.checks, check, n);
         }
         for (bin, n) in other.bins {
-            self.open(Timestamp(bin * BIN), n);
+            self.open(Timestamp(bin.saturating_mul(BIN)), n);
         }
         self.crowding += other.crowding;
         let mut tenants: Vec<(u64, Tenant)> = other.tenants.into_iter().collect();
@@ -230,9 +230,7 @@ impl Profile {
             for facet in more.facets {
                 if let Err(place) = tenant.facets.binary_search_by_key(&facet.ground, |f| f.ground) {
                     tenant.facets.insert(place, facet);
-                    let Some(standing) = other.grounds.get(&facet.ground) else { continue };
-                    let standing = Standing { tally: Tally::default(), ..*standing };
-                    self.grounds.entry(facet.ground).or_insert(standing).tally.0[facet.ring as usize] += 1;
+                    self.grounds.entry(facet.ground).or_default().0[facet.ring as usize] += 1;
                 }
             }
         }
@@ -252,22 +250,33 @@ impl Profile {
     #[expect(clippy::disallowed_methods, reason = "they are sorted")]
     fn look_around(&mut self) {
         let entities = self.tenants.len() as u32;
-        let leading = self.grounds.iter().filter(|(_, standing)| standing.tally.leads(entities));
+        let leading = self.grounds.iter().filter(|(_, tally)| tally.leads(entities));
         self.leaders = leading.map(|(ground, _)| *ground).collect();
         self.leaders.sort_unstable();
     }
 
     /// What explains best where its entities lie.
     fn weigh(&mut self, learned: &Learned, cx: &Lens<'_>) {
-        let of = self.leaders.iter().filter_map(|ground| Some((*ground, *self.grounds.get(ground)?)));
-        self.posterior = Posterior::new(of, self.tenants.len() as u32, learned, cx);
+        self.posterior = self.posterior_now(learned, cx);
+    }
+
+    /// The same by what is known now.
+    pub fn posterior_now(&self, learned: &Learned, cx: &Lens<'_>) -> Posterior {
+        let of = self.leaders.iter().map(|ground| (*ground, self.tally(*ground)));
+        Posterior::new(
+            of,
+            self.tenants.len() as u32,
+            self.alerts < 2 || self.is_company() || self.system.is_some(),
+            learned,
+            cx,
+        )
     }
 
     /// How many alerts a second it draws at a time: what lies within the resolution of the origins is at hand.
     pub fn density(&self, at: Timestamp, resolution: Span, cx: &Lens<'_>) -> f64 {
         let mut sum = 0.0;
         for (bin, n) in &self.bins {
-            let gap = (at.0 - bin * BIN - BIN / 2).abs();
+            let gap = at.0.saturating_sub(bin.saturating_mul(BIN)).saturating_sub(BIN / 2).saturating_abs();
             let gap = if gap < BIN { BIN / 2 } else { gap };
             sum += f64::from(*n) * cx.tables.kernel(Span(gap - resolution.0));
         }
@@ -281,7 +290,7 @@ impl Profile {
 
     /// Openings so near to a time.
     pub fn around(&self, at: Timestamp, within: Span) -> u32 {
-        let near = |b: &&(i64, u32)| (b.0 - bin(at)).abs() <= within.0 / BIN;
+        let near = |b: &&(i64, u32)| b.0.abs_diff(bin(at)) <= within.0.unsigned_abs() / BIN.unsigned_abs();
         self.bins.iter().filter(near).map(|b| b.1).sum()
     }
 

@@ -87,7 +87,12 @@ impl<'a> Subject<'a> {
     }
 
     /// The same some time later, when what came after it counts too: half of each, for one of the two was first.
-    pub fn looking_back(&self, (profile, is_near): (&Profile, bool), learned: &Learned, cx: &Lens<'_>) -> Option<Score> {
+    pub fn looking_back(
+        &self,
+        (profile, is_near): (&Profile, bool),
+        learned: &Learned,
+        cx: &Lens<'_>,
+    ) -> Option<Score> {
         let density = 0.5 * profile.density(self.seen.at, learned.pace.resolution(), cx);
         if self.is_hopeless(density, is_near) {
             return None;

@@ -26,6 +26,8 @@ pub struct Sighting {
     pub check: u64,
     /// Its services; sorted.
     services: Vec<u64>,
+    /// The system of its first service that the topology knows.
+    pub system: Option<u64>,
     pub at: Timestamp,
     pub ended_at: Option<Timestamp>,
     /// Sorted by ground.
@@ -53,6 +55,7 @@ impl Sighting {
             }
         }
         services.sort_unstable();
+        let system = alert.services.iter().find_map(|s| cx.topology.service(cx.scope, s)).map(|s| s.system);
         let mut framed = Framed::default();
         for label in &alert.labels[..] {
             if facets.len() < FACETS_MAX
@@ -74,6 +77,7 @@ impl Sighting {
             entity,
             check: hash_of(&alert.check),
             services,
+            system,
             at: alert.occurred_at,
             ended_at: alert.cleared_at.filter(|_| !alert.open),
             facets,

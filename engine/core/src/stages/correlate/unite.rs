@@ -6,8 +6,8 @@
 use super::{
     Lens,
     learned::Learned,
-    place::Posterior,
-    profile::{Profile, Shared, Standing},
+    place::{Posterior, Tally},
+    profile::{Profile, Shared},
     score,
 };
 use crate::domain::{
@@ -54,7 +54,7 @@ pub fn gain_of_many(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64
         if n != oldest {
             gain += began_within(*part, lent(part.1.seed.at), learned, cx);
         }
-        gain -= part.1.posterior.evidence + urn(part.1.alerts, part.1.entities(), part.1.crowding, cx);
+        gain -= part.1.posterior_now(learned, cx).evidence + urn(part.1.alerts, part.1.entities(), part.1.crowding, cx);
     }
     gain + where_of_many(parts, learned, cx)
 }
@@ -108,39 +108,40 @@ fn where_together(a: &Profile, b: &Profile, shared: &Shared, learned: &Learned, 
     grounds.sort_unstable();
     grounds.dedup();
     let entities = a.entities() + b.entities() - shared.entities;
-    let of = grounds.into_iter().filter_map(|ground| {
-        let mut standing = standing_in(&[(EpisodeId(0), a), (EpisodeId(0), b)], ground)?;
+    let of = grounds.into_iter().map(|ground| {
+        let mut tally = tally_of(&[(EpisodeId(0), a), (EpisodeId(0), b)], ground);
         for facet in shared.twice.iter().filter(|f| f.ground == ground) {
-            let n = &mut standing.tally.0[facet.ring as usize];
+            let n = &mut tally.0[facet.ring as usize];
             *n = n.saturating_sub(1);
         }
-        Some((ground, standing))
+        (ground, tally)
     });
-    let together = Posterior::new(of, entities, learned, cx);
-    let apart = a.posterior.evidence + b.posterior.evidence;
+    let may_be_none = a.is_company() && b.is_company() || a.is_connected(b.system());
+    let together = Posterior::new(of, entities, may_be_none, learned, cx);
+    let apart = a.posterior_now(learned, cx).evidence + b.posterior_now(learned, cx).evidence;
     together.evidence - apart + urn(a.alerts + b.alerts, entities, a.crowding + b.crowding + shared.crowding, cx)
         - urn(a.alerts, a.entities(), a.crowding, cx)
         - urn(b.alerts, b.entities(), b.crowding, cx)
 }
 
-/// A ground as all of them stand on it.
-fn standing_in(parts: &[Part<'_>], ground: u64) -> Option<Standing> {
-    let mut all = parts.iter().filter_map(|(_, profile)| profile.standing(ground));
-    let mut sum = *all.next()?;
-    for more in all {
-        sum.tally.0.iter_mut().zip(more.tally.0).for_each(|(n, more)| *n += more);
+/// How many of all of them lie on a ground.
+fn tally_of(parts: &[Part<'_>], ground: u64) -> Tally {
+    let mut sum = Tally::default();
+    for (_, profile) in parts {
+        sum.0.iter_mut().zip(profile.tally(ground).0).for_each(|(n, more)| *n += more);
     }
-    Some(sum)
+    sum
 }
 
 /// Entities of several are taken as of each: they are few, and count for the parts alike.
 fn where_of_many(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64 {
     let grounds: BTreeSet<u64> = parts.iter().flat_map(|p| p.1.leaders()).copied().collect();
-    let of = grounds.into_iter().filter_map(|ground| Some((ground, standing_in(parts, ground)?)));
+    let of = grounds.into_iter().map(|ground| (ground, tally_of(parts, ground)));
     let sum = |of: fn(&Profile) -> u32| parts.iter().map(|p| of(p.1)).sum::<u32>();
     let (alerts, entities) = (sum(|p| p.alerts), sum(Profile::entities));
     let crowding = parts.iter().map(|p| p.1.crowding).sum();
-    Posterior::new(of, entities, learned, cx).evidence + urn(alerts, entities, crowding, cx)
+    let may_be_none = parts.iter().all(|p| p.1.is_company());
+    Posterior::new(of, entities, may_be_none, learned, cx).evidence + urn(alerts, entities, crowding, cx)
 }
 
 /// `ln` of Pitman and Yor's likelihood of so many alerts on so many entities.

@@ -2,7 +2,7 @@
 use super::{Raiser, are_many, say, update};
 use crate::{
     domain::{
-        alert::AlertId,
+        alert::{Alert, AlertId},
         episode::{Episode, EpisodeId},
         incident::{IncidentId, State},
         time::Timestamp,
@@ -25,6 +25,17 @@ impl Raiser {
         if member < incident.members_said {
             incident.members_said -= 1;
             incident.removed.push(alert);
+        }
+    }
+
+    /// An alert has another episode. If that has no incident, it may give reason for one, though its time to settle may be
+    /// over.
+    pub fn on_alert_moved(&mut self, alert: &Alert, correlator: &Correlator, cx: &mut Cx<'_>) {
+        let episode = alert.episode.and_then(|id| correlator.get(id));
+        if alert.open && episode.is_some_and(|e| e.incident.is_none()) && alert.severity >= cx.policy.raise.severity_min
+        {
+            let due = (alert.occurred_at + cx.policy.raise.settle).max(cx.core.clock);
+            cx.set(TimerKind::Settle, alert.fingerprint.0, due);
         }
     }
 
