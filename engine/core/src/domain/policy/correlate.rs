@@ -58,6 +58,8 @@ pub struct PlaceModel {
     pub rings: [f64; 4],
     /// Share that lies outside.
     pub outside: f64,
+    /// A system is taken to have at least so many entities, before they are heard of.
+    pub entities_min: u32,
     /// Pitman and Yor's process over entities: how readily one entity more joins,
     pub strength: f64,
     /// and how much of an entity's next alert is a surprise.
@@ -181,6 +183,7 @@ impl Default for Correlate {
                 concentration: 3.0,
                 rings: [0.5, 0.3, 0.05, 0.15],
                 outside: 0.03,
+                entities_min: 20,
                 strength: 1.0,
                 discount: 0.6,
             },

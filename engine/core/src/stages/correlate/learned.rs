@@ -172,7 +172,12 @@ impl Learned {
 
     /// How many entities there are.
     pub fn population(&self, cx: &super::Lens<'_>) -> f64 {
-        f64::from(cx.topology.leaves(cx.scope)).max(self.entities.len() as f64).max(1.0)
+        f64::from(cx.topology.leaves(cx.scope)).max(self.seen(cx))
+    }
+
+    /// How many entities are known from their alerts; at first more are to be expected.
+    fn seen(&self, cx: &super::Lens<'_>) -> f64 {
+        (self.entities.len() as f64).max(f64::from(cx.policy.correlate.place.entities_min))
     }
 
     /// A ground as topology and experience know it.
@@ -184,11 +189,8 @@ impl Learned {
         for (ring, share) in shares.iter_mut().enumerate() {
             let size = known.map_or(0, |g| g.size[ring]);
             let seen = f64::from(seen.map_or(0, |s| s.entities[ring]));
-            let found = if size > 0 {
-                (f64::from(size) + seen) / cx.population
-            } else {
-                (seen + 1.0) / (self.entities.len() as f64 + 1.0)
-            };
+            let found =
+                if size > 0 { (f64::from(size) + seen) / cx.population } else { (seen + 1.0) / (self.seen(cx) + 1.0) };
             *share = found.clamp(1e-6, 1.0);
         }
         GroundShares { kind, shares }

@@ -6,7 +6,7 @@
 //! Poisson-Dirichlet distribution", 1997.
 use super::{
     Lens,
-    learned::Learned,
+    learned::{GroundShares, Learned},
     profile::Profile,
     sighting::Sighting,
     tables::{CATEGORIES, OUTSIDE},
@@ -87,6 +87,13 @@ impl Posterior {
     }
 }
 
+impl GroundShares {
+    /// Whether it tells anything that something lies on it so.
+    pub fn explains(&self, tally: Tally) -> bool {
+        tally.0.iter().zip(self.shares).any(|(n, share)| *n > 0 && share < COMMON)
+    }
+}
+
 /// `ln` of its likelihood, and the ratios of the next; `None` where it explains nothing.
 fn hypothesis(
     ground: u64,
@@ -97,8 +104,7 @@ fn hypothesis(
 ) -> Option<(f64, [f64; CATEGORIES])> {
     let known = learned.ground(ground, cx);
     let shares = cx.tables.shares(known.kind);
-    let explains = tally.0.iter().zip(known.shares).any(|(n, share)| *n > 0 && share < COMMON);
-    if !explains {
+    if !known.explains(tally) {
         return None;
     }
     let all = cx.policy.correlate.place.concentration + f64::from(entities);

@@ -22,6 +22,9 @@ const JOINT_SAMPLES: usize = 6;
 /// Members whose lifetimes stand for all.
 const LIVES: usize = 8;
 
+/// What speaks against two episodes with no ground in common, in nats: more than anything for them.
+const NOTHING_SHARED: f64 = -1e5;
+
 /// An episode's make-up.
 pub type Part<'a> = (EpisodeId, &'a Profile);
 
@@ -108,6 +111,14 @@ fn where_together(a: &Profile, b: &Profile, shared: &Shared, learned: &Learned, 
     grounds.sort_unstable();
     grounds.dedup();
     let entities = a.entities() + b.entities() - shared.entities;
+    let may_be_none = a.is_company() && b.is_company() || a.is_connected(b.system());
+    let explains = |ground: &u64| {
+        let lies = a.tally(*ground).total() > 0 && b.tally(*ground).total() > 0;
+        lies && learned.ground(*ground, cx).explains(a.tally(*ground))
+    };
+    if !may_be_none && !grounds.iter().any(explains) {
+        return NOTHING_SHARED;
+    }
     let of = grounds.into_iter().map(|ground| {
         let mut tally = tally_of(&[(EpisodeId(0), a), (EpisodeId(0), b)], ground);
         for facet in shared.twice.iter().filter(|f| f.ground == ground) {
@@ -116,7 +127,6 @@ fn where_together(a: &Profile, b: &Profile, shared: &Shared, learned: &Learned, 
         }
         (ground, tally)
     });
-    let may_be_none = a.is_company() && b.is_company() || a.is_connected(b.system());
     let together = Posterior::new(of, entities, may_be_none, learned, cx);
     let apart = a.posterior_now(learned, cx).evidence + b.posterior_now(learned, cx).evidence;
     together.evidence - apart + urn(a.alerts + b.alerts, entities, a.crowding + b.crowding + shared.crowding, cx)
