@@ -226,6 +226,7 @@ impl Story {
                 Some(("started", value)) => event.started_at = Some(moment(value)?),
                 Some(("ended", value)) => event.ended_at = Some(moment(value)?),
                 Some(("fingerprint", value)) => value.clone_into(&mut event.fingerprint),
+                Some(("summary", value)) => event.summary = value.replace('_', " "),
                 Some(("source", value)) => source = Some(value),
                 Some((key, value)) => {
                     let label = key.strip_prefix("labels.").with_context(|| format!("an event has no `{key}`"))?;

@@ -89,6 +89,9 @@ impl<'a> Teller<'a> {
                 Some(by) => (now.said_at, format!("hidden by {by}")),
                 None => (now.heard_since(), "heard".to_owned()),
             },
+            Some(before) if before.open == now.open && before.episode != now.episode && before.count == now.count => {
+                (now.last_fired_at, "moved".to_owned())
+            }
             Some(before) if before.severity != now.severity => (now.last_fired_at, format!("is {}", now.severity)),
             Some(_) => (now.last_fired_at, format!("count={}", now.count)),
         };

@@ -15,7 +15,7 @@ pub fn incident_update(update: &IncidentUpdate) -> v1::IncidentUpdate {
     v1::IncidentUpdate {
         incident: Some(incident(update)),
         added: update.added.iter().map(|id| Alert::name(scope, *id)).collect(),
-        removed: Vec::new(),
+        removed: update.removed.iter().map(|id| Alert::name(scope, *id)).collect(),
         change: update.change.to_owned(),
     }
 }
@@ -46,7 +46,7 @@ pub fn incident(update: &IncidentUpdate) -> v1::Incident {
         raise_reason: incident.raised.to_string(),
         episode: format!("scopes/{scope}/episodes/{}", incident.episode),
         reopened: incident.reopened,
-        merged_into: String::new(),
+        merged_into: named(&incident.merged_into),
         muted: incident.muted,
         etag: incident.revision.to_string(),
         assignee: incident.assignee.to_string(),

@@ -190,7 +190,7 @@ impl Config {
             let checked = threshold.bands().validate();
             checked.map_err(|reason| anyhow::anyhow!("score.threshold[{n}]: {reason}"))?;
         }
-        anyhow::ensure!(self.correlate.distance_max <= 2, "correlate.distance_max: from 0 to 2");
+        validate_correlate(&self.correlate)?;
         // An alert that opens, clears and opens again is no storm; and each alert may keep as many times.
         anyhow::ensure!((3..=100).contains(&self.flap.changes), "flap.changes: from 3 to 100");
         let leaves = (1..=self.flap.changes).contains(&self.flap.leave_below);
@@ -214,6 +214,9 @@ impl Config {
             ("limits.maintenance_windows", self.limits.maintenance_windows),
             ("limits.series", self.limits.series),
             ("limits.checks", self.limits.checks),
+            ("limits.entities", self.limits.entities),
+            ("limits.label_values", self.limits.label_values),
+            ("correlate.candidates_max", self.correlate.candidates_max),
         ] {
             anyhow::ensure!(limit > 0, "{name}: at least 1");
         }
@@ -354,6 +357,43 @@ fn line_of(text: &str, error: &TopologyError) -> usize {
         TopologyError::Kpi { kpi, .. } => last(kpi),
     };
     found.unwrap_or(1)
+}
+
+/// Explicit policies are looked at one by one when an alert opens.
+const GROUPINGS_MAX: usize = 1_000;
+
+/// What the model divides by, or takes the logarithm of.
+fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
+    let (time, place, what) = (&correlate.time, &correlate.place, &correlate.what);
+    anyhow::ensure!((0.0..=1.0).contains(&time.offspring), "correlate.time.offspring: from 0 to 1");
+    anyhow::ensure!(time.spans.iter().all(|s| s.0 >= 1_000), "correlate.time.spans: each at least 1s");
+    anyhow::ensure!(time.fade.0 >= 1_000, "correlate.time.fade: at least 1s");
+    let kinds = [place.entity, place.parent, place.grandparent, place.service, place.label, place.root];
+    let names = ["entity", "parent", "grandparent", "service", "label", "root"];
+    for (name, prior) in names.into_iter().zip(kinds) {
+        anyhow::ensure!(prior > 0.0 && prior <= 1.0, "correlate.place.{name}: more than 0, up to 1");
+    }
+    let shares = place.rings.iter().all(|share| *share > 0.0 && *share < 1.0);
+    anyhow::ensure!(shares, "correlate.place.rings: each between 0 and 1");
+    anyhow::ensure!(place.outside > 0.0 && place.outside < 0.5, "correlate.place.outside: more than 0, less than 0.5");
+    anyhow::ensure!((0.0..1.0).contains(&place.discount), "correlate.place.discount: from 0 to less than 1");
+    for (name, number) in [
+        ("place.concentration", place.concentration),
+        ("place.strength", place.strength),
+        ("what.prior", what.prior),
+        ("what.shrinkage", what.shrinkage),
+        ("background.openings", correlate.background.openings),
+    ] {
+        anyhow::ensure!(number > 0.0 && number < 1e6, "correlate.{name}: more than 0");
+    }
+    anyhow::ensure!(correlate.background.span.0 >= 1_000, "correlate.background.span: at least 1s");
+    anyhow::ensure!(correlate.policy.len() <= GROUPINGS_MAX, "correlate.policy: at most {GROUPINGS_MAX}");
+    let mut names = std::collections::BTreeSet::new();
+    for (n, policy) in correlate.policy.iter().enumerate() {
+        anyhow::ensure!(!policy.name.is_empty(), "correlate.policy[{n}].name: not empty");
+        anyhow::ensure!(names.insert(&policy.name), "correlate.policy[{n}].name: `{}` stands twice", policy.name);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

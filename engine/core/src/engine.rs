@@ -10,7 +10,7 @@ use crate::{
     ledger::{Ledger, Outcome},
     output::{Body, ByTopic, DeadLetter, Output, OutputTopic, Outputs},
     scope::{Scope, View, World},
-    stages::suppress::PolicyIndex,
+    stages::{correlate::tables::Tables, suppress::PolicyIndex},
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,8 @@ pub struct Engine {
     policy: Arc<Policy>,
     topologies: Topologies,
     index: PolicyIndex,
+    /// Of the policy.
+    tables: Tables,
     rules: Rules,
     // How the journal was packed is no part of what was concluded from it.
     packs_ignored: u64,
@@ -124,8 +126,20 @@ impl Engine {
     fn of(state: State, policy: Arc<Policy>, topologies: Topologies) -> Self {
         let scope_index = state.scopes.iter().enumerate().map(|(n, s)| (s.name().clone(), n)).collect();
         let reaches = state.sources.iter().map(SourceState::holds).collect();
-        let (index, rules) = (PolicyIndex::new(&policy), Rules::default());
-        Self { state, scope_index, reaches, policy, index, topologies, rules, packs_ignored: 0, records_skipped: 0 }
+        let (index, tables) = (PolicyIndex::new(&policy), Tables::new(&policy.correlate));
+        let rules = Rules::default();
+        Self {
+            state,
+            scope_index,
+            reaches,
+            policy,
+            index,
+            tables,
+            topologies,
+            rules,
+            packs_ignored: 0,
+            records_skipped: 0,
+        }
     }
 
     /// With some rules switched off; for tests.
@@ -151,7 +165,7 @@ impl Engine {
             Input::Tick(wall) => self.on_tick(*wall, out),
             Input::Policy { version, policy } if *version > self.state.policy_version => {
                 self.state.policy_version = *version;
-                self.index = PolicyIndex::new(policy);
+                (self.index, self.tables) = (PolicyIndex::new(policy), Tables::new(&policy.correlate));
                 self.policy = policy.clone();
                 self.each_scope(|scope, world| scope.judge_all(world, out));
                 self.each_scope(|scope, world| scope.introduce(world, out));
@@ -313,8 +327,13 @@ impl Engine {
             self.state.ledger.count(&event.origin, Outcome::OverQuota, self.policy.limits.origins);
             return out.judge(event, Outcome::OverQuota);
         };
-        let world =
-            World { policy: &self.policy, index: &self.index, topologies: &self.topologies, reaches: &self.reaches };
+        let world = World {
+            policy: &self.policy,
+            index: &self.index,
+            tables: &self.tables,
+            topologies: &self.topologies,
+            reaches: &self.reaches,
+        };
         self.state.scopes[scope].on_event(event, source, world, out);
     }
 
@@ -332,8 +351,13 @@ impl Engine {
             // It would be refused again: no memory is needed.
             return out.say(Body::Result(Box::new(command.result(Err(Refusal::new(code, why))))));
         };
-        let world =
-            World { policy: &self.policy, index: &self.index, topologies: &self.topologies, reaches: &self.reaches };
+        let world = World {
+            policy: &self.policy,
+            index: &self.index,
+            tables: &self.tables,
+            topologies: &self.topologies,
+            reaches: &self.reaches,
+        };
         self.state.scopes[scope].on_command(command, world, out);
     }
 
@@ -365,8 +389,13 @@ impl Engine {
     }
 
     fn each_scope(&mut self, mut act: impl FnMut(&mut Scope, World<'_>)) {
-        let world =
-            World { policy: &self.policy, index: &self.index, topologies: &self.topologies, reaches: &self.reaches };
+        let world = World {
+            policy: &self.policy,
+            index: &self.index,
+            tables: &self.tables,
+            topologies: &self.topologies,
+            reaches: &self.reaches,
+        };
         for scope in &mut self.state.scopes {
             act(scope, world);
         }

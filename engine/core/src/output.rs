@@ -99,6 +99,8 @@ pub struct IncidentUpdate {
     pub open_alert_count: usize,
     /// Those that joined with this revision.
     pub added: Vec<AlertId>,
+    /// Those that left with this revision.
+    pub removed: Vec<AlertId>,
     /// For people.
     pub change: &'static str,
 }
@@ -213,6 +215,7 @@ impl Outputs {
 pub struct Trace {
     pub verdicts: Vec<Verdict>,
     pub joined: Vec<Joined>,
+    pub moved: Vec<Moved>,
 }
 
 /// What became of an event.
@@ -242,4 +245,19 @@ pub struct Joined {
     pub alert: AlertId,
     pub at: Timestamp,
     pub reason: String,
+    /// Verdicts of the step that stood before it.
+    pub before: usize,
+}
+
+/// An alert took another place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    pub scope: Arc<str>,
+    pub alert: AlertId,
+    pub from: EpisodeId,
+    pub to: EpisodeId,
+    pub at: Timestamp,
+    pub reason: String,
+    /// Verdicts of the step that stood before it.
+    pub before: usize,
 }

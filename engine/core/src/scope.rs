@@ -2,7 +2,7 @@
 use crate::{
     domain::{
         alert::{Alert, Fingerprint},
-        command::{Action, Command, CommandResult},
+        command::{Act, Action, Command, CommandResult, IncidentAct, Refusal},
         episode::EpisodeId,
         event::{Event, Kind, Status},
         incident::{Incident, IncidentId},
@@ -19,7 +19,7 @@ use crate::{
         absence,
         assess::HealthBoard,
         changes::Changes,
-        correlate::Correlator,
+        correlate::{Correlator, Moves, tables::Tables},
         deduplicate::{Change, Deduplicator, event_key},
         raise::{Evidence, Raiser, Times},
         score::{self, Finding, Scorer},
@@ -31,6 +31,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
+mod regroup;
 mod suppression;
 
 /// What every stage of a scope shares.
@@ -72,6 +73,7 @@ pub struct Cx<'a> {
     pub topology: &'a Topology,
     /// Those of earlier moments too.
     pub topologies: &'a Topologies,
+    pub tables: &'a Tables,
     pub out: &'a mut Outputs,
 }
 
@@ -94,6 +96,8 @@ pub struct World<'a> {
     pub topologies: &'a Topologies,
     /// The policy's windows and rules of inhibition.
     pub index: &'a PolicyIndex,
+    /// Of the policy.
+    pub tables: &'a Tables,
     /// By source index: how far it is read; `None` where it feeds no more.
     pub reaches: &'a [Option<Timestamp>],
 }
@@ -317,12 +321,7 @@ impl Scope {
             return;
         }
         let done = match &command.action {
-            Action::Incident(act) => {
-                let mut cx = cx(&mut self.core, world, out);
-                let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
-                let done = self.raiser.act(act, &command.actor, by, &mut cx);
-                done.map(|id| Incident::name(&cx.core.name, id))
-            }
+            Action::Incident(act) => self.on_act(act, &command.actor, world, out),
             Action::CreateSilence { silence, force } => self.create_silence(silence, *force, world, out),
             Action::ExpireSilence(id) => self.expire_silence(id, world, out),
             Action::CreateWindow(window) => self.create_window(window, world, out),
@@ -333,6 +332,24 @@ impl Scope {
         let (clock, horizon) = (cx.core.clock, cx.policy.raise.request_horizon);
         cx.core.evicted.requests += self.requests.keep(result.clone(), clock, horizon, cx.policy.limits.requests);
         out.say(Body::Result(Box::new(result)));
+    }
+
+    fn on_act(
+        &mut self,
+        act: &IncidentAct,
+        actor: &str,
+        world: World<'_>,
+        out: &mut Outputs,
+    ) -> Result<String, Refusal> {
+        let done = match &act.act {
+            Act::Merge(other) => self.merge(act, *other, actor, world, out),
+            Act::Split(alerts) => self.split(act, alerts, actor, world, out),
+            Act::State(_) | Act::Assign(_) | Act::Comment | Act::Ticket(_) => {
+                let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
+                self.raiser.act(act, actor, by, &mut cx(&mut self.core, world, out))
+            }
+        };
+        done.map(|id| Incident::name(&self.core.name, id))
     }
 
     /// A dead man's switch is kept as an alert and has no other consequence than that of its silence.
@@ -350,6 +367,21 @@ impl Scope {
         };
         if let Some(event) = found {
             self.derive(&event, world, out);
+        }
+    }
+
+    /// Alerts have changed their episodes: they say so, and the episodes raise otherwise.
+    fn tell(&mut self, moves: Moves, world: World<'_>, out: &mut Outputs) {
+        let mut cx = cx(&mut self.core, world, out);
+        for key in moves.alerts {
+            if let Some(alert) = self.deduplicator.get_mut(key) {
+                say_alert(alert, &mut cx);
+                self.raiser.on_alert_moved(alert, &self.correlator, &mut cx);
+            }
+        }
+        let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
+        for episode in moves.episodes {
+            self.raiser.on_moved(episode, by, &mut cx);
         }
     }
 
@@ -409,6 +441,11 @@ impl Scope {
             TimerKind::Silent => self.scorer.on_silent(key, due, &mut cx, &mut found),
             TimerKind::BurstEnd => found.extend(self.scorer.on_burst_end(id, due, &mut cx)),
             TimerKind::ForgetSeries => self.scorer.on_sweep(due, &mut cx, &mut found),
+            TimerKind::Revise => {
+                let (alerts, raiser) = (&mut self.deduplicator, &mut self.raiser);
+                let moves = self.correlator.on_revise(key, due, alerts, raiser, &mut cx);
+                self.tell(moves, world, out);
+            }
             TimerKind::Settle => {
                 if let Some(alert) = self.deduplicator.get(key) {
                     self.raiser.on_settle(alert, due, by, &mut cx);
@@ -535,7 +572,7 @@ fn evidence<'a>(correlator: &'a mut Correlator, health: &'a HealthBoard, changes
 
 fn cx<'a>(core: &'a mut Core, world: World<'a>, out: &'a mut Outputs) -> Cx<'a> {
     let (policy, topologies) = (world.policy, world.topologies);
-    Cx { core, policy, topology: topologies.newest(), topologies, out }
+    Cx { core, policy, topology: topologies.newest(), topologies, tables: world.tables, out }
 }
 
 /// An alert takes its place as if it had come when it began to be heard.

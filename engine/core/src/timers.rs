@@ -12,6 +12,8 @@ pub enum TimerKind {
     Suppress,
     /// A series has been usual for a while: its alert clears before it would raise. By fingerprint of the series.
     Calm,
+    /// An alert's place is looked at again, before it raises. By fingerprint.
+    Revise,
     /// An alert that still fires raises an incident. By fingerprint.
     Settle,
     /// Many alerts at once raise an incident. By episode.

@@ -18,37 +18,41 @@ impl fmt::Display for EpisodeId {
     }
 }
 
-/// Why an alert is in its episode.
+/// Why an alert is in its episode, in short.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reason {
     /// It founded the episode.
     First,
     /// Another alert of the same entity.
     SameEntity,
-    /// The entity runs on this one, which has an alert.
+    /// The entity runs on this one, as others in the episode do.
     RunsOn(Arc<str>),
-    /// Something with an alert runs on the entity.
+    /// Something with an alert runs on the entity, or mentions it.
     Carries,
-    /// The entity is linked to this one, which has an alert.
-    LinkedTo(Arc<str>),
     /// Both belong to this service.
     SameService(Arc<str>),
     /// Its service depends on this one.
     DependsOn(Arc<str>),
-    /// This service depends on its service.
+    /// Services with an alert depend on this one of its own.
     Serves(Arc<str>),
+    /// It names this, or is linked to it.
+    Mentions(Arc<str>),
+    /// They have this label.
+    SameLabel(Arc<str>),
+    /// Nothing but time and kind.
+    SameTime,
     /// It has come back.
     Returned,
+    /// An explicit policy says so.
+    Policy(Arc<str>),
+    /// A person said so.
+    ByHand,
 }
 
 impl Reason {
-    /// How far apart in the topology, in steps.
-    pub const fn distance(&self) -> u8 {
-        match self {
-            Self::First | Self::SameEntity | Self::Returned => 0,
-            Self::RunsOn(_) | Self::Carries | Self::LinkedTo(_) | Self::SameService(_) => 1,
-            Self::DependsOn(_) | Self::Serves(_) => 2,
-        }
+    /// Whether people decided it, so that the model does not touch it.
+    pub const fn is_decided(&self) -> bool {
+        matches!(self, Self::Policy(_) | Self::ByHand)
     }
 }
 
@@ -59,13 +63,32 @@ impl fmt::Display for Reason {
             Self::SameEntity => f.write_str("same entity"),
             Self::RunsOn(entity) => write!(f, "runs on {entity}"),
             Self::Carries => f.write_str("carries what has an alert"),
-            Self::LinkedTo(entity) => write!(f, "linked to {entity}"),
             Self::SameService(service) => write!(f, "same service, {service}"),
             Self::DependsOn(service) => write!(f, "depends on {service}"),
-            Self::Serves(service) => write!(f, "{service} depends on it"),
+            Self::Serves(service) => write!(f, "others depend on {service}"),
+            Self::Mentions(name) => write!(f, "points to {name}"),
+            Self::SameLabel(label) => write!(f, "same {label}"),
+            Self::SameTime => f.write_str("at the same time"),
             Self::Returned => f.write_str("it came back"),
+            Self::Policy(name) => write!(f, "by the policy {name}"),
+            Self::ByHand => f.write_str("put here by hand"),
         }
     }
+}
+
+/// How much speaks for a membership, in thousandths of a nat (log-odds; 693 doubles the odds).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// How densely alerts came, per second.
+    pub time: i16,
+    /// How well it fits where the others are.
+    pub place: i16,
+    /// How usual its check is among theirs.
+    pub what: i16,
+    /// How rarely its check opens by itself, per second.
+    pub background: i16,
+    /// How much better this episode was than the next best, or than one of its own.
+    pub margin: i16,
 }
 
 /// An alert in an episode.
@@ -85,14 +108,19 @@ pub struct Member {
     pub muted: bool,
     /// When it first occurred in this episode.
     pub opened_at: Timestamp,
+    /// When it last cleared.
+    pub cleared_at: Timestamp,
+    /// How often it occurred in it.
+    pub occurrences: u32,
     pub reason: Reason,
+    pub evidence: Evidence,
     /// Seconds after the alert it joined, for people.
     pub after: i64,
 }
 
 impl Member {
     /// The member that `alert` becomes.
-    pub fn of(alert: &Alert, reason: Reason, after: i64) -> Self {
+    pub fn of(alert: &Alert, reason: Reason, evidence: Evidence, after: i64) -> Self {
         Self {
             alert: alert.id,
             fingerprint: alert.fingerprint,
@@ -105,9 +133,19 @@ impl Member {
             flapping: false,
             muted: false,
             opened_at: alert.occurred_at,
+            cleared_at: Timestamp::MIN,
+            occurrences: 1,
             reason,
+            evidence,
             after,
         }
+    }
+}
+
+impl Member {
+    /// From when to when it was open, as far as is known.
+    pub const fn life(&self) -> (Timestamp, Timestamp) {
+        (self.opened_at, if self.open { Timestamp::MAX } else { self.cleared_at })
     }
 }
 
@@ -134,7 +172,13 @@ pub struct Episode {
     pub previous: Option<IncidentId>,
     /// When its many alerts will raise an incident, if they do.
     pub many_due: Option<Timestamp>,
-    /// The hashes under which it is found while it takes alerts; sorted.
+    /// The policy that made it: the model leaves it alone.
+    pub policy: Option<Arc<str>>,
+    /// Fewer alerts raise nothing; 0 where the usual rules hold.
+    pub min_alerts: usize,
+    /// Where those that left it went, and how many; sorted.
+    pub went: Vec<(EpisodeId, u32)>,
+    /// The grounds by which it is found while it takes alerts; sorted.
     pub keys: Vec<u64>,
 }
 
@@ -151,6 +195,12 @@ impl Episode {
         (member.flapping, member.muted) = (flapping, muted);
         self.unsteady = self.unsteady + usize::from(flapping || muted) - usize::from(unsteady);
         self.muted = self.muted + usize::from(muted) - usize::from(was_muted);
+    }
+
+    /// Counts what its members are, after one has come from elsewhere.
+    pub fn count_marks(&mut self) {
+        self.muted = self.members.iter().filter(|m| m.muted).count();
+        self.unsteady = self.members.iter().filter(|m| m.muted || m.flapping).count();
     }
 
     /// How many entities have open alerts that are heard and do not flap, up to `enough`.

@@ -31,6 +31,11 @@ impl Framed {
     }
 }
 
+/// The hash of a name.
+pub fn hash_of(name: &str) -> u64 {
+    xxh3_64(name.as_bytes())
+}
+
 /// The journal partition of a scope (design rule 1): never changes for a journal.
 pub fn partition_of(scope: &str, partitions: u32) -> u32 {
     u32::try_from(xxh3_64(scope.as_bytes()) % u64::from(partitions.max(1))).unwrap_or(0)

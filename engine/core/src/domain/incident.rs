@@ -1,7 +1,7 @@
 //! An episode that people are asked to act on.
 use super::{
     alert::AlertId,
-    episode::{EpisodeId, Reason},
+    episode::{EpisodeId, Evidence, Reason},
     severity::Severity,
     time::Timestamp,
 };
@@ -57,7 +57,7 @@ pub enum RaiseReason {
     /// So many alerts at once.
     Many { alerts: usize, entities: usize },
     /// A person said that it is another one than this.
-    Split { from: u64 },
+    Split { from: IncidentId, number: u64 },
 }
 
 impl fmt::Display for RaiseReason {
@@ -68,7 +68,7 @@ impl fmt::Display for RaiseReason {
             }
             Self::Fires { entity, check, seconds } => write!(f, "{check} on {entity} has fired for {seconds} s"),
             Self::Many { alerts, entities } => write!(f, "{alerts} alerts on {entities} entities at once"),
-            Self::Split { from } => write!(f, "split by hand from incident {from}"),
+            Self::Split { number, .. } => write!(f, "split by hand from incident {number}"),
         }
     }
 }
@@ -193,6 +193,10 @@ pub struct Incident {
     pub said_at: Timestamp,
     /// How many of the episode's members were told.
     pub members_said: usize,
+    /// Alerts that have left since it last spoke.
+    pub removed: Vec<AlertId>,
+    /// The incident that took it in.
+    pub merged_into: Option<IncidentId>,
     /// It has changed since it last spoke.
     pub unsaid: bool,
 }
@@ -236,6 +240,8 @@ impl Incident {
             muted: false,
             said_at: Timestamp::MIN,
             members_said: 0,
+            removed: Vec::new(),
+            merged_into: None,
             unsaid: false,
         }
     }
@@ -266,6 +272,7 @@ pub struct ShortAlert {
     pub severity: Severity,
     pub open: bool,
     pub reason: Reason,
+    pub evidence: Evidence,
     /// Seconds after the alert it joined; 0 where it did not come after it.
     pub after: i64,
     pub opened_at: Timestamp,

@@ -10,6 +10,9 @@ use super::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
+mod correlate;
+pub use correlate::{Action, BackgroundModel, Break, Correlate, Grouping, PlaceModel, Revise, TimeModel, WhatModel};
+
 /// Which time drives the fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -239,16 +242,6 @@ fn matches(pattern: &str, text: &str) -> bool {
     text.ends_with(rest)
 }
 
-/// Which alerts share a cause.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Correlate {
-    /// How long an episode takes new alerts after its last, and one of its own back after it cleared.
-    pub gap: Span,
-    /// How far apart in the topology two alerts of an episode may be, in steps (0 to 2).
-    pub distance_max: u8,
-}
-
 /// How a service's health follows from its KPIs, its alerts and what it depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -312,7 +305,12 @@ pub struct Limits {
     pub maintenance_windows: usize,
     pub inhibition_rules: usize,
     pub series: usize,
+    /// What correlation learns of: checks,
     pub checks: usize,
+    /// entities,
+    pub entities: usize,
+    /// and label values.
+    pub label_values: usize,
 }
 
 impl Default for Policy {
@@ -356,7 +354,7 @@ impl Default for Policy {
                 keep: Span::hours(7 * 24),
                 threshold: Vec::new(),
             },
-            correlate: Correlate { gap: Span::minutes(1), distance_max: 2 },
+            correlate: Correlate::default(),
             assess: Assess { dependency_share: 0.5, cap_importance: 5, cap_critical: 40, cap_high: 70 },
             raise: Raise {
                 severity_min: Severity::Warning,
@@ -387,7 +385,9 @@ impl Default for Policy {
                 maintenance_windows: 1_000,
                 inhibition_rules: 1_000,
                 series: 100_000,
-                checks: 65_536,
+                checks: 10_000,
+                entities: 100_000,
+                label_values: 100_000,
             },
         }
     }

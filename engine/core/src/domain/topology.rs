@@ -3,6 +3,7 @@ use super::{
     kpi::{Kpi, KpiEntry},
     time::Timestamp,
 };
+use places::{Facet, Ground, Places};
 use rustc_hash::FxHashMap;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -13,6 +14,8 @@ use std::{
     fmt,
     sync::Arc,
 };
+
+pub mod places;
 
 /// The file as people write it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -152,6 +155,10 @@ pub struct Entity {
     pub linked: BTreeSet<Arc<str>>,
     /// Services that rest on it.
     pub services: BTreeSet<Arc<str>>,
+    /// The grounds that it lies on; sorted.
+    pub facets: Vec<Facet>,
+    /// Others run on it.
+    pub carries: bool,
 }
 
 /// What is known of a service.
@@ -170,6 +177,10 @@ pub struct Service {
     pub upstream: BTreeMap<Arc<str>, u8>,
     /// All that depend on it within three steps.
     pub downstream: BTreeMap<Arc<str>, u8>,
+    /// The grounds that its entities lie on with it; sorted.
+    pub facets: Vec<Facet>,
+    /// Services that depend on each other, over however many steps, are of one system.
+    pub system: u64,
 }
 
 #[derive(Debug, Default)]
@@ -178,6 +189,7 @@ struct Layer {
     services: BTreeMap<Arc<str>, Service>,
     /// KPIs by the check of their series: the service and the place among its KPIs.
     kpis: FxHashMap<Arc<str>, Vec<(Arc<str>, usize)>>,
+    places: Places,
 }
 
 /// Indexed for reading. What names no scope is in every one.
@@ -320,6 +332,28 @@ impl Topology {
         self.layers(scope).find_map(|layer| layer.services.get(id))
     }
 
+    /// What `scope` sees of a ground.
+    pub fn ground(&self, scope: &str, ground: u64) -> Option<Ground> {
+        let mut found: Option<Ground> = None;
+        for ground in self.layers(scope).filter_map(|layer| layer.places.ground(ground)) {
+            match &mut found {
+                None => found = Some(*ground),
+                Some(known) => known.size.iter_mut().zip(ground.size).for_each(|(n, more)| *n += more),
+            }
+        }
+        found
+    }
+
+    /// The entity that a short name means in `scope`.
+    pub fn alias(&self, scope: &str, short: u64) -> Option<u64> {
+        self.layers(scope).find_map(|layer| layer.places.alias(short))
+    }
+
+    /// How many entities `scope` sees that carry no others.
+    pub fn leaves(&self, scope: &str) -> u32 {
+        self.layers(scope).map(|layer| layer.places.leaves).sum()
+    }
+
     /// The ids of the services of `scope`, those of every scope too.
     pub fn services(&self, scope: &str) -> BTreeSet<&Arc<str>> {
         self.layers(scope).flat_map(|layer| layer.services.keys()).collect()
@@ -395,6 +429,7 @@ impl Layer {
                 (service.upstream, service.downstream, service.borrows) = (upstream, downstream, borrows);
             }
         }
+        self.survey();
         Ok(())
     }
 
@@ -446,7 +481,8 @@ impl Layer {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{places::GroundKind, *};
+    use crate::domain::hash::hash_of;
 
     fn parse(text: &str) -> Result<Topology, TopologyError> {
         Topology::new(&serde_json::from_str(text).expect("a topology file"))
@@ -529,6 +565,20 @@ mod tests {
         assert!(matches!(wrong(&KPI.replace("p99", "")), TopologyError::NoId { kind: "kpi", .. }));
         let unknown = serde_json::from_str::<KpiEntry>(&KPI.replace("high", "hihg")).unwrap_err();
         assert!(unknown.to_string().contains("hihg"), "{unknown}");
+    }
+
+    #[test]
+    fn grounds_have_sizes() {
+        let t = parse(
+            r#"{"entities":[{"id":"h1.x","on":["rack"]},{"id":"h2","on":["rack"]},{"id":"rack","on":["site"]}],
+                "services":[{"id":"db","entities":["h1.x"]},{"id":"web","depends_on":["db"],"entities":["h2"]}]}"#,
+        )
+        .expect("valid");
+        let ground = |name: &str| t.ground("any", hash_of(name)).expect("known");
+        assert_eq!((ground("rack").kind, ground("rack").size), (GroundKind::Parent, [2, 0, 0, 0]));
+        assert_eq!((ground("site").kind, ground("site").size), (GroundKind::Grandparent, [2, 0, 0, 0]));
+        assert_eq!((ground("db").kind, ground("db").size), (GroundKind::Service, [1, 1, 0, 0]));
+        assert_eq!((ground("h2").kind, t.leaves("any")), (GroundKind::Entity, 2));
     }
 
     #[test]

@@ -1,15 +1,20 @@
-//! Places each occurrence of an alert in an episode: by scope, topology neighbourhood and a time gap.
+//! Places each occurrence of an alert in an episode: alerts that share a cause.
 //!
-//! Dependencies are counted from the service it began with, everything else from any member.
+//! An episode is scored, not a pair: `ln rate(t) + ln place + ln what − ln background`, a sum of named parts in fixed
+//! point. The best episode above 0 takes the alert, else it founds one; many weak links together count too. Some time
+//! after its opening it is looked at again, and episodes that turn out to be one are merged. Explicit policies and
+//! people's decisions win over all of this.
 //!
-//! Candidates come from an index of what episodes touch (entities, what those run on, services), never from a walk over
-//! all episodes.
+//! Time is a self-exciting point process (Hawkes, "Spectra of some self-exciting and mutually exciting point processes",
+//! 1971) with a heavy tail and no window; place is in `place.rs`.
 use crate::{
     domain::{
         alert::Alert,
-        episode::{Episode, EpisodeId, Member, Reason},
+        episode::{Episode, EpisodeId, Evidence, Member, Reason},
         hash::Framed,
+        policy::Policy,
         time::Timestamp,
+        topology::Topology,
     },
     output::Joined,
     scope::Cx,
@@ -18,38 +23,50 @@ use crate::{
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-/// Neighbours looked at for one occurrence: enough for a host, a bound for a hub.
-const PROBES_MAX: usize = 64;
+mod bounded;
+mod groups;
+mod index;
+mod learned;
+mod moves;
+mod pace;
+mod place;
+mod profile;
+mod reason;
+mod revise;
+mod score;
+mod sighting;
+pub mod tables;
+mod unite;
+
+use groups::Groups;
+use index::{Index, is_open_at};
+use learned::Learned;
+pub use moves::Moves;
+use profile::{Profile, Seed};
+use score::{Score, Subject, millinats};
+use sighting::Sighting;
+use tables::Tables;
+
 /// A share of this of the episodes goes when there are too many.
 const EVICTED_SHARE: usize = 64;
-/// How many steps of dependency lie between the service where an episode began and one of its alerts.
-const FOUNDER_STEPS_MAX: u8 = 2;
-/// Keys under which an episode is found.
-const KEYS_MAX: usize = 256;
 
-/// What an episode touches.
-#[derive(Clone, Copy)]
-enum Key<'a> {
-    Entity(&'a str),
-    /// Something that runs on it has an alert.
-    Under(&'a str),
-    /// An alert of this service belongs to it.
-    Service(&'a str),
-    /// It began with an alert of this service.
-    Founder(&'a str),
+/// What the model looks through: all that does not change while one alert is looked at.
+#[derive(Clone, Copy, Debug)]
+struct Lens<'a> {
+    scope: &'a str,
+    policy: &'a Policy,
+    topology: &'a Topology,
+    tables: &'a Tables,
+    /// How many entities there are.
+    population: f64,
 }
 
-impl Key<'_> {
-    fn hash(self, framed: &mut Framed) -> u64 {
-        let (kind, name) = match self {
-            Self::Entity(name) => ("e", name),
-            Self::Under(name) => ("u", name),
-            Self::Service(name) => ("s", name),
-            Self::Founder(name) => ("f", name),
-        };
-        framed.clear().field(kind).field(name).hash64()
+impl<'a> Lens<'a> {
+    fn of(learned: &Learned, scope: &'a str, cx: &Cx<'a>) -> Self {
+        let lens = Self { scope, policy: cx.policy, topology: cx.topology, tables: cx.tables, population: 1.0 };
+        Self { population: learned.population(&lens), ..lens }
     }
 }
 
@@ -57,11 +74,22 @@ impl Key<'_> {
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Correlator {
     episodes: BTreeMap<EpisodeId, Episode>,
-    /// Episodes that take alerts, by what they touch.
+    /// The make-up of those that take alerts by the model.
     #[serde(with = "crate::snapshot::sorted")]
-    index: FxHashMap<u64, Vec<EpisodeId>>,
+    profiles: FxHashMap<EpisodeId, Profile>,
+    index: Index,
+    groups: Groups,
+    learned: Learned,
     #[serde(skip)]
     framed: Framed,
+}
+
+/// Where an alert goes, and why.
+struct Choice {
+    /// `None`: an episode of its own.
+    episode: Option<EpisodeId>,
+    reason: Reason,
+    evidence: Evidence,
 }
 
 impl Correlator {
@@ -80,12 +108,33 @@ impl Correlator {
         self.episodes.len()
     }
 
+    /// All episodes.
+    pub fn iter(&self) -> impl Iterator<Item = &Episode> {
+        self.episodes.values()
+    }
+
     /// Finds a place for an alert that has just opened, or opened again `after` a clear.
     pub fn place(&mut self, alert: &mut Alert, raiser: &Raiser, cx: &mut Cx<'_>) -> EpisodeId {
-        let back = self.former(alert, raiser, cx);
-        let (id, reason) =
-            back.or_else(|| self.nearest(alert, raiser, cx)).unwrap_or_else(|| (self.found(alert, cx), Reason::First));
-        self.join(id, alert, reason, cx);
+        if let Some(id) = self.former(alert, raiser, cx) {
+            self.join(id, alert, Reason::Returned, Evidence::default(), cx);
+            return id;
+        }
+        if let Some(id) = self.place_by_policy(alert, cx) {
+            return id;
+        }
+        let scope = cx.core.name.clone();
+        let lens = Lens::of(&self.learned, &scope, cx);
+        let seen = Sighting::of(alert, &self.learned, &lens);
+        self.learned.open(&seen, &alert.entity, &alert.origin, &lens);
+        let lens = Lens::of(&self.learned, &scope, cx);
+        let seen = seen.look(&self.learned, &lens);
+        let background = self.learned.ln_background(&seen, &lens);
+        let choice = self.choose(alert, &seen, background, raiser, &lens);
+        let id = choice.episode.unwrap_or_else(|| self.found(alert, cx));
+        self.join(id, alert, choice.reason, choice.evidence, cx);
+        self.profile(id, &seen, background, &lens);
+        let due = alert.occurred_at + cx.policy.correlate.revise.after;
+        cx.set(TimerKind::Revise, alert.fingerprint.0, due);
         id
     }
 
@@ -99,43 +148,66 @@ impl Correlator {
     }
 
     /// The episode that it has left only just now.
-    fn former(&self, alert: &Alert, raiser: &Raiser, cx: &Cx<'_>) -> Option<(EpisodeId, Reason)> {
+    fn former(&self, alert: &Alert, raiser: &Raiser, cx: &Cx<'_>) -> Option<EpisodeId> {
         let cleared = alert.cleared_at?;
         let episode = self.episodes.get(&alert.episode?)?;
-        (alert.occurred_at - cleared <= cx.policy.correlate.gap && raiser.takes_alerts(episode, cx))
-            .then_some((episode.id, Reason::Returned))
+        (alert.occurred_at - cleared <= cx.policy.correlate.reopen
+            && raiser.takes_alerts(episode, alert.occurred_at, cx.policy))
+        .then_some(episode.id)
     }
 
-    /// Of the episodes in the neighbourhood that are active, the nearest; of those, the latest.
-    fn nearest(&mut self, alert: &Alert, raiser: &Raiser, cx: &Cx<'_>) -> Option<(EpisodeId, Reason)> {
-        let policy = cx.policy;
-        let active = |episode: &Episode| {
-            alert.occurred_at - episode.last_joined_at <= policy.correlate.gap
-                && episode.founded_at - alert.occurred_at <= policy.correlate.gap
-                && episode.members.len() < policy.limits.alerts_per_episode
-                && raiser.takes_alerts(episode, cx)
-        };
-        let mut best: Option<(u8, Timestamp, EpisodeId, Reason)> = None;
-        for (key, reason) in neighbourhood(alert, cx, &mut self.framed) {
-            let distance = reason.distance();
-            if distance > policy.correlate.distance_max || best.as_ref().is_some_and(|b| b.0 < distance) {
+    /// The best episode, if it is better than one of its own.
+    fn choose(&self, alert: &Alert, seen: &Sighting, background: f64, raiser: &Raiser, lens: &Lens<'_>) -> Choice {
+        let mut best: Option<(Score, EpisodeId)> = None;
+        let mut second = 0;
+        let mut odds = 0.0;
+        let subject = Subject::new(seen, background);
+        for candidate in self.index.candidates(seen, lens.policy.correlate.candidates_max) {
+            let id = candidate.id;
+            let Some(profile) = self.profiles.get(&id).filter(|p| is_open_at(p, seen.at, lens)) else { continue };
+            let Some(score) = subject.at_opening((profile, candidate.is_near), &self.learned, lens) else { continue };
+            if !self.takes_alerts(id, seen.at, raiser, lens) {
                 continue;
             }
-            for episode in self.index.get(&key).into_iter().flatten().filter_map(|id| self.episodes.get(id)) {
-                let better = best
-                    .as_ref()
-                    .is_none_or(|(d, at, id, _)| (distance, *at, *id) < (*d, episode.last_joined_at, episode.id));
-                if better && active(episode) {
-                    best = Some((distance, episode.last_joined_at, episode.id, reason.clone()));
-                }
+            odds += score.odds;
+            if best.as_ref().is_none_or(|(b, other)| (score.total, *other) > (b.total, id)) {
+                second = best.map_or(second, |(b, _)| second.max(b.total));
+                best = Some((score, id));
+            } else {
+                second = second.max(score.total);
             }
         }
-        best.map(|(_, _, id, reason)| (id, reason))
+        let nucleates = millinats(libm::log(odds.max(1e-30))) > millinats(lens.policy.correlate.revise.nucleation);
+        match best {
+            Some((score, id)) if score.total > 0 || nucleates => {
+                let reason = self.reason(alert, seen, (score, id), lens);
+                Choice { episode: Some(id), reason, evidence: score.with_margin(second) }
+            }
+            best => {
+                let evidence = Evidence::founding(best.map_or(0, |(b, _)| b.total));
+                Choice { episode: None, reason: Reason::First, evidence }
+            }
+        }
+    }
+
+    fn takes_alerts(&self, id: EpisodeId, at: Timestamp, raiser: &Raiser, lens: &Lens<'_>) -> bool {
+        self.episodes.get(&id).is_some_and(|episode| raiser.takes_alerts(episode, at, lens.policy))
+    }
+
+    /// Counts an alert in the make-up of its episode.
+    fn profile(&mut self, id: EpisodeId, seen: &Sighting, background: f64, lens: &Lens<'_>) {
+        let Some(episode) = self.episodes.get_mut(&id) else { return };
+        let seed = Seed { at: seen.at, check: seen.check, background };
+        let profile = self.profiles.entry(id).or_insert_with(|| Profile::new(seed));
+        profile.add(seen, &self.learned, lens);
+        if profile.lives().len() != episode.members.len() {
+            profile.relive(episode);
+        }
+        self.index.list(episode, seen);
     }
 
     fn found(&mut self, alert: &Alert, cx: &mut Cx<'_>) -> EpisodeId {
         self.make_room(cx);
-        cx.core.episodes_founded += 1;
         let ordinal = cx.core.next_ordinal();
         let hash = self
             .framed
@@ -147,21 +219,8 @@ impl Correlator {
             .field("episode")
             .hash64();
         let id = EpisodeId(hash);
-        let episode = Episode {
-            id,
-            founded_at: alert.occurred_at,
-            last_joined_at: alert.occurred_at,
-            members: Vec::new(),
-            open: 0,
-            muted: 0,
-            unsteady: 0,
-            last_cleared_at: Timestamp::MIN,
-            incident: None,
-            previous: None,
-            many_due: None,
-            keys: Vec::new(),
-        };
-        self.episodes.insert(id, episode);
+        self.episodes.insert(id, Episode::new(id, alert.occurred_at));
+        cx.core.episodes_founded += 1;
         id
     }
 
@@ -180,15 +239,19 @@ impl Correlator {
         }
     }
 
-    fn join(&mut self, id: EpisodeId, alert: &mut Alert, reason: Reason, cx: &mut Cx<'_>) {
+    fn join(&mut self, id: EpisodeId, alert: &mut Alert, reason: Reason, evidence: Evidence, cx: &mut Cx<'_>) {
         let Some(episode) = self.episodes.get_mut(&id) else { return };
         if let Some(trace) = &mut cx.out.trace {
-            let (scope, reason) = (cx.core.name.clone(), reason.to_string());
-            trace.joined.push(Joined { scope, episode: id, alert: alert.id, at: alert.occurred_at, reason });
+            let (scope, reason, before) = (cx.core.name.clone(), reason.to_string(), trace.verdicts.len());
+            trace.joined.push(Joined { scope, episode: id, alert: alert.id, at: alert.occurred_at, reason, before });
         }
         let after = (alert.occurred_at - episode.last_joined_at).0 / 1_000;
+        self.index.forget_time(episode);
         episode.last_joined_at = episode.last_joined_at.max(alert.occurred_at);
         episode.founded_at = episode.founded_at.min(alert.occurred_at);
+        if self.profiles.contains_key(&id) {
+            self.index.inherit(&[], episode);
+        }
         episode.open += 1;
         let former = match alert.episode {
             None => None,
@@ -197,59 +260,31 @@ impl Correlator {
         };
         if let Some(member) = former.and_then(|n| episode.members.get_mut(n)) {
             member.open = true;
+            member.occurrences += 1;
             member.severity = alert.severity;
         } else {
-            episode.members.push(Member::of(alert, reason, after));
+            episode.members.push(Member::of(alert, reason, evidence, after));
         }
         alert.member = former.unwrap_or(episode.members.len() - 1);
         episode.mark(alert.member, alert.flapping, false);
         alert.episode = Some(id);
+        if let Some(profile) = self.profiles.get_mut(&id) {
+            profile.live(episode, alert.member);
+        }
         await_end(episode, cx);
-        self.list(id, alert, cx);
-    }
-
-    /// Makes an episode findable by what an alert touches.
-    fn list(&mut self, id: EpisodeId, alert: &Alert, cx: &Cx<'_>) {
-        let Some(episode) = self.episodes.get_mut(&id) else { return };
-        let on = cx.topology.entity(&cx.core.name, &alert.entity).map_or(&[][..], |e| &e.on);
-        let keys = [Key::Entity(&alert.entity)]
-            .into_iter()
-            .chain(on.iter().map(|parent| Key::Under(parent)))
-            .chain(alert.services.iter().map(|service| Key::Service(service)));
-        // Dependencies are counted from where it began: from any member, one step at a time, an episode would wander
-        // through the whole graph.
-        let is_founder = episode.members.len() == 1;
-        let founders = alert.services.iter().filter(|_| is_founder).map(|service| Key::Founder(service));
-        for key in keys.chain(founders) {
-            let hash = key.hash(&mut self.framed);
-            if let Err(place) = episode.keys.binary_search(&hash)
-                && episode.keys.len() < KEYS_MAX
-            {
-                episode.keys.insert(place, hash);
-                self.index.entry(hash).or_default().push(id);
-            }
-        }
-    }
-
-    fn unlist(&mut self, id: EpisodeId) {
-        let Some(episode) = self.episodes.get_mut(&id) else { return };
-        for key in std::mem::take(&mut episode.keys) {
-            if let Some(ids) = self.index.get_mut(&key) {
-                ids.retain(|other| *other != id);
-                if ids.is_empty() {
-                    self.index.remove(&key);
-                }
-            }
-        }
     }
 
     /// The occurrence of an alert ended.
     pub fn clear(&mut self, alert: &Alert, cx: &mut Cx<'_>) -> Option<EpisodeId> {
-        let episode = self.episodes.get_mut(&alert.episode?)?;
+        let episode = self.episodes.get_mut(&alert.place()?)?;
         let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id && m.open)?;
         member.open = false;
-        episode.open -= 1;
+        member.cleared_at = alert.cleared_at.unwrap_or(Timestamp::MIN);
         episode.mark(alert.member, false, false);
+        if let Some(profile) = self.profiles.get_mut(&episode.id) {
+            profile.live(episode, alert.member);
+        }
+        episode.open -= 1;
         episode.last_cleared_at = episode.last_cleared_at.max(alert.cleared_at.unwrap_or(Timestamp::MIN));
         if episode.open == 0 {
             await_end(episode, cx);
@@ -265,7 +300,7 @@ impl Correlator {
         Some(episode.id)
     }
 
-    /// Severity or summary of an alert changed.
+    /// Severity or summary of an alert changed, or whether it flaps.
     pub fn update(&mut self, alert: &Alert) -> Option<EpisodeId> {
         let episode = self.episodes.get_mut(&alert.place()?)?;
         let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id)?;
@@ -278,12 +313,14 @@ impl Correlator {
 
     /// It takes no more alerts; one that raised nothing and is clear is not kept.
     pub fn on_end(&mut self, id: EpisodeId, due: Timestamp, cx: &mut Cx<'_>) {
-        let Some(episode) = self.episodes.get(&id) else { return };
+        let Some(episode) = self.episodes.get_mut(&id) else { return };
         if ends_at(episode, cx) > due {
             return await_end(episode, cx);
         }
         let done = episode.open == 0 && episode.incident.is_none();
-        self.unlist(id);
+        self.index.unlist(episode);
+        self.profiles.remove(&id);
+        self.forget_group(id);
         if done {
             self.remove(id, cx);
         }
@@ -291,46 +328,26 @@ impl Correlator {
 
     /// It is no longer kept.
     pub fn remove(&mut self, id: EpisodeId, cx: &mut Cx<'_>) {
-        self.unlist(id);
-        self.episodes.remove(&id);
+        if let Some(mut episode) = self.episodes.remove(&id) {
+            self.index.unlist(&mut episode);
+        }
+        self.profiles.remove(&id);
+        self.forget_group(id);
         for kind in [TimerKind::Many, TimerKind::EndEpisode] {
             cx.core.timers.cancel(kind, u128::from(id.0));
         }
     }
 }
 
-/// When an episode takes no more alerts: one of its own may come back as long after its clear.
+/// When an episode takes no more alerts, and none of its own comes back to it.
 fn ends_at(episode: &Episode, cx: &Cx<'_>) -> Timestamp {
+    let policy = &cx.policy.correlate;
     let cleared_at = if episode.open == 0 { episode.last_cleared_at } else { Timestamp::MIN };
-    episode.last_joined_at.max(cleared_at) + cx.policy.correlate.gap
+    let window = episode.policy.as_deref().and_then(|name| policy.policy.iter().find(|p| p.name == name));
+    let window = window.map_or(policy.window, |p| p.window);
+    (episode.last_joined_at + window).max(cleared_at + policy.reopen)
 }
 
 fn await_end(episode: &Episode, cx: &mut Cx<'_>) {
     cx.set(TimerKind::EndEpisode, u128::from(episode.id.0), ends_at(episode, cx));
-}
-
-/// Where to look, nearest first, and what it would mean to find an episode there.
-fn neighbourhood<'a>(alert: &Alert, cx: &Cx<'a>, framed: &mut Framed) -> Vec<(u64, Reason)> {
-    let scope = &cx.core.name;
-    let mut probes = vec![(Key::Entity(&alert.entity).hash(framed), Reason::SameEntity)];
-    if let Some(entity) = cx.topology.entity(scope, &alert.entity) {
-        let parents = entity.on.iter().map(|p| (Key::Entity(p), Reason::RunsOn(p.clone())));
-        let linked = entity.linked.iter().map(|l| (Key::Entity(l), Reason::LinkedTo(l.clone())));
-        probes.extend(parents.chain(linked).map(|(key, reason)| (key.hash(framed), reason)));
-    }
-    probes.push((Key::Under(&alert.entity).hash(framed), Reason::Carries));
-    for service in &alert.services {
-        probes.push((Key::Service(service).hash(framed), Reason::SameService(service.clone())));
-    }
-    for service in alert.services.iter().filter_map(|s| cx.topology.service(scope, s)) {
-        let near = |others: &'a BTreeMap<Arc<str>, u8>| others.iter().filter(|(_, steps)| **steps <= FOUNDER_STEPS_MAX);
-        for (other, _) in near(&service.upstream) {
-            probes.push((Key::Founder(other).hash(framed), Reason::DependsOn(other.clone())));
-        }
-        for (other, _) in near(&service.downstream) {
-            probes.push((Key::Founder(other).hash(framed), Reason::Serves(other.clone())));
-        }
-    }
-    probes.truncate(PROBES_MAX);
-    probes
 }

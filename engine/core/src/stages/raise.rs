@@ -5,6 +5,7 @@ use crate::{
         episode::{Episode, EpisodeId},
         hash::Framed,
         incident::{Incident, IncidentId, RaiseReason, State},
+        policy::Policy,
         time::Timestamp,
     },
     output::{Body, IncidentUpdate},
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
 mod causes;
+mod merge;
 mod people;
 mod priority;
 mod say;
@@ -70,11 +72,11 @@ impl Raiser {
     }
 
     /// Whether an episode may take alerts: what was closed stays closed, and what was resolved for long too.
-    pub fn takes_alerts(&self, episode: &Episode, cx: &Cx<'_>) -> bool {
+    pub fn takes_alerts(&self, episode: &Episode, at: Timestamp, policy: &Policy) -> bool {
         let Some(incident) = episode.incident.and_then(|id| self.incidents.get(&id)) else { return true };
         match (incident.state, incident.resolved_at) {
             (State::Closed, _) => false,
-            (State::Resolved, Some(at)) => cx.core.clock - at <= cx.policy.raise.reopen_window,
+            (State::Resolved, Some(resolved_at)) => at - resolved_at <= policy.raise.reopen_window,
             _ => true,
         }
     }
@@ -165,7 +167,7 @@ impl Raiser {
         by: &mut Evidence<'_>,
         cx: &mut Cx<'_>,
     ) -> Option<IncidentId> {
-        if by.correlator.get(episode).is_none_or(|e| e.incident.is_some()) {
+        if by.correlator.get(episode).is_none_or(|e| e.incident.is_some() || is_too_small(e)) {
             return None;
         }
         self.make_room(by.correlator, cx);
@@ -185,6 +187,9 @@ impl Raiser {
         let mut incident = Incident::new(id, self.number, episode.id, raised, at);
         incident.started_at = episode.members.iter().map(|m| m.opened_at).min().unwrap_or(at).min(at);
         incident.previous = episode.previous;
+        if let RaiseReason::Split { from, .. } = incident.raised {
+            incident.split_from = Some(from);
+        }
         incident.note(at, "", "opened", incident.raised.to_string());
         let incident = self.incidents.entry(id).or_insert(incident);
         let episode = by.correlator.get(incident.episode)?;
@@ -290,7 +295,15 @@ fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
 
 fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
     let raise = &cx.policy.raise;
+    if episode.min_alerts > 0 {
+        return !is_too_small(episode) && episode.severity() >= Some(raise.severity_min);
+    }
     episode.steady() >= raise.many_alerts
         && episode.steady_entities(raise.many_entities) >= raise.many_entities
         && episode.severity() >= Some(raise.severity_min)
+}
+
+/// A policy wants more alerts before it raises.
+fn is_too_small(episode: &Episode) -> bool {
+    episode.members.len() < episode.min_alerts
 }

@@ -33,12 +33,15 @@ pub fn hasty(clock: Clock) -> Policy {
         after: Span::seconds(20),
         severity: Severity::Major,
     }];
-    policy.correlate.gap = Span::seconds(40);
     policy.score.threshold =
         serde_json::from_str(r#"[{"check": "*", "warning": 10, "critical": 30}]"#).expect("thresholds");
     policy.score.silence = Silence::All;
     policy.score.silence_min = Span::seconds(20);
     policy.score.keep = Span::seconds(300);
+    policy.correlate.window = Span::seconds(40);
+    policy.correlate.reopen = Span::seconds(20);
+    policy.correlate.revise.after = Span::seconds(8);
+    policy.correlate.revise.until = Span::seconds(50);
     policy.raise.settle = Span::seconds(20);
     policy.raise.many_settle = Span::seconds(5);
     policy.raise.resolve = Span::seconds(30);

@@ -11,9 +11,9 @@ use quell_core::{
     },
     engine::Engine,
     ledger::Outcome,
-    output::{AlertUpdate, Body, DeadLetter, IncidentUpdate, Joined, Outputs, Verdict},
+    output::{AlertUpdate, Body, DeadLetter, IncidentUpdate, Joined, Moved, Outputs, Trace, Verdict},
 };
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::{collections::hash_map::Entry, sync::Arc};
 
 /// A change of an alert's state.
@@ -81,7 +81,8 @@ pub(super) struct IncidentRecord {
 pub(super) struct Row {
     pub id_end: usize,
     pub alert: Option<usize>,
-    pub episode: Option<usize>,
+    /// Which placement of its alert it belongs to.
+    pub placement: Option<usize>,
     /// It has no episode because its alert was deliberately suppressed.
     pub suppressed: bool,
 }
@@ -93,7 +94,10 @@ pub struct Conclusions {
     alert_index: FxHashMap<AlertId, usize>,
     pub(super) episodes: Vec<EpisodeRecord>,
     episode_index: FxHashMap<EpisodeId, usize>,
-    members: FxHashSet<(usize, usize)>,
+    /// The episode that each alert was placed in, for a time or for good; followed when it moves.
+    pub(super) placements: Vec<usize>,
+    /// The latest placement of an alert in an episode.
+    placement_index: FxHashMap<(usize, usize), usize>,
     pub(super) incidents: Vec<IncidentRecord>,
     incident_index: FxHashMap<IncidentId, usize>,
     pub(super) ids: String,
@@ -120,7 +124,7 @@ impl Conclusions {
         if let Entry::Vacant(place) = self.row_index.entry(key) {
             place.insert(self.rows.len());
             self.ids.push_str(&event.id);
-            self.rows.push(Row { id_end: self.ids.len(), alert: None, episode: None, suppressed: false });
+            self.rows.push(Row { id_end: self.ids.len(), alert: None, placement: None, suppressed: false });
         }
     }
 
@@ -129,7 +133,7 @@ impl Conclusions {
         for output in outputs.items.drain(..) {
             match output.body {
                 Body::Alert(update) => self.alert(*update),
-                Body::Incident(update) => self.incident(update),
+                Body::Incident(update) => self.revised(update),
                 Body::DeadLetter(letter) => letters(&letter),
                 Body::Service(_)
                 | Body::Result(_)
@@ -141,8 +145,24 @@ impl Conclusions {
             }
         }
         if let Some(trace) = &mut outputs.trace {
-            trace.joined.drain(..).for_each(|joined| self.joined(joined));
-            trace.verdicts.drain(..).for_each(|verdict| self.verdict(&verdict));
+            self.trace(trace);
+        }
+    }
+
+    /// In the order things happened: before each verdict the moves, by timers, then where its alert was placed.
+    fn trace(&mut self, trace: &mut Trace) {
+        let mut moved = trace.moved.drain(..).peekable();
+        let mut joined = trace.joined.drain(..).peekable();
+        for (before, verdict) in trace.verdicts.drain(..).map(Some).chain([None]).enumerate() {
+            while let Some(next) = moved.next_if(|m| m.before <= before) {
+                self.moved(next);
+            }
+            while let Some(next) = joined.next_if(|j| j.before <= before) {
+                self.joined(next);
+            }
+            if let Some(verdict) = verdict {
+                self.verdict(&verdict);
+            }
         }
     }
 
@@ -152,7 +172,7 @@ impl Conclusions {
             let mut alerts = view.alerts;
             alerts.sort_unstable_by_key(|update| update.alert.id);
             alerts.into_iter().for_each(|update| self.alert(update));
-            view.incidents.into_iter().for_each(|update| self.incident(Box::new(update)));
+            view.incidents.into_iter().for_each(|update| self.revised(Box::new(update)));
         }
         for (_, outcome, count) in engine.ledger_counts() {
             self.ledger[outcome as usize] += count;
@@ -169,6 +189,16 @@ impl Conclusions {
     /// An episode.
     pub(super) fn episode(&self, id: EpisodeId) -> Option<&EpisodeRecord> {
         self.episode_index.get(&id).map(|place| &self.episodes[*place])
+    }
+
+    /// An incident.
+    pub(super) fn incident(&self, id: IncidentId) -> Option<&IncidentRecord> {
+        self.incident_index.get(&id).map(|place| &self.incidents[*place])
+    }
+
+    /// Episodes that were not merged into others.
+    pub(super) fn kept_episodes(&self) -> impl Iterator<Item = &EpisodeRecord> {
+        self.episodes.iter().filter(|episode| !episode.alerts.is_empty())
     }
 
     fn alert(&mut self, AlertUpdate { scope, mut alert }: AlertUpdate) {
@@ -192,7 +222,7 @@ impl Conclusions {
         }
     }
 
-    fn incident(&mut self, update: Box<IncidentUpdate>) {
+    fn revised(&mut self, update: Box<IncidentUpdate>) {
         let incident = &update.incident;
         let next = self.incidents.len();
         let place = *self.incident_index.entry(incident.id).or_insert(next);
@@ -209,21 +239,44 @@ impl Conclusions {
 
     fn joined(&mut self, joined: Joined) {
         let Some(alert) = self.alert_index.get(&joined.alert).copied() else { return };
-        let next = self.episodes.len();
-        let place = *self.episode_index.entry(joined.episode).or_insert(next);
-        if place == next {
-            self.episodes.push(EpisodeRecord {
-                name: format!("scopes/{}/episodes/{}", joined.scope, joined.episode),
-                scope: joined.scope,
-                founded_at: joined.at,
-                alerts: Vec::new(),
-                incident: None,
-            });
-        }
+        let place = self.place_of(joined.episode, joined.scope, joined.at);
         let episode = &mut self.episodes[place];
         episode.founded_at = episode.founded_at.min(joined.at);
-        if self.members.insert((place, alert)) {
+        let known = self.placement_index.get(&(place, alert)).copied();
+        // One that has moved away since is another placement.
+        if known.is_none_or(|n| self.placements[n] != place) {
             episode.alerts.push((alert, joined.at, joined.reason));
+            self.placement_index.insert((place, alert), self.placements.len());
+            self.placements.push(place);
+        }
+    }
+
+    fn place_of(&mut self, episode: EpisodeId, scope: Arc<str>, at: Timestamp) -> usize {
+        let next = self.episodes.len();
+        let place = *self.episode_index.entry(episode).or_insert(next);
+        if place == next {
+            let name = format!("scopes/{scope}/episodes/{episode}");
+            self.episodes.push(EpisodeRecord { name, scope, founded_at: at, alerts: Vec::new(), incident: None });
+        }
+        place
+    }
+
+    /// What was placed in one episode is in another now.
+    fn moved(&mut self, moved: Moved) {
+        let Some(alert) = self.alert_index.get(&moved.alert).copied() else { return };
+        let Some(from) = self.episode_index.get(&moved.from).copied() else { return };
+        let to = self.place_of(moved.to, moved.scope, moved.at);
+        let Some(placement) = self.placement_index.get(&(from, alert)).copied() else { return };
+        self.placements[placement] = to;
+        let left = &mut self.episodes[from].alerts;
+        let (_, joined_at, _) = match left.iter().position(|(other, ..)| *other == alert) {
+            Some(n) => left.remove(n),
+            None => (alert, moved.at, String::new()),
+        };
+        let episode = &mut self.episodes[to];
+        episode.founded_at = episode.founded_at.min(joined_at);
+        if self.placement_index.insert((to, alert), placement).is_none_or(|n| self.placements[n] != to) {
+            episode.alerts.push((alert, joined_at, moved.reason));
         }
     }
 
@@ -233,7 +286,10 @@ impl Conclusions {
         let row = &mut self.rows[*row];
         if row.alert.is_none() {
             row.alert = self.alert_index.get(&alert).copied();
-            row.episode = verdict.episode.and_then(|id| self.episode_index.get(&id).copied());
+            let episode = verdict.episode.and_then(|id| self.episode_index.get(&id));
+            let placement =
+                row.alert.zip(episode).and_then(|(alert, place)| self.placement_index.get(&(*place, alert)));
+            row.placement = placement.copied();
             row.suppressed = verdict.episode.is_none() && verdict.suppressed_by.is_some();
         }
     }

@@ -184,7 +184,7 @@ impl Conclusions {
         mut file: impl FnMut(&str, &dyn Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()>,
     ) -> io::Result<()> {
         file("alerts.jsonl", &|to| lines(to, self.alerts.iter().map(|record| self.alert_line(record))))?;
-        file("episodes.jsonl", &|to| lines(to, self.episodes.iter().map(|record| self.episode_line(record))))?;
+        file("episodes.jsonl", &|to| lines(to, self.kept_episodes().map(|record| self.episode_line(record))))?;
         file("incidents.jsonl", &|to| lines(to, self.incidents.iter().map(|record| self.incident_line(record))))?;
         file("assignments.csv", &|to| self.assignments(to))
     }
@@ -281,7 +281,7 @@ impl Conclusions {
             opened_at: Time(incident.opened_at),
             resolved_at: incident.resolved_at.map(Time),
             closed_at: incident.closed_at.map(Time),
-            merged_into: None,
+            merged_into: incident.merged_into.and_then(|id| self.incident(id)).map(|record| record.name.as_str()),
             episode: episode.map(|episode| episode.name.as_str()),
             services: &incident.services,
             raised: Text(&incident.raised),
@@ -300,7 +300,7 @@ impl Conclusions {
         let mut start = 0;
         for row in &self.rows {
             let alert = row.alert.map_or("", |place| &self.alerts[place].name);
-            let episode = row.episode.map(|place| &self.episodes[place]);
+            let episode = row.placement.map(|n| &self.episodes[self.placements[n]]);
             let incident = episode.and_then(|episode| self.incident_name(episode)).unwrap_or_default();
             let nowhere = if row.suppressed { "-" } else { "" };
             let episode = episode.map_or(nowhere, |episode| &episode.name);

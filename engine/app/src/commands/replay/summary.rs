@@ -57,7 +57,7 @@ impl Conclusions {
                 opened: self.alerts.len(),
                 open: self.alerts.iter().filter(|record| record.alert.open).count(),
             },
-            episodes: self.episodes.len(),
+            episodes: self.kept_episodes().count(),
             incidents: Incidents {
                 announced: self.incidents.len(),
                 open: are(State::New),
@@ -90,7 +90,7 @@ impl Conclusions {
         let mut table = String::new();
         line(&mut table, "events", self.received());
         line(&mut table, "alerts", self.alerts.len() as u64);
-        line(&mut table, "episodes", self.episodes.len() as u64);
+        line(&mut table, "episodes", self.kept_episodes().count() as u64);
         line(&mut table, "incidents", self.incidents.len() as u64);
         let _ = writeln!(table, "\nwhere events went");
         for (name, count) in outcomes.filter(|(_, count)| *count > 0) {

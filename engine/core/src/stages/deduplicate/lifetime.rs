@@ -63,6 +63,7 @@ impl Deduplicator {
         let Some(alert) = self.alerts.remove(&key) else { return };
         let kinds = [
             TimerKind::Suppress,
+            TimerKind::Revise,
             TimerKind::Settle,
             TimerKind::SpeakAlert,
             TimerKind::AutoClear,

@@ -3,7 +3,8 @@ use super::{Evidence, Raiser, reopen, say::say};
 use crate::{
     domain::{
         command::{Act, Code, IncidentAct, Refusal},
-        incident::{By, Incident, IncidentId, State, Ticket},
+        episode::EpisodeId,
+        incident::{By, Incident, IncidentId, RaiseReason, State, Ticket},
         time::Timestamp,
     },
     scope::Cx,
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// Tickets of one incident.
-const TICKETS_MAX: usize = 20;
+pub(super) const TICKETS_MAX: usize = 20;
 
 impl Raiser {
     /// Does what a person decided; the incident that it is about afterwards.
@@ -25,10 +26,7 @@ impl Raiser {
         let id = act.incident;
         let missing = || Refusal::new(Code::NotFound, format!("there is no incident {id}"));
         let incident = self.incidents.get_mut(&id).ok_or_else(missing)?;
-        if act.revision.is_some_and(|revision| revision != incident.revision) {
-            let now = incident.revision;
-            return Err(Refusal::new(Code::Aborted, format!("etag: it has changed since; it is at revision {now}")));
-        }
+        is_at(incident, act.revision)?;
         let at = cx.core.clock;
         let before = incident.state;
         let change = match &act.act {
@@ -36,9 +34,8 @@ impl Raiser {
             Act::Assign(assignee) => assign(incident, assignee, at, actor),
             Act::Comment => None,
             Act::Ticket(ticket) => link(incident, ticket, at, actor)?,
-            Act::Merge(_) | Act::Split(_) => {
-                return Err(Refusal::new(Code::FailedPrecondition, "episodes can not be merged or split yet"));
-            }
+            // These are not the incident's alone: the scope does them.
+            Act::Merge(_) | Act::Split(_) => None,
         };
         if !act.comment.is_empty() {
             incident.note(at, actor, "comment", act.comment.as_str());
@@ -55,6 +52,62 @@ impl Raiser {
         }
         Ok(id)
     }
+}
+
+impl Raiser {
+    /// Whether an incident may be merged, or split.
+    pub fn may_regroup(&self, id: IncidentId, revision: Option<u64>) -> Result<(), Refusal> {
+        let incident = self.incidents.get(&id);
+        let incident = incident.ok_or_else(|| Refusal::new(Code::NotFound, format!("there is no incident {id}")))?;
+        if incident.state == State::Closed {
+            return Err(Refusal::new(Code::FailedPrecondition, "it is closed: what comes later is another incident"));
+        }
+        is_at(incident, revision)
+    }
+
+    /// The older of two incidents, and the younger.
+    pub fn by_age(&self, a: IncidentId, b: IncidentId) -> (IncidentId, IncidentId) {
+        let age = |id: IncidentId| self.incidents.get(&id).map(|i| (i.opened_at, i.number));
+        if age(a) <= age(b) { (a, b) } else { (b, a) }
+    }
+
+    /// Where an incident's alerts are.
+    pub fn episode(&self, id: IncidentId) -> Option<EpisodeId> {
+        self.incidents.get(&id).map(|incident| incident.episode)
+    }
+
+    /// What somebody said about an incident.
+    pub fn comment(&mut self, id: IncidentId, actor: &str, text: &str, cx: &Cx<'_>) {
+        if let Some(incident) = self.incidents.get_mut(&id).filter(|_| !text.is_empty()) {
+            incident.note(cx.core.clock, actor, "comment", text);
+        }
+    }
+
+    /// Alerts that were split from an incident are one of their own at once.
+    pub fn raise_split(
+        &mut self,
+        from: IncidentId,
+        episode: EpisodeId,
+        (actor, comment): (&str, &str),
+        by: &mut Evidence<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Option<IncidentId> {
+        let number = self.incidents.get(&from)?.number;
+        let made = self.raise(episode, RaiseReason::Split { from, number }, cx.core.clock, by, cx)?;
+        let made_number = self.incidents.get(&made)?.number;
+        let parent = self.incidents.get_mut(&from)?;
+        parent.note(cx.core.clock, actor, "split", format!("some of its alerts are incident {made_number}"));
+        self.comment(from, actor, comment, cx);
+        Some(made)
+    }
+}
+
+fn is_at(incident: &Incident, revision: Option<u64>) -> Result<(), Refusal> {
+    let now = incident.revision;
+    if revision.is_none_or(|revision| revision == now) {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::Aborted, format!("etag: it has changed since; it is at revision {now}")))
 }
 
 /// What has changed, if anything has.

@@ -56,7 +56,9 @@ pub(super) fn say(
         incident.summary = summary(incident, episode, by);
     }
     let shown = if cx.out.brief { &[][..] } else { &episode.members };
-    let update = update(incident, episode, shown, &cx.core.name, change);
+    let removed = std::mem::take(&mut incident.removed);
+    let mut update = update(incident, episode, shown, &cx.core.name, change);
+    update.removed = removed;
     incident.members_said = episode.members.len();
     cx.out.say(Body::Incident(Box::new(update)));
 }
@@ -82,6 +84,7 @@ pub(super) fn update(
         severity: m.severity,
         open: m.open,
         reason: m.reason.clone(),
+        evidence: m.evidence,
         after: m.after,
         opened_at: m.opened_at,
     };
@@ -94,6 +97,7 @@ pub(super) fn update(
         alert_count: episode.members.len(),
         open_alert_count: episode.open,
         added: episode.members.iter().skip(incident.members_said).map(|m| m.alert).collect(),
+        removed: Vec::new(),
         change,
     }
 }

@@ -1,0 +1,204 @@
+//! Which alerts share a cause: the numbers of the model, and what operators decide themselves.
+use crate::domain::{
+    matcher::{Field, Matchers},
+    time::Span,
+};
+use serde::{Deserialize, Serialize};
+
+/// Which alerts share a cause. Log-odds are in nats: 0.7 doubles the odds, 2.3 makes them tenfold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Correlate {
+    /// How long an episode takes new alerts after its last.
+    pub window: Span,
+    /// An alert that is back so soon after its clear returns to its episode.
+    pub reopen: Span,
+    /// Episodes that one alert is weighed against.
+    pub candidates_max: usize,
+    /// What operators decide themselves; the first that matches wins over the model.
+    pub policy: Vec<Grouping>,
+    pub time: TimeModel,
+    pub place: PlaceModel,
+    pub what: WhatModel,
+    pub background: BackgroundModel,
+    pub revise: Revise,
+}
+
+/// How alerts of one cause follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeModel {
+    /// Alerts that one alert draws after it, on average.
+    pub offspring: f64,
+    /// Within how long: an equal mix of exponentials.
+    pub spans: [Span; 3],
+    /// How fast an episode whose alerts have cleared fades.
+    pub fade: Span,
+}
+
+/// Where alerts of one cause lie.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlaceModel {
+    /// How often the ground that a cause lies on is an entity,
+    pub entity: f64,
+    /// what it runs on,
+    pub parent: f64,
+    /// what that runs on,
+    pub grandparent: f64,
+    /// a service,
+    pub service: f64,
+    /// a label's value,
+    pub label: f64,
+    /// or nothing that is known.
+    pub root: f64,
+    /// How firmly the shares below are held to, in alerts.
+    pub concentration: f64,
+    /// Share of a service's trouble on itself, on what depends on it, further down, and on what mentions it.
+    pub rings: [f64; 4],
+    /// Share that lies outside.
+    pub outside: f64,
+    /// A system is taken to have at least so many entities, before they are heard of.
+    pub entities_min: u32,
+    /// Pitman and Yor's process over entities: how readily one entity more joins,
+    pub strength: f64,
+    /// and how much of an entity's next alert is a surprise.
+    pub discount: f64,
+}
+
+/// Which checks go together.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhatModel {
+    /// How much what is usual weighs against the episode's own checks, in alerts.
+    pub prior: f64,
+    /// How much overall shares weigh against what was seen together, in alerts.
+    pub shrinkage: f64,
+}
+
+/// How often checks fire by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackgroundModel {
+    /// A check that was never heard of has opened so often
+    pub openings: f64,
+    /// in so long.
+    pub span: Span,
+    /// How long an alert that comes alone is remembered for it.
+    pub alone: Span,
+}
+
+/// What is looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revise {
+    /// So long after an alert opened.
+    pub after: Span,
+    /// So long after its opening only commands change where it is.
+    pub until: Span,
+    /// How much better another episode has to be.
+    pub hysteresis: f64,
+    /// Weak links to many episodes that together exceed it let an alert join the best of them.
+    pub nucleation: f64,
+    /// What episodes whose checks are alike gain by that at most: it is weak proof.
+    pub alike_max: f64,
+    /// What an episode gains by each doubling of the one it takes in, times 1.44.
+    pub size: f64,
+    /// Episodes that share a ground are merged jointly if they began within so long of each other,
+    pub ground_onset: Span,
+    /// and those that share nothing within so long.
+    pub root_onset: Span,
+}
+
+/// What a policy does with the alerts it is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Together, whatever the model says.
+    #[default]
+    Group,
+    /// Each for itself.
+    Never,
+}
+
+/// An explicit policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grouping {
+    pub name: String,
+    /// The alerts it is for: all of these hold. Without any, all alerts.
+    #[serde(default)]
+    pub filter: Vec<Matchers>,
+    #[serde(default)]
+    pub action: Action,
+    /// An episode for each combination of their values. An alert without one of them is by itself.
+    #[serde(default)]
+    pub split_by: Vec<Field>,
+    /// How long an episode takes more after its last alert.
+    #[serde(default = "half_an_hour")]
+    pub window: Span,
+    #[serde(default, rename = "break")]
+    pub breaks: Break,
+    /// Fewer raise nothing; so many raise.
+    #[serde(default)]
+    pub min_alerts: usize,
+}
+
+const fn half_an_hour() -> Span {
+    Span::minutes(30)
+}
+
+/// When an episode takes no more, and the next alert begins another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Break {
+    /// So long after its first alert.
+    pub max_age: Option<Span>,
+    /// It has so many.
+    pub max_alerts: Option<usize>,
+    /// All its alerts have been clear for so long.
+    pub inactivity: Option<Span>,
+}
+
+impl Default for Correlate {
+    /// Those of `default.toml`.
+    fn default() -> Self {
+        Self {
+            window: Span::minutes(5),
+            reopen: Span::minutes(2),
+            candidates_max: 32,
+            policy: Vec::new(),
+            time: TimeModel {
+                offspring: 0.8,
+                spans: [Span::seconds(10), Span::seconds(60), Span::minutes(3)],
+                fade: Span::seconds(60),
+            },
+            place: PlaceModel {
+                entity: 0.25,
+                parent: 0.15,
+                grandparent: 0.05,
+                service: 0.25,
+                label: 0.15,
+                root: 0.05,
+                concentration: 3.0,
+                rings: [0.5, 0.3, 0.05, 0.15],
+                outside: 0.03,
+                entities_min: 20,
+                strength: 1.0,
+                discount: 0.6,
+            },
+            what: WhatModel { prior: 6.0, shrinkage: 5.0 },
+            background: BackgroundModel { openings: 0.5, span: Span::minutes(30), alone: Span::hours(2) },
+            revise: Revise {
+                after: Span::seconds(30),
+                until: Span::minutes(5),
+                hysteresis: 0.5,
+                nucleation: 0.7,
+                alike_max: 1.0,
+                size: 0.5,
+                ground_onset: Span::minutes(5),
+                root_onset: Span::minutes(1),
+            },
+        }
+    }
+}

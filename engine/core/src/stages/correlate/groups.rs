@@ -1,0 +1,76 @@
+//! Explicit policies: what operators decide themselves, before the model is asked.
+use super::Correlator;
+use crate::{
+    domain::{
+        alert::Alert,
+        episode::{Episode, EpisodeId, Evidence, Reason},
+        matcher::AlertView,
+        policy::{Action, Grouping},
+        time::Timestamp,
+    },
+    scope::Cx,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The live episode of each policy and combination of values.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Groups {
+    live: BTreeMap<u64, EpisodeId>,
+}
+
+impl Correlator {
+    /// The episode of the first policy that is for an alert.
+    pub(super) fn place_by_policy(&mut self, alert: &mut Alert, cx: &mut Cx<'_>) -> Option<EpisodeId> {
+        let policy = cx.policy;
+        let view = AlertView::from(&*alert);
+        let grouping = policy.correlate.policy.iter().find(|p| p.filter.iter().all(|m| m.matches(&view)))?;
+        let key = self.group(grouping, &view);
+        let live = key.and_then(|key| self.groups.live.get(&key)).and_then(|id| self.episodes.get(id));
+        let live = live.filter(|episode| takes(episode, grouping, alert.occurred_at)).map(|episode| episode.id);
+        let name: Arc<str> = grouping.name.as_str().into();
+        let (id, reason) = match live {
+            Some(id) => (id, Reason::Policy(name.clone())),
+            None => (self.found(alert, cx), Reason::First),
+        };
+        if let Some(episode) = self.episodes.get_mut(&id) {
+            episode.policy = Some(name);
+            episode.min_alerts = grouping.min_alerts;
+        }
+        if let Some(key) = key {
+            self.groups.live.insert(key, id);
+        }
+        self.join(id, alert, reason, Evidence::default(), cx);
+        Some(id)
+    }
+
+    /// Whom an alert is grouped with; `None`: with nobody.
+    fn group(&mut self, grouping: &Grouping, view: &AlertView<'_>) -> Option<u64> {
+        let framed = self.framed.clear().field(&grouping.name);
+        if grouping.action == Action::Never {
+            return None;
+        }
+        for field in &grouping.split_by {
+            let value = view.value(field);
+            if value.is_empty() {
+                return None;
+            }
+            framed.field(value);
+        }
+        Some(framed.hash64())
+    }
+
+    /// An episode that has ended is no group's.
+    pub(super) fn forget_group(&mut self, id: EpisodeId) {
+        self.groups.live.retain(|_, live| *live != id);
+    }
+}
+
+fn takes(episode: &Episode, grouping: &Grouping, at: Timestamp) -> bool {
+    let breaks = &grouping.breaks;
+    let quiet = episode.open == 0 && breaks.inactivity.is_some_and(|most| at - episode.last_cleared_at > most);
+    at - episode.last_joined_at <= grouping.window
+        && !quiet
+        && breaks.max_age.is_none_or(|most| at - episode.founded_at <= most)
+        && breaks.max_alerts.is_none_or(|most| episode.members.len() < most)
+}

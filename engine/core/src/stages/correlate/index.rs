@@ -1,0 +1,137 @@
+//! Which episodes an alert is weighed against: found by the grounds it lies on, and the latest; never all of them.
+use super::{Lens, profile::Profile, sighting::Sighting};
+use crate::domain::{
+    episode::{Episode, EpisodeId},
+    time::Timestamp,
+    topology::places::Ring,
+};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A ground on which more lies brings nobody together; the latest episodes are weighed anyway.
+pub const COMMON: f64 = 0.3;
+/// Episodes that one ground brings.
+const PER_GROUND: usize = 16;
+/// Grounds by which an episode is found.
+const KEYS_MAX: usize = 256;
+
+/// Episodes that take alerts.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Index {
+    #[serde(with = "crate::snapshot::sorted")]
+    by_ground: FxHashMap<u64, Vec<EpisodeId>>,
+    /// By their latest alert.
+    by_time: BTreeSet<(Timestamp, EpisodeId)>,
+}
+
+impl Index {
+    /// An episode is found by what an alert of it touches.
+    pub fn list(&mut self, episode: &mut Episode, seen: &Sighting) {
+        self.by_time.insert((episode.last_joined_at, episode.id));
+        for (facet, known) in seen.facets.iter().zip(&seen.known) {
+            if known.shares[facet.ring as usize] < COMMON {
+                self.list_under(episode, facet.ground);
+            }
+        }
+    }
+
+    /// An episode is found by a ground.
+    fn list_under(&mut self, episode: &mut Episode, ground: u64) {
+        if let Err(place) = episode.keys.binary_search(&ground)
+            && episode.keys.len() < KEYS_MAX
+        {
+            episode.keys.insert(place, ground);
+            self.by_ground.entry(ground).or_default().push(episode.id);
+        }
+    }
+
+    /// What led to one episode leads to another.
+    pub fn inherit(&mut self, from: &[u64], to: &mut Episode) {
+        self.by_time.insert((to.last_joined_at, to.id));
+        for ground in from {
+            self.list_under(to, *ground);
+        }
+    }
+
+    /// Its latest alert is about to be another.
+    pub fn forget_time(&mut self, episode: &Episode) {
+        self.by_time.remove(&(episode.last_joined_at, episode.id));
+    }
+
+    /// It is no longer found.
+    pub fn unlist(&mut self, episode: &mut Episode) -> Vec<u64> {
+        self.forget_time(episode);
+        let keys = std::mem::take(&mut episode.keys);
+        for key in &keys {
+            if let Some(ids) = self.by_ground.get_mut(key) {
+                ids.retain(|other| *other != episode.id);
+                if ids.is_empty() {
+                    self.by_ground.remove(key);
+                }
+            }
+        }
+        keys
+    }
+
+    /// The latest episodes first, a bounded number.
+    pub fn latest(&self) -> impl Iterator<Item = EpisodeId> {
+        self.by_time.iter().rev().map(|(_, id)| *id)
+    }
+
+    /// Those on a ground, the latest founded first.
+    pub fn on(&self, ground: u64) -> impl Iterator<Item = EpisodeId> {
+        self.by_ground.get(&ground).into_iter().flat_map(|ids| ids.iter().rev().copied())
+    }
+
+    /// Up to `max` episodes: those on the grounds that lead to fewest first, then the latest.
+    pub fn candidates(&self, seen: &Sighting, max: usize) -> Vec<Candidate> {
+        let mut grounds: Vec<(usize, u64, &Vec<EpisodeId>)> = Vec::new();
+        for (facet, known) in seen.facets.iter().zip(&seen.known) {
+            let share = known.shares[facet.ring as usize].max(known.shares[Ring::Own as usize]);
+            if share < COMMON
+                && let Some(ids) = self.by_ground.get(&facet.ground)
+            {
+                grounds.push((ids.len(), facet.ground, ids));
+            }
+        }
+        grounds.sort_unstable();
+        let mut found: Vec<EpisodeId> = Vec::with_capacity(2 * max);
+        for (.., ids) in grounds {
+            found.extend(ids.iter().rev().take(PER_GROUND));
+            if found.len() >= 2 * max {
+                break;
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found.truncate(max);
+        let near = found.len();
+        for id in self.latest().take(max) {
+            if found.len() >= max {
+                break;
+            }
+            if found[..near].binary_search(&id).is_err() {
+                found.push(id);
+            }
+        }
+        let candidate = |(n, id): (usize, EpisodeId)| Candidate { id, is_near: n < near };
+        found.into_iter().enumerate().map(candidate).collect()
+    }
+}
+
+/// An episode that an alert is weighed against.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    pub id: EpisodeId,
+    /// A ground led to it on which not everything lies.
+    pub is_near: bool,
+}
+
+/// Whether an episode may take an alert of that time.
+pub fn is_open_at(profile: &Profile, at: Timestamp, cx: &Lens<'_>) -> bool {
+    let window = cx.policy.correlate.window;
+    at - profile.latest <= window
+        && profile.seed.at - at <= window
+        && profile.lives().len() < cx.policy.limits.alerts_per_episode
+}

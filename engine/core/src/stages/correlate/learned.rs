@@ -1,0 +1,282 @@
+//! What a scope has learned of its checks, entities and grounds: in the journal's order, bounded, in the snapshot.
+use super::{bounded::Bounded, pace::Pace, sighting::Sighting};
+use crate::domain::{
+    hash::hash_of,
+    policy::{Limits, Policy},
+    time::Timestamp,
+    topology::places::{Facet, GroundKind, Ring, short_name},
+};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+/// Checks that are remembered as partners of one.
+const PARTNERS_MAX: usize = 64;
+
+/// A check.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// How often an alert of it opened.
+    openings: f64,
+    /// How often it was found in an episode with others.
+    settled: f64,
+    /// How often with which; sorted by check.
+    partners: Vec<(u64, f64)>,
+    /// The sum of all partners, those that are no longer remembered too.
+    together: f64,
+}
+
+impl Check {
+    /// At the limit the lightest goes, ties by check.
+    fn meet(&mut self, other: u64, weight: f64) {
+        self.together += weight;
+        match self.partners.binary_search_by_key(&other, |p| p.0) {
+            Ok(place) => self.partners[place].1 += weight,
+            Err(place) => self.partners.insert(place, (other, weight)),
+        }
+        if self.partners.len() > PARTNERS_MAX {
+            let lightest = (0..self.partners.len()).min_by(|a, b| self.partners[*a].1.total_cmp(&self.partners[*b].1));
+            self.partners.remove(lightest.unwrap_or(0));
+        }
+    }
+}
+
+/// An entity that has had an alert.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Entity {
+    /// How prone to alerts it is.
+    weight: f64,
+    /// Where it counts as seen; sorted.
+    counted: Vec<Facet>,
+    short: Option<u64>,
+}
+
+/// A ground that the topology knows nothing or too little of.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Seen {
+    kind: GroundKind,
+    /// Entities by ring, beside those of the topology.
+    entities: [u32; Ring::COUNT],
+}
+
+/// An alert that came alone.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Alone {
+    times: f64,
+    at: Timestamp,
+}
+
+/// What a scope has learned.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Learned {
+    /// When its first alert opened.
+    began_at: Option<Timestamp>,
+    checks: Bounded<u64, Check>,
+    /// The sum of `settled` over all checks.
+    settled: f64,
+    entities: Bounded<u64, Entity>,
+    /// The sum of their weights.
+    weight: f64,
+    #[serde(with = "crate::snapshot::sorted")]
+    grounds: FxHashMap<u64, Seen>,
+    #[serde(with = "crate::snapshot::sorted")]
+    shorts: FxHashMap<u64, u64>,
+    alone: Bounded<u128, Alone>,
+    pub pace: Pace,
+    /// How many grounds of each kind alerts lay on,
+    multiplicity: [f64; GroundKind::COUNT],
+    /// and how many alerts there were.
+    openings: f64,
+}
+
+/// A ground: its kind, and which share of all entities lies in each of its rings.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroundShares {
+    pub kind: GroundKind,
+    pub shares: [f64; Ring::COUNT],
+}
+
+impl Learned {
+    /// The entity of a name or a short name.
+    pub fn entity_of(&self, name: u64) -> Option<u64> {
+        let known = self.entities.get(name).map(|_| name);
+        known.or_else(|| self.shorts.get(&name).copied())
+    }
+
+    /// An alert opened.
+    pub fn open(&mut self, seen: &Sighting, entity: &str, origin: &str, cx: &super::Lens<'_>) {
+        let limits = &cx.policy.limits;
+        self.began_at = Some(self.began_at.map_or(seen.at, |at| at.min(seen.at)));
+        self.checks.see(seen.check, seen.at).openings += 1.0;
+        self.checks.make_room(limits.checks);
+        self.pace.open(origin, seen, limits.checks);
+        self.openings += 1.0;
+        self.see_entity(seen, entity, cx);
+        self.make_room(limits);
+    }
+
+    fn see_entity(&mut self, seen: &Sighting, name: &str, cx: &super::Lens<'_>) {
+        let known = cx.topology.entity(cx.scope, name);
+        let is_leaf = known.is_some_and(|e| !e.carries);
+        if self.entities.get(seen.entity).is_none()
+            && known.is_none()
+            && let Some(short) = short_name(name).map(hash_of)
+        {
+            self.shorts.insert(short, seen.entity);
+            self.entities.see(seen.entity, seen.at).short = Some(short);
+        }
+        let counted = &mut self.entities.see(seen.entity, seen.at).counted;
+        for facet in &seen.facets {
+            let ground = cx.topology.ground(cx.scope, facet.ground);
+            let kind = ground.map_or_else(|| seen.kind_of(facet), |g| g.kind);
+            self.multiplicity[kind as usize] += 1.0;
+            let in_topology =
+                is_leaf && facet.ring != Ring::Beside && ground.is_some_and(|g| g.size[facet.ring as usize] > 0);
+            if in_topology {
+                continue;
+            }
+            if let Err(place) = counted.binary_search(facet)
+                && counted.len() < super::sighting::FACETS_MAX
+            {
+                counted.insert(place, *facet);
+                let seen = self.grounds.entry(facet.ground).or_insert(Seen { kind, entities: [0; Ring::COUNT] });
+                seen.entities[facet.ring as usize] += 1;
+            }
+        }
+    }
+
+    /// Grounds go with the entities that were seen on them.
+    fn make_room(&mut self, limits: &Limits) {
+        let mut gone = self.entities.make_room(limits.entities);
+        while self.grounds.len() > limits.label_values && self.entities.len() > 0 {
+            gone.append(&mut self.entities.evict());
+            self.let_go(&mut gone);
+        }
+        self.let_go(&mut gone);
+    }
+
+    fn let_go(&mut self, gone: &mut Vec<Entity>) {
+        for entity in gone.drain(..) {
+            self.weight -= entity.weight;
+            if let Some(short) = entity.short {
+                self.shorts.remove(&short);
+            }
+            for facet in entity.counted {
+                let Some(seen) = self.grounds.get_mut(&facet.ground) else { continue };
+                seen.entities[facet.ring as usize] -= 1;
+                if seen.entities == [0; Ring::COUNT] {
+                    self.grounds.remove(&facet.ground);
+                }
+            }
+        }
+    }
+
+    /// How many entities there are.
+    pub fn population(&self, cx: &super::Lens<'_>) -> f64 {
+        f64::from(cx.topology.leaves(cx.scope)).max(self.seen(cx))
+    }
+
+    /// How many entities are known from their alerts; at first more are to be expected.
+    fn seen(&self, cx: &super::Lens<'_>) -> f64 {
+        (self.entities.len() as f64).max(f64::from(cx.policy.correlate.place.entities_min))
+    }
+
+    /// A ground as topology and experience know it.
+    pub fn ground(&self, ground: u64, cx: &super::Lens<'_>) -> GroundShares {
+        let known = cx.topology.ground(cx.scope, ground);
+        let seen = self.grounds.get(&ground);
+        let kind = known.map(|g| g.kind).or(seen.map(|s| s.kind)).unwrap_or(GroundKind::Label);
+        let mut shares = [0.0; Ring::COUNT];
+        for (ring, share) in shares.iter_mut().enumerate() {
+            let size = known.map_or(0, |g| g.size[ring]);
+            let seen = f64::from(seen.map_or(0, |s| s.entities[ring]));
+            let found =
+                if size > 0 { (f64::from(size) + seen) / cx.population } else { (seen + 1.0) / (self.seen(cx) + 1.0) };
+            *share = found.clamp(1e-6, 1.0);
+        }
+        GroundShares { kind, shares }
+    }
+
+    /// How many grounds of a kind an alert lies on, on average: they share the kind's prior.
+    pub fn multiplicity(&self, kind: GroundKind) -> f64 {
+        (self.multiplicity[kind as usize] / self.openings.max(1.0)).max(1.0)
+    }
+
+    /// `ln` of how many alerts a second a check opens by itself, all entities together; an alert that keeps coming alone
+    /// is to be expected again.
+    pub fn ln_background(&self, seen: &Sighting, cx: &super::Lens<'_>) -> f64 {
+        let model = &cx.policy.correlate.background;
+        let lived = self.began_at.map_or(0.0, |at| seconds(at, seen.at));
+        let openings = self.checks.get(seen.check).map_or(0.0, |c| c.openings);
+        let of_check = (model.openings + openings) / (model.span.0.max(1_000) as f64 / 1_000.0 + lived);
+        let alone = self.alone.get(seen.fingerprint).map_or(0.0, |a| a.left(seen.at, cx.policy));
+        let memory = (model.alone.0 as f64 / 1_000.0).clamp(1.0, 3_600.0);
+        libm::log(of_check + alone / memory * cx.population)
+    }
+
+    /// The share of a check among what is found together.
+    pub fn usual(&self, check: u64) -> f64 {
+        let settled = self.checks.get(check).map_or(0.0, |c| c.settled);
+        (settled + 1.0) / (self.settled + self.checks.len().max(1) as f64)
+    }
+
+    /// The share of a check in an episode with these, by what was seen together.
+    pub fn expected(&self, check: u64, others: &[(u64, u32)], left_out: Option<u64>, shrinkage: f64) -> f64 {
+        let usual = self.usual(check);
+        let (mut sum, mut all) = (0.0, 0.0);
+        for (other, count) in others {
+            let count = f64::from(count.saturating_sub(u32::from(left_out == Some(*other))));
+            let (met, together) = self.checks.get(*other).map_or((0.0, 0.0), |other| {
+                let partner = other.partners.binary_search_by_key(&check, |p| p.0);
+                (partner.map_or(0.0, |place| other.partners[place].1), other.together)
+            });
+            sum += count * (met + shrinkage * usual) / (together + shrinkage);
+            all += count;
+        }
+        if all > 0.0 { sum / all } else { usual }
+    }
+
+    /// One over the share of an entity's alerts among all.
+    pub fn rarity(&self, entity: u64, population: f64) -> f64 {
+        let own = self.entities.get(entity).map_or(0.0, |e| e.weight);
+        (self.weight + population) / (1.0 + own)
+    }
+
+    /// An alert has settled among checks, of which it is one, with so many around it in time; or it is alone.
+    pub fn settle(&mut self, seen: &Sighting, checks: &[(u64, u32)], around: u32, policy: &Policy) {
+        let members: u32 = checks.iter().map(|c| c.1).sum();
+        if members > 1 {
+            self.checks.see(seen.check, seen.at).settled += 1.0;
+            self.settled += 1.0;
+            for (other, count) in checks {
+                let count = count - u32::from(*other == seen.check);
+                if count > 0 {
+                    let share = f64::from(count) / f64::from(members - 1);
+                    self.checks.see(*other, seen.at).meet(seen.check, share);
+                }
+            }
+        }
+        let comes_back = self.alone.get(seen.fingerprint).is_some_and(|a| a.left(seen.at, policy) > 0.5);
+        let weight = if comes_back { 1.0 } else { 1.0 / f64::from(around.max(1)) };
+        if let Some(entity) = self.entities.get_mut(seen.entity) {
+            entity.weight += weight;
+            self.weight += weight;
+        }
+        if members == 1 {
+            let alone = self.alone.see(seen.fingerprint, seen.at);
+            *alone = Alone { times: alone.left(seen.at, policy) + 1.0, at: seen.at };
+            self.alone.make_room(policy.limits.entities);
+        }
+    }
+}
+
+impl Alone {
+    /// What is left of it.
+    fn left(&self, now: Timestamp, policy: &Policy) -> f64 {
+        let memory = policy.correlate.background.alone.0.max(1) as f64 / 1_000.0;
+        self.times * libm::exp(-seconds(self.at, now) / memory)
+    }
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    (to - from).0.max(0) as f64 / 1_000.0
+}

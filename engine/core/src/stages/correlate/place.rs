@@ -1,0 +1,218 @@
+//! Where: which ground explains best where an episode's entities lie, and how well another alert fits it.
+//!
+//! The grounds are alternatives, so that what topology, labels and addresses say alike counts once. Each is a Dirichlet
+//! distribution over its rings (Minka, "Estimating a Dirichlet distribution", 2000), against the share of all entities
+//! that lies in the ring. Several alerts of one entity count as one place: Pitman and Yor, "The two-parameter
+//! Poisson-Dirichlet distribution", 1997.
+use super::{
+    Lens,
+    learned::{GroundShares, Learned},
+    profile::Profile,
+    sighting::Sighting,
+    tables::{CATEGORIES, OUTSIDE},
+};
+use crate::domain::topology::places::Ring;
+use serde::{Deserialize, Serialize};
+
+/// Grounds that are kept in mind.
+const HYPOTHESES_MAX: usize = 24;
+/// A prior of what is ruled out; not 0, for its logarithm.
+const UNTHINKABLE: f64 = 1e-9;
+/// What is so many nats below all others together is not.
+const NEGLIGIBLE: f64 = 14.0;
+/// A ground on which nearly everything lies explains nothing.
+const COMMON: f64 = 0.9;
+
+/// From so many alerts on an episode may have no ground at all.
+const ROOT_ALERTS_MIN: u32 = 3;
+
+/// How many entities lie on a ground, by ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally(pub [u32; Ring::COUNT]);
+
+impl Tally {
+    /// In all rings.
+    pub fn total(&self) -> u32 {
+        self.0.iter().sum()
+    }
+}
+
+/// A ground that may be where the cause lies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hypothesis {
+    pub ground: u64,
+    /// How likely it is, given the episode.
+    pub weight: f64,
+    /// How much likelier than elsewhere the next entity lies in each ring, and outside.
+    ratios: [f64; CATEGORIES],
+}
+
+/// Which ground it is, given the episode.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Posterior {
+    /// Likeliest first.
+    pub grounds: Vec<Hypothesis>,
+    /// How likely it is that it is none.
+    pub root: f64,
+    /// `ln` of how much likelier the episode's entities are than any others.
+    pub evidence: f64,
+}
+
+impl Posterior {
+    /// Of grounds and how many of the `entities` lie on each. That they lie on none is thought of where `may_be_none`.
+    pub fn new(
+        of: impl Iterator<Item = (u64, Tally)>,
+        entities: u32,
+        may_be_none: bool,
+        learned: &Learned,
+        cx: &Lens<'_>,
+    ) -> Self {
+        let mut all: Vec<Hypothesis> = Vec::new();
+        for (ground, tally) in of {
+            if let Some((weight, ratios)) = hypothesis(ground, tally, entities, learned, cx) {
+                all.push(Hypothesis { ground, weight, ratios });
+            }
+        }
+        all.sort_unstable_by(|a, b| b.weight.total_cmp(&a.weight).then(a.ground.cmp(&b.ground)));
+        let root = libm::log(if may_be_none { cx.policy.correlate.place.root } else { UNTHINKABLE });
+        let top = all.first().map_or(root, |h| h.weight.max(root));
+        let sum = all.iter().map(|h| libm::exp(h.weight - top)).sum::<f64>() + libm::exp(root - top);
+        let evidence = top + libm::log(sum);
+        all.truncate(HYPOTHESES_MAX);
+        all.retain(|h| h.weight > evidence - NEGLIGIBLE);
+        for hypothesis in &mut all {
+            hypothesis.weight = libm::exp(hypothesis.weight - evidence);
+        }
+        Self { grounds: all, root: libm::exp(root - evidence), evidence }
+    }
+}
+
+impl GroundShares {
+    /// Whether it tells anything that something lies on it so.
+    pub fn explains(&self, tally: Tally) -> bool {
+        tally.0.iter().zip(self.shares).any(|(n, share)| *n > 0 && share < COMMON)
+    }
+}
+
+/// `ln` of its likelihood, and the ratios of the next; `None` where it explains nothing.
+fn hypothesis(
+    ground: u64,
+    tally: Tally,
+    entities: u32,
+    learned: &Learned,
+    cx: &Lens<'_>,
+) -> Option<(f64, [f64; CATEGORIES])> {
+    let known = learned.ground(ground, cx);
+    let shares = cx.tables.shares(known.kind);
+    if !known.explains(tally) {
+        return None;
+    }
+    let all = cx.policy.correlate.place.concentration + f64::from(entities);
+    let outside = entities.saturating_sub(tally.total());
+    let mut ln = shares.ln_rising(OUTSIDE, outside) - cx.tables.all.ln(entities);
+    let mut ratios = [0.0; CATEGORIES];
+    ratios[OUTSIDE] = (shares.weights[OUTSIDE] + f64::from(outside)) / all;
+    for (ring, (n, share)) in tally.0.iter().zip(known.shares).enumerate() {
+        if *n > 0 {
+            ln += shares.ln_rising(ring, *n) - f64::from(*n) * libm::log(share);
+        }
+        ratios[ring] = (shares.weights[ring] + f64::from(*n)) / all / share;
+    }
+    let prior = cx.tables.prior(known.kind) * known.shares[Ring::Own as usize] / learned.multiplicity(known.kind);
+    Some((libm::log(prior.max(1e-12)) + ln, ratios))
+}
+
+/// How an alert fits where an episode lies.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fit {
+    /// How much likelier than anywhere.
+    pub odds: f64,
+    /// The ground that says most; `None` where no ground says anything.
+    pub ground: Option<u64>,
+}
+
+impl Profile {
+    /// How an alert that is not in the episode fits.
+    pub fn fit(&self, seen: &Sighting, learned: &Learned, cx: &Lens<'_>) -> Fit {
+        let root = self.root(seen);
+        let mut fit = Fit { odds: root, ground: None };
+        let mut most = root;
+        for hypothesis in &self.posterior.grounds {
+            let category = seen.ring(hypothesis.ground).map_or(OUTSIDE, |ring| ring as usize);
+            let odds = hypothesis.weight * hypothesis.ratios[category];
+            fit.odds += odds;
+            if odds > most && category != OUTSIDE {
+                (most, fit.ground) = (odds, Some(hypothesis.ground));
+            }
+        }
+        fit.odds =
+            self.crowd(fit.odds, seen.entity, self.alerts, self.alerts_of(seen.entity), self.entities(), learned, cx);
+        fit
+    }
+
+    /// How one of the episode's own fits the rest. Bayes' rule backwards: the evidence without it is the evidence less its
+    /// share, so that the odds are a harmonic mean.
+    pub fn fit_of_own(&self, seen: &Sighting, learned: &Learned, cx: &Lens<'_>) -> Fit {
+        let of_entity = self.alerts_of(seen.entity);
+        if of_entity > 1 {
+            let mut fit = self.fit(seen, learned, cx);
+            let base = self.base(seen);
+            fit.odds = self.crowd(base, seen.entity, self.alerts - 1, of_entity - 1, self.entities(), learned, cx);
+            return fit;
+        }
+        let all = cx.policy.correlate.place.concentration + f64::from(self.entities());
+        let mut fit = Fit { odds: 0.0, ground: None };
+        let (mut inverse, mut most) = (self.posterior.root, self.posterior.root);
+        for hypothesis in &self.posterior.grounds {
+            let ring = seen.ring(hypothesis.ground);
+            let category = ring.map_or(OUTSIDE, |ring| ring as usize);
+            let (tally, known) = (self.tally(hypothesis.ground), learned.ground(hypothesis.ground, cx));
+            let count = ring.map_or(self.entities() - tally.total().min(self.entities()), |r| tally.0[r as usize]);
+            let weight = cx.tables.shares(known.kind).weights[category] + f64::from(count);
+            let before = hypothesis.ratios[category] * (weight - 1.0).max(1e-6) / weight * all / (all - 1.0);
+            inverse += hypothesis.weight / before.max(1e-9);
+            if hypothesis.weight > most && ring.is_some() {
+                (most, fit.ground) = (hypothesis.weight, Some(hypothesis.ground));
+            }
+        }
+        let others = self.entities().saturating_sub(1);
+        fit.odds = self.crowd(1.0 / inverse.max(1e-12), seen.entity, self.alerts - 1, 0, others, learned, cx);
+        fit
+    }
+
+    fn base(&self, seen: &Sighting) -> f64 {
+        let ratio = |h: &Hypothesis| h.ratios[seen.ring(h.ground).map_or(OUTSIDE, |ring| ring as usize)];
+        self.root(seen) + self.posterior.grounds.iter().map(|h| h.weight * ratio(h)).sum::<f64>()
+    }
+
+    /// Two alerts that share nothing but the time are no pair: that takes more company, or that something connects them.
+    fn root(&self, seen: &Sighting) -> f64 {
+        if self.is_company() || self.is_connected(seen.system) { self.posterior.root } else { 0.0 }
+    }
+
+    /// Many enough to have nothing in common but a cause that is unknown.
+    pub const fn is_company(&self) -> bool {
+        self.alerts >= ROOT_ALERTS_MIN
+    }
+
+    /// An entity that is new to the episode, or one that has alerts there.
+    #[expect(clippy::too_many_arguments, reason = "they are counts of one urn")]
+    fn crowd(
+        &self,
+        base: f64,
+        entity: u64,
+        alerts: u32,
+        of_entity: u32,
+        entities: u32,
+        learned: &Learned,
+        cx: &Lens<'_>,
+    ) -> f64 {
+        let place = &cx.policy.correlate.place;
+        let all = f64::from(alerts) + place.strength;
+        let new = (place.strength + place.discount * f64::from(entities)) / all * base;
+        if of_entity == 0 {
+            return new;
+        }
+        new + (f64::from(of_entity) - place.discount) / all * learned.rarity(entity, cx.population)
+    }
+}

@@ -1,0 +1,352 @@
+//! What an episode that takes alerts is made of, as the model counts it: entities by ground, checks, openings by time.
+use super::{
+    Lens,
+    learned::Learned,
+    place::{Posterior, Tally},
+    sighting::Sighting,
+};
+use crate::domain::{
+    episode::Episode,
+    time::{Span, Timestamp},
+    topology::places::Facet,
+};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+/// Openings are counted by so many milliseconds.
+const BIN: i64 = 10_000;
+/// Checks of an episode that are told apart.
+const CHECKS_MAX: usize = 64;
+/// A ground on which less than this share of the entities lies explains nothing.
+const LEADS: u32 = 4;
+
+/// An entity in an episode.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Tenant {
+    /// Its alerts.
+    alerts: u32,
+    facets: Vec<Facet>,
+}
+
+/// How an episode began.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seed {
+    pub at: Timestamp,
+    pub check: u64,
+    /// `ln` of the rate at which the background would have brought it.
+    pub background: f64,
+}
+
+/// The make-up of an episode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    pub seed: Seed,
+    /// Where all its alerts are of one.
+    system: Option<u64>,
+    #[serde(with = "crate::snapshot::sorted")]
+    tenants: FxHashMap<u64, Tenant>,
+    #[serde(with = "crate::snapshot::sorted")]
+    grounds: FxHashMap<u64, Tally>,
+    /// In the order they came, with how many alerts.
+    pub checks: Vec<(u64, u32)>,
+    /// Openings by time.
+    bins: Vec<(i64, u32)>,
+    /// When each of the episode's members opened and ended, in their order.
+    lives: Vec<(Timestamp, Timestamp)>,
+    /// When the latest opened.
+    pub latest: Timestamp,
+    /// Alerts.
+    pub alerts: u32,
+    /// Grounds on which enough of the entities lie.
+    leaders: Vec<u64>,
+    pub posterior: Posterior,
+    /// The part of Pitman and Yor's likelihood that lies in entities with several alerts.
+    pub crowding: f64,
+    /// When one of its alerts was last reconsidered.
+    pub revised_at: Timestamp,
+    /// When it was last tested for a joint merge.
+    pub joint_at: Timestamp,
+}
+
+impl Profile {
+    /// Of no alerts yet.
+    pub fn new(seed: Seed) -> Self {
+        Self {
+            seed,
+            system: None,
+            tenants: FxHashMap::default(),
+            grounds: FxHashMap::default(),
+            checks: Vec::new(),
+            bins: Vec::new(),
+            lives: Vec::new(),
+            latest: seed.at,
+            alerts: 0,
+            leaders: Vec::new(),
+            posterior: Posterior::default(),
+            crowding: 0.0,
+            revised_at: Timestamp::MIN,
+            joint_at: Timestamp::MIN,
+        }
+    }
+
+    /// Whether something is known to connect it with another, however far.
+    pub fn is_connected(&self, system: Option<u64>) -> bool {
+        self.system.is_some() && self.system == system
+    }
+
+    /// The system that all its alerts are of.
+    pub const fn system(&self) -> Option<u64> {
+        self.system
+    }
+
+    /// Distinct entities.
+    pub fn entities(&self) -> u32 {
+        self.tenants.len() as u32
+    }
+
+    /// Alerts of an entity.
+    pub fn alerts_of(&self, entity: u64) -> u32 {
+        self.tenants.get(&entity).map_or(0, |t| t.alerts)
+    }
+
+    /// How many entities lie on a ground, by ring.
+    pub fn tally(&self, ground: u64) -> Tally {
+        self.grounds.get(&ground).copied().unwrap_or_default()
+    }
+
+    /// When members opened and ended.
+    pub fn lives(&self) -> &[(Timestamp, Timestamp)] {
+        &self.lives
+    }
+
+    /// A member opened or ended.
+    pub fn live(&mut self, episode: &Episode, member: usize) {
+        let Some(life) = episode.members.get(member).map(|m| m.life()) else { return };
+        match self.lives.get_mut(member) {
+            Some(known) => *known = life,
+            None => self.lives.push(life),
+        }
+    }
+
+    /// Members are others.
+    pub fn relive(&mut self, episode: &Episode) {
+        self.lives = episode.members.iter().map(|m| m.life()).collect();
+    }
+
+    /// Grounds on which enough of the entities lie, sorted where they were all looked at.
+    pub fn leaders(&self) -> &[u64] {
+        &self.leaders
+    }
+
+    /// An alert joins.
+    pub fn add(&mut self, seen: &Sighting, learned: &Learned, cx: &Lens<'_>) {
+        self.system = if self.alerts == 0 { seen.system } else { self.system.filter(|s| Some(*s) == seen.system) };
+        self.alerts += 1;
+        self.latest = self.latest.max(seen.at);
+        count(&mut self.checks, seen.check, 1);
+        self.open(seen.at, 1);
+        let tenant = self.tenants.entry(seen.entity).or_default();
+        if tenant.alerts > 0 {
+            self.crowding += crowd(tenant.alerts, seen.entity, learned, cx);
+        }
+        tenant.alerts += 1;
+        if tenant.facets.is_empty() {
+            tenant.facets.reserve_exact(seen.facets.len());
+        }
+        for facet in &seen.facets {
+            if let Err(place) = tenant.facets.binary_search_by_key(&facet.ground, |f| f.ground) {
+                tenant.facets.insert(place, *facet);
+                self.grounds.entry(facet.ground).or_default().0[facet.ring as usize] += 1;
+                if !self.leaders.contains(&facet.ground) {
+                    self.leaders.push(facet.ground);
+                }
+            }
+        }
+        let (grounds, entities) = (&self.grounds, self.tenants.len() as u32);
+        self.leaders.retain(|ground| grounds.get(ground).is_some_and(|tally| tally.leads(entities)));
+        self.weigh(learned, cx);
+    }
+
+    /// An alert leaves.
+    pub fn remove(&mut self, seen: &Sighting, learned: &Learned, cx: &Lens<'_>) {
+        self.alerts = self.alerts.saturating_sub(1);
+        if let Some(place) = self.checks.iter().position(|c| c.0 == seen.check) {
+            self.checks[place].1 -= 1;
+            if self.checks[place].1 == 0 {
+                self.checks.remove(place);
+            }
+        }
+        if let Ok(place) = self.bins.binary_search_by_key(&bin(seen.at), |b| b.0) {
+            self.bins[place].1 -= 1;
+            if self.bins[place].1 == 0 {
+                self.bins.remove(place);
+            }
+        }
+        let Some(tenant) = self.tenants.get_mut(&seen.entity) else { return };
+        tenant.alerts -= 1;
+        if tenant.alerts > 0 {
+            self.crowding -= crowd(tenant.alerts, seen.entity, learned, cx);
+        } else if let Some(tenant) = self.tenants.remove(&seen.entity) {
+            for facet in tenant.facets {
+                self.uncount(facet);
+            }
+        }
+        self.look_around();
+        self.weigh(learned, cx);
+    }
+
+    fn uncount(&mut self, facet: Facet) {
+        let Some(tally) = self.grounds.get_mut(&facet.ground) else { return };
+        tally.0[facet.ring as usize] -= 1;
+        if tally.total() == 0 {
+            self.grounds.remove(&facet.ground);
+        }
+    }
+
+    /// Another episode's alerts join.
+    pub fn absorb(&mut self, other: Self, learned: &Learned, cx: &Lens<'_>) {
+        self.system = self.system.filter(|s| Some(*s) == other.system);
+        self.alerts += other.alerts;
+        self.latest = self.latest.max(other.latest);
+        if other.seed.at < self.seed.at {
+            self.seed = other.seed;
+        }
+        for (check, n) in other.checks {
+            count(&mut self.checks, check, n);
+        }
+        for (bin, n) in other.bins {
+            self.open(Timestamp(bin.saturating_mul(BIN)), n);
+        }
+        self.crowding += other.crowding;
+        let mut tenants: Vec<(u64, Tenant)> = other.tenants.into_iter().collect();
+        tenants.sort_unstable_by_key(|t| t.0);
+        for (entity, more) in tenants {
+            let tenant = self.tenants.entry(entity).or_default();
+            if tenant.alerts > 0 {
+                self.crowding += overlap(tenant.alerts, more.alerts, entity, learned, cx);
+            }
+            tenant.alerts += more.alerts;
+            for facet in more.facets {
+                if let Err(place) = tenant.facets.binary_search_by_key(&facet.ground, |f| f.ground) {
+                    tenant.facets.insert(place, facet);
+                    self.grounds.entry(facet.ground).or_default().0[facet.ring as usize] += 1;
+                }
+            }
+        }
+        self.look_around();
+        self.weigh(learned, cx);
+    }
+
+    fn open(&mut self, at: Timestamp, n: u32) {
+        let bin = bin(at);
+        match self.bins.binary_search_by_key(&bin, |b| b.0) {
+            Ok(place) => self.bins[place].1 += n,
+            Err(place) => self.bins.insert(place, (bin, n)),
+        }
+    }
+
+    /// Which grounds lead, all looked at.
+    #[expect(clippy::disallowed_methods, reason = "they are sorted")]
+    fn look_around(&mut self) {
+        let entities = self.tenants.len() as u32;
+        let leading = self.grounds.iter().filter(|(_, tally)| tally.leads(entities));
+        self.leaders = leading.map(|(ground, _)| *ground).collect();
+        self.leaders.sort_unstable();
+    }
+
+    /// What explains best where its entities lie.
+    fn weigh(&mut self, learned: &Learned, cx: &Lens<'_>) {
+        self.posterior = self.posterior_now(learned, cx);
+    }
+
+    /// The same by what is known now.
+    pub fn posterior_now(&self, learned: &Learned, cx: &Lens<'_>) -> Posterior {
+        let of = self.leaders.iter().map(|ground| (*ground, self.tally(*ground)));
+        Posterior::new(
+            of,
+            self.tenants.len() as u32,
+            self.alerts < 2 || self.is_company() || self.system.is_some(),
+            learned,
+            cx,
+        )
+    }
+
+    /// How many alerts a second it draws at a time: what lies within the resolution of the origins is at hand.
+    pub fn density(&self, at: Timestamp, resolution: Span, cx: &Lens<'_>) -> f64 {
+        let mut sum = 0.0;
+        for (bin, n) in &self.bins {
+            let gap = at.0.saturating_sub(bin.saturating_mul(BIN)).saturating_sub(BIN / 2).saturating_abs();
+            let gap = if gap < BIN { BIN / 2 } else { gap };
+            sum += f64::from(*n) * cx.tables.kernel(Span(gap - resolution.0));
+        }
+        sum * cx.policy.correlate.time.offspring
+    }
+
+    /// What one alert adds to the density at its own time.
+    pub fn own_density(resolution: Span, cx: &Lens<'_>) -> f64 {
+        cx.tables.kernel(Span(BIN / 2 - resolution.0)) * cx.policy.correlate.time.offspring
+    }
+
+    /// Openings so near to a time.
+    pub fn around(&self, at: Timestamp, within: Span) -> u32 {
+        let near = |b: &&(i64, u32)| b.0.abs_diff(bin(at)) <= within.0.unsigned_abs() / BIN.unsigned_abs();
+        self.bins.iter().filter(near).map(|b| b.1).sum()
+    }
+
+    /// What entities of both would add to the crowding of the two together, and what they would not add to its grounds.
+    #[expect(clippy::disallowed_methods, reason = "what is summed as floats is sorted")]
+    pub fn shared(&self, other: &Self, learned: &Learned, cx: &Lens<'_>) -> Shared {
+        let (few, many) = if self.tenants.len() <= other.tenants.len() { (self, other) } else { (other, self) };
+        let mut both: Vec<u64> = few.tenants.keys().filter(|e| many.tenants.contains_key(e)).copied().collect();
+        both.sort_unstable();
+        let mut shared = Shared { entities: both.len() as u32, crowding: 0.0, twice: Vec::new() };
+        for entity in both {
+            let (a, b) = (&few.tenants[&entity], &many.tenants[&entity]);
+            shared.crowding += overlap(a.alerts, b.alerts, entity, learned, cx);
+            shared.twice.extend(a.facets.iter().filter(|f| b.facets.iter().any(|g| g.ground == f.ground)));
+        }
+        shared
+    }
+}
+
+/// What two episodes have both.
+#[derive(Debug)]
+pub struct Shared {
+    pub entities: u32,
+    pub crowding: f64,
+    /// What would be counted twice.
+    pub twice: Vec<Facet>,
+}
+
+impl Tally {
+    fn leads(&self, entities: u32) -> bool {
+        self.total() * LEADS >= entities
+    }
+}
+
+const fn bin(at: Timestamp) -> i64 {
+    at.0.div_euclid(BIN)
+}
+
+/// Those beyond the limit count as the last.
+fn count(checks: &mut Vec<(u64, u32)>, check: u64, n: u32) {
+    match checks.iter().position(|c| c.0 == check) {
+        Some(known) => checks[known].1 += n,
+        None if checks.len() < CHECKS_MAX => checks.push((check, n)),
+        None => checks[CHECKS_MAX - 1].1 += n,
+    }
+}
+
+/// What one alert more adds where an entity has some.
+fn crowd(alerts: u32, entity: u64, learned: &Learned, cx: &Lens<'_>) -> f64 {
+    let discount = cx.policy.correlate.place.discount;
+    libm::log((f64::from(alerts) - discount) * learned.rarity(entity, cx.population))
+}
+
+/// What `a` and `b` alerts of an entity add together beyond what each group adds by itself.
+fn overlap(a: u32, b: u32, entity: u64, learned: &Learned, cx: &Lens<'_>) -> f64 {
+    let discount = cx.policy.correlate.place.discount;
+    let part = |n: u32| libm::lgamma(f64::from(n) - discount);
+    let rising = part(a + b) - part(a) - part(b) + libm::lgamma(1.0 - discount);
+    rising + libm::log(learned.rarity(entity, cx.population))
+}

@@ -1,0 +1,45 @@
+//! Why an alert is in an episode, in one short clause: the ground that says most.
+use super::{Correlator, Lens, Score, Sighting, score::narrow, sighting::name_of};
+use crate::domain::{
+    alert::Alert,
+    episode::{EpisodeId, Evidence, Reason},
+    topology::places::{GroundKind, Ring},
+};
+
+impl Score {
+    /// What speaks for it, beside the `second` best.
+    pub fn with_margin(self, second: i64) -> Evidence {
+        Evidence { margin: narrow(self.total - second), ..self.evidence() }
+    }
+}
+
+impl Evidence {
+    /// What speaks for an episode of its own: that the `best` other was worse.
+    pub fn founding(best: i64) -> Self {
+        Self { margin: narrow(-best), ..Self::default() }
+    }
+}
+
+impl Correlator {
+    /// The ground that says most, as people would put it.
+    pub(super) fn reason(&self, alert: &Alert, seen: &Sighting, best: (Score, EpisodeId), cx: &Lens<'_>) -> Reason {
+        let (score, id) = best;
+        let Some(profile) = self.profiles.get(&id) else { return Reason::SameTime };
+        if profile.alerts_of(seen.entity) > 0 {
+            return Reason::SameEntity;
+        }
+        let Some(ground) = score.ground() else { return Reason::SameTime };
+        let (Some(ring), Some(name)) = (seen.ring(ground), name_of(ground, alert, cx)) else { return Reason::SameTime };
+        let tally = profile.tally(ground).0;
+        let others_on_it = tally[Ring::Own as usize] > 0;
+        match (ring, self.learned.ground(ground, cx).kind) {
+            (Ring::Beside, _) => Reason::Mentions(name),
+            (Ring::Near | Ring::Far, _) => Reason::DependsOn(name),
+            (Ring::Own, GroundKind::Service) if others_on_it => Reason::SameService(name),
+            (Ring::Own, GroundKind::Service) => Reason::Serves(name),
+            (Ring::Own, GroundKind::Label) => Reason::SameLabel(name),
+            (Ring::Own, _) if ground == seen.entity => Reason::Carries,
+            (Ring::Own, _) => Reason::RunsOn(name),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What is looked at again some time after an alert opened: what came after it counts too.
+use super::{
+    Correlator, Lens, Score, Sighting,
+    index::is_open_at,
+    moves::Moves,
+    score::{Subject, millinats},
+    unite::{self, Part},
+};
+use crate::{
+    domain::{
+        alert::Fingerprint,
+        episode::{Episode, EpisodeId, Evidence, Reason},
+        time::{Span, Timestamp},
+        topology::places::{GroundKind, Ring},
+    },
+    scope::Cx,
+    stages::{deduplicate::Deduplicator, raise::Raiser},
+};
+
+/// Episodes that an alert's own is tested against.
+const RIVALS_MAX: usize = 4;
+/// Below it an alert says nothing for a merge; in millinats.
+const RIVAL_MIN: i64 = -4_000;
+/// An alert that was placed with such a margin, in millinats, is not reconsidered
+const SURE: i64 = 3_000;
+/// if its episode was so short a time ago.
+const SURE_INTERVAL: Span = Span::seconds(3);
+/// Grounds tested for a joint merge, and episodes in one.
+const JOINT_GROUNDS_MAX: usize = 12;
+const JOINT_MAX: usize = 32;
+/// How often an episode is tested so.
+const JOINT_INTERVAL: Span = Span::seconds(15);
+/// How much of an episode lies on a ground that it shares with others: four of five.
+const JOINT_SHARE: (u32, u32) = (4, 5);
+/// A ground with more of all entities is none to share.
+const JOINT_COMMON: f64 = 0.9;
+/// Of those that only share the time, so many alerts each.
+const ROOT_ALERTS_MIN: u32 = 3;
+/// How far around an alert others count as its company when it settles.
+const COMPANY: Span = Span::minutes(10);
+
+impl Correlator {
+    /// An alert has been open for a while: is it where it belongs, and are episodes one that seemed two?
+    pub fn on_revise(
+        &mut self,
+        key: Fingerprint,
+        due: Timestamp,
+        deduplicator: &mut Deduplicator,
+        raiser: &mut Raiser,
+        cx: &mut Cx<'_>,
+    ) -> Moves {
+        let mut moves = Moves::default();
+        let Some((seen, rivals)) = self.reconsider(key, due, deduplicator, raiser, cx, &mut moves) else {
+            return moves;
+        };
+        for rival in rivals {
+            let Some(own) = deduplicator.get(key).and_then(|a| a.episode) else { break };
+            if own != rival && self.are_one(own, rival, raiser, cx) {
+                self.unite(own, rival, deduplicator, raiser, cx, &mut moves);
+            }
+        }
+        self.consolidate(key, deduplicator, raiser, cx, &mut moves);
+        self.settle(key, &seen, deduplicator, cx);
+        moves
+    }
+
+    /// Moves the alert if another episode is clearly better. The best others are its own episode's rivals.
+    fn reconsider(
+        &mut self,
+        key: Fingerprint,
+        due: Timestamp,
+        deduplicator: &mut Deduplicator,
+        raiser: &mut Raiser,
+        cx: &mut Cx<'_>,
+        moves: &mut Moves,
+    ) -> Option<(Sighting, Vec<EpisodeId>)> {
+        let revise = cx.policy.correlate.revise;
+        let alert = deduplicator.get(key).filter(|a| a.occurred_at + revise.after == due)?;
+        let own = alert.episode?;
+        let (episode, profile) = (self.episodes.get(&own)?, self.profiles.get(&own)?);
+        let member = episode.members.get(alert.member).filter(|m| m.alert == alert.id)?;
+        let fixed =
+            member.reason.is_decided() || member.occurrences > 1 || cx.core.clock > member.opened_at + revise.until;
+        let scope = cx.core.name.clone();
+        let lens = Lens::of(&self.learned, &scope, cx);
+        let seen = Sighting::of(alert, &self.learned, &lens).look(&self.learned, &lens);
+        let subject = Subject::new(&seen, self.learned.ln_background(&seen, &lens));
+        // In the midst of a storm there is nothing to reconsider for each alert: once in a while will do.
+        if i64::from(member.evidence.margin) >= SURE && cx.core.clock - profile.revised_at < SURE_INTERVAL {
+            return Some((seen, Vec::new()));
+        }
+        let others = self.rivals(&subject, own, raiser, &lens);
+        let alone = profile.alerts == 1;
+        let stays = if alone { 0 } else { subject.of_own(profile, &self.learned, &lens).total };
+        let clock = cx.core.clock;
+        let hysteresis = millinats(revise.hysteresis);
+        let better = others.first().filter(|(score, _)| score.total > stays.max(0) + hysteresis).copied();
+        let second = others.get(1).map_or(0, |(score, _)| score.total).max(stays);
+        let reason = better.map(|best| (self.reason(alert, &seen, best, &lens), best.0.with_margin(second)));
+        let background = subject.background;
+        if let (Some((_, into)), Some(why), false) = (better, reason, fixed) {
+            self.move_alert(key, into, why, deduplicator, raiser, cx, moves);
+            self.rejoin(&seen, background, into, cx);
+        } else if !fixed && !alone && stays < -hysteresis {
+            let alert = alert.clone();
+            let into = self.found(&alert, cx);
+            let why = (Reason::First, Evidence::founding(stays));
+            self.move_alert(key, into, why, deduplicator, raiser, cx, moves);
+            self.rejoin(&seen, background, into, cx);
+        }
+        if let Some(profile) = self.profiles.get_mut(&own) {
+            profile.revised_at = clock;
+        }
+        let near = others.iter().take(RIVALS_MAX).filter(|(score, _)| score.total >= RIVAL_MIN);
+        let near = near.map(|(_, id)| *id).collect();
+        Some((seen, near))
+    }
+
+    fn rejoin(&mut self, seen: &Sighting, background: f64, into: EpisodeId, cx: &Cx<'_>) {
+        let scope = cx.core.name.clone();
+        let lens = Lens::of(&self.learned, &scope, cx);
+        self.profile(into, seen, background, &lens);
+    }
+
+    /// The other episodes that an alert might belong to, the best first.
+    fn rivals(&self, subject: &Subject<'_>, own: EpisodeId, raiser: &Raiser, cx: &Lens<'_>) -> Vec<(Score, EpisodeId)> {
+        let (seen, max) = (subject.seen, cx.policy.correlate.candidates_max);
+        let mut found: Vec<(Score, EpisodeId)> = Vec::new();
+        for candidate in self.index.candidates(seen, max).into_iter().filter(|c| c.id != own) {
+            let Some(profile) = self.profiles.get(&candidate.id).filter(|p| is_open_at(p, seen.at, cx)) else {
+                continue;
+            };
+            let score = subject.looking_back((profile, candidate.is_near), &self.learned, cx);
+            if let Some(score) = score.filter(|_| self.takes_alerts(candidate.id, seen.at, raiser, cx)) {
+                found.push((score, candidate.id));
+            }
+        }
+        found.sort_unstable_by_key(|(score, id)| (std::cmp::Reverse(score.total), *id));
+        found
+    }
+
+    fn part(&self, id: EpisodeId) -> Option<Part<'_>> {
+        Some((id, self.profiles.get(&id)?))
+    }
+
+    fn are_one(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> bool {
+        let (Some(first), Some(second)) = (self.part(a), self.part(b)) else { return false };
+        let scope = cx.core.name.clone();
+        let lens = Lens::of(&self.learned, &scope, cx);
+        let is_gain = millinats(unite::gain_of_pair(first, second, &self.learned, &lens)) > 0;
+        is_gain && self.survivor(a, b, raiser, cx).is_some()
+    }
+
+    fn survivor(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<(EpisodeId, EpisodeId)> {
+        survivor(self.episodes.get(&a)?, self.episodes.get(&b)?, raiser, cx)
+    }
+
+    fn unite(
+        &mut self,
+        a: EpisodeId,
+        b: EpisodeId,
+        deduplicator: &mut Deduplicator,
+        raiser: &mut Raiser,
+        cx: &mut Cx<'_>,
+        moves: &mut Moves,
+    ) -> Option<EpisodeId> {
+        let (from, into) = self.survivor(a, b, raiser, cx)?;
+        self.merge((from, into), false, deduplicator, raiser, cx, moves);
+        Some(into)
+    }
+
+    /// Tests an episode jointly with all that share a ground with it, and with all that began with it.
+    fn consolidate(
+        &mut self,
+        key: Fingerprint,
+        deduplicator: &mut Deduplicator,
+        raiser: &mut Raiser,
+        cx: &mut Cx<'_>,
+        moves: &mut Moves,
+    ) {
+        let Some(own) = deduplicator.get(key).and_then(|a| a.episode) else { return };
+        let clock = cx.core.clock;
+        let Some(profile) = self.profiles.get_mut(&own) else { return };
+        if profile.entities() < 2 || clock - profile.joint_at < JOINT_INTERVAL {
+            return;
+        }
+        profile.joint_at = clock;
+        let Some(set) = self.best_set(own, raiser, cx) else { return };
+        let mut into = own;
+        for other in set {
+            into = self.unite(into, other, deduplicator, raiser, cx, moves).unwrap_or(into);
+        }
+    }
+
+    /// The others that it is most surely one with.
+    fn best_set(&self, own: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<Vec<EpisodeId>> {
+        let scope = cx.core.name.clone();
+        let lens = Lens::of(&self.learned, &scope, cx);
+        let mut best: Option<(i64, Vec<EpisodeId>)> = None;
+        for ground in self.joint_grounds(own, &lens)?.into_iter().map(Some).chain([None]) {
+            let others = self.sharing(own, ground, raiser, &lens, cx);
+            if others.len() < 2 {
+                continue;
+            }
+            let parts: Vec<Part<'_>> = [own].iter().chain(&others).filter_map(|id| self.part(*id)).collect();
+            let gain = millinats(unite::gain_of_many(&parts, &self.learned, &lens));
+            if gain > best.as_ref().map_or(0, |(gain, _)| *gain) {
+                best = Some((gain, others));
+            }
+        }
+        best.map(|(_, others)| others)
+    }
+
+    /// Grounds on which nearly all of an episode lies, the rarest first.
+    fn joint_grounds(&self, own: EpisodeId, lens: &Lens<'_>) -> Option<Vec<u64>> {
+        let profile = self.profiles.get(&own)?;
+        let mut grounds: Vec<(i64, u64)> = Vec::new();
+        for ground in profile.leaders() {
+            let known = self.learned.ground(*ground, lens);
+            let share = known.shares[Ring::Own as usize] + known.shares[Ring::Near as usize];
+            if mostly_on(profile, *ground) && known.kind != GroundKind::Entity && share < JOINT_COMMON {
+                grounds.push((millinats(share * 1_000.0), *ground));
+            }
+        }
+        grounds.sort_unstable();
+        Some(grounds.into_iter().take(JOINT_GROUNDS_MAX).map(|(_, ground)| ground).collect())
+    }
+
+    /// Episodes that share a ground with one, or only the time.
+    fn sharing(
+        &self,
+        own: EpisodeId,
+        ground: Option<u64>,
+        raiser: &Raiser,
+        lens: &Lens<'_>,
+        cx: &Cx<'_>,
+    ) -> Vec<EpisodeId> {
+        let Some(profile) = self.profiles.get(&own) else { return Vec::new() };
+        let max = 2 * lens.policy.correlate.candidates_max;
+        let mut ids: Vec<EpisodeId> = ground.into_iter().flat_map(|ground| self.index.on(ground).take(max)).collect();
+        ids.extend(self.index.latest().take(max));
+        let revise = &lens.policy.correlate.revise;
+        let fits = |id: &EpisodeId| {
+            let made = self.profiles.get(id).filter(|made| is_open_at(made, profile.latest, lens));
+            let Some(made) = made.filter(|_| *id != own) else { return false };
+            let apart = Span((made.seed.at - profile.seed.at).0.saturating_abs());
+            let shares = match ground {
+                Some(ground) => made.alerts > 1 && apart < revise.ground_onset && mostly_on(made, ground),
+                None => made.alerts >= ROOT_ALERTS_MIN && apart < revise.root_onset,
+            };
+            shares && self.survivor(own, *id, raiser, cx).is_some()
+        };
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(fits);
+        ids.truncate(JOINT_MAX - 1);
+        ids
+    }
+
+    /// What the alert teaches, now that its company is known.
+    fn settle(&mut self, key: Fingerprint, seen: &Sighting, deduplicator: &Deduplicator, cx: &Cx<'_>) {
+        let Some(own) = deduplicator.get(key).and_then(|a| a.episode) else { return };
+        if let Some(profile) = self.profiles.get(&own) {
+            self.learned.settle(seen, &profile.checks, profile.around(seen.at, COMPANY), cx.policy);
+        }
+    }
+}
+
+fn mostly_on(profile: &super::Profile, ground: u64) -> bool {
+    profile.tally(ground).total() * JOINT_SHARE.1 >= profile.entities() * JOINT_SHARE.0
+}
+
+/// Which of two goes into which: an announced one survives one that is not, the older incident the younger, else the older
+/// episode. `None` where that would move what is settled by time or by people.
+fn survivor(a: &Episode, b: &Episode, raiser: &Raiser, cx: &Cx<'_>) -> Option<(EpisodeId, EpisodeId)> {
+    let rank = |e: &Episode| (e.incident.is_none(), raiser.opened_at(e), e.founded_at, e.id);
+    let (into, from) = if rank(a) <= rank(b) { (a, b) } else { (b, a) };
+    let settled = cx.core.clock > from.founded_at + cx.policy.correlate.revise.until;
+    let decided = from.members.iter().chain(&into.members).any(|m| m.reason.is_decided());
+    let room = from.members.len() + into.members.len() <= cx.policy.limits.alerts_per_episode;
+    let takes = |episode| raiser.takes_alerts(episode, cx.core.clock, cx.policy);
+    (!settled && !decided && room && takes(into) && takes(from)).then_some((from.id, into.id))
+}

@@ -1,0 +1,162 @@
+//! How much speaks for one cause: log-odds as a sum of named parts, rounded before anything is compared.
+use super::{Lens, index::COMMON, learned::Learned, place::Fit, profile::Profile, sighting::Sighting};
+use crate::domain::{
+    episode::Evidence,
+    time::{Span, Timestamp},
+};
+
+/// Members that are looked at for whether an episode lives.
+const SAMPLES: usize = 16;
+/// Odds as long as that make no rival, and add nothing to many weak links.
+const HOPELESS: f64 = 0.01;
+/// An episode that is all but dead still has a chance.
+const ALIVE_MIN: f64 = 1e-4;
+
+/// What one alert's place in one episode is worth.
+#[derive(Clone, Copy, Debug)]
+pub struct Score {
+    /// Log-odds, in millinats.
+    pub total: i64,
+    /// The odds themselves, for sums of many.
+    pub odds: f64,
+    density: f64,
+    fit: Fit,
+    what: f64,
+    background: f64,
+}
+
+/// In thousandths of a nat.
+pub fn millinats(nats: f64) -> i64 {
+    // Nothing is surer than that.
+    libm::round(nats.clamp(-1e6, 1e6) * 1_000.0) as i64
+}
+
+impl Score {
+    fn of(density: f64, fit: Fit, what: f64, subject: &Subject<'_>) -> Self {
+        let odds = (density * fit.odds * what).max(1e-30);
+        let background = subject.background;
+        let total = millinats(libm::log(odds) - background);
+        Self { total, odds: odds / subject.rate, density, fit, what, background }
+    }
+
+    /// Part by part.
+    pub fn evidence(&self) -> Evidence {
+        let ln = |odds: f64| narrow(millinats(libm::log(odds.max(1e-30))));
+        let (time, place, what) = (ln(self.density), ln(self.fit.odds), ln(self.what));
+        Evidence { time, place, what, background: narrow(millinats(-self.background)), margin: 0 }
+    }
+
+    /// The ground that says most.
+    pub const fn ground(&self) -> Option<u64> {
+        self.fit.ground
+    }
+}
+
+/// As much of it as is kept.
+pub fn narrow(millinats: i64) -> i16 {
+    millinats.clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16
+}
+
+/// Whose place is weighed, and how often its check opens by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    pub seen: &'a Sighting,
+    /// `ln` of the rate.
+    pub background: f64,
+    /// Per second.
+    rate: f64,
+    /// How much likelier than anywhere it is near, at most.
+    rarest: f64,
+}
+
+impl<'a> Subject<'a> {
+    /// An alert, and `ln` of the rate of its check by itself.
+    pub fn new(seen: &'a Sighting, background: f64) -> Self {
+        let shares = seen.facets.iter().zip(&seen.known).map(|(facet, known)| known.shares[facet.ring as usize]);
+        Self { seen, background, rate: libm::exp(background), rarest: 1.0 / shares.fold(1.0, f64::min) }
+    }
+
+    /// As it opens, against an episode that may be near. `None` where nothing could come of it.
+    pub fn at_opening(&self, (profile, is_near): (&Profile, bool), learned: &Learned, cx: &Lens<'_>) -> Option<Score> {
+        let density = profile.density(self.seen.at, learned.pace.resolution(), cx);
+        if self.is_hopeless(density, is_near) {
+            return None;
+        }
+        let density = density * alive(profile, self.seen.at, Timestamp::MAX, cx);
+        self.against(profile, is_near, density, learned, cx)
+    }
+
+    /// The same some time later, when what came after it counts too: half of each, for one of the two was first.
+    pub fn looking_back(
+        &self,
+        (profile, is_near): (&Profile, bool),
+        learned: &Learned,
+        cx: &Lens<'_>,
+    ) -> Option<Score> {
+        let density = 0.5 * profile.density(self.seen.at, learned.pace.resolution(), cx);
+        if self.is_hopeless(density, is_near) {
+            return None;
+        }
+        let ended_at = self.seen.ended_at.unwrap_or(Timestamp::MAX);
+        let density = density * alive(profile, self.seen.at, ended_at, cx);
+        self.against(profile, is_near, density, learned, cx)
+    }
+
+    /// Cheap things first: most episodes fall out by time alone.
+    fn is_hopeless(&self, odds: f64, is_near: bool) -> bool {
+        let most = if is_near { self.rarest } else { 1.0 / COMMON };
+        odds * most < HOPELESS * self.rate
+    }
+
+    fn against(
+        &self,
+        profile: &Profile,
+        is_near: bool,
+        density: f64,
+        learned: &Learned,
+        cx: &Lens<'_>,
+    ) -> Option<Score> {
+        if self.is_hopeless(density, is_near) {
+            return None;
+        }
+        let what = what(self.seen.check, (&profile.checks, profile.alerts), false, learned, cx);
+        if self.is_hopeless(density * what, is_near) {
+            return None;
+        }
+        Some(Score::of(density, profile.fit(self.seen, learned, cx), what, self))
+    }
+
+    /// The same of one that is in the episode, against the rest of it.
+    pub fn of_own(&self, profile: &Profile, learned: &Learned, cx: &Lens<'_>) -> Score {
+        let seen = self.seen;
+        let resolution = learned.pace.resolution();
+        let others = profile.density(seen.at, resolution, cx) - Profile::own_density(resolution, cx);
+        let alive = alive(profile, seen.at, seen.ended_at.unwrap_or(Timestamp::MAX), cx);
+        let density = 0.5 * others.max(0.0) * alive;
+        let others = profile.alerts.saturating_sub(1);
+        let what = what(seen.check, (&profile.checks, others), true, learned, cx);
+        Score::of(density, profile.fit_of_own(seen, learned, cx), what, self)
+    }
+}
+
+/// How much of an episode is alive in a span of time: what cleared before it, or opened after it, fades.
+pub fn alive(profile: &Profile, from: Timestamp, to: Timestamp, cx: &Lens<'_>) -> f64 {
+    let lives = profile.lives();
+    let step = (lives.len() / SAMPLES).max(1);
+    let (mut sum, mut samples) = (0.0, 0.0_f64);
+    for (opened_at, ended_at) in lives.iter().rev().step_by(step) {
+        let gap = (*opened_at - to).max(from - *ended_at).max(Span(0));
+        sum += cx.tables.fade(gap);
+        samples += 1.0;
+    }
+    (sum / samples.max(1.0)).max(ALIVE_MIN)
+}
+
+/// How usual a check is in an episode: its own checks, against what is known of them. One of its own is left out.
+fn what(check: u64, (checks, alerts): (&[(u64, u32)], u32), is_own: bool, learned: &Learned, cx: &Lens<'_>) -> f64 {
+    let model = &cx.policy.correlate.what;
+    let own = checks.iter().find(|c| c.0 == check).map_or(0, |c| c.1.saturating_sub(u32::from(is_own)));
+    let left_out = is_own.then_some(check);
+    let expected = learned.expected(check, checks, left_out, model.shrinkage);
+    (f64::from(own) + model.prior * expected) / (f64::from(alerts) + model.prior)
+}

@@ -1,0 +1,185 @@
+//! Whether episodes are one: how much likelier they are together than apart.
+//!
+//! Where they lie and which checks they have are marginal likelihoods, when they opened is the rate that each lends the
+//! other. Fragments of a large outage repel each other in pairs and pay only together, so that those that share a ground
+//! are weighed jointly too.
+use super::{
+    Lens,
+    learned::Learned,
+    place::{Posterior, Tally},
+    profile::{Profile, Shared},
+    score,
+};
+use crate::domain::{
+    episode::EpisodeId,
+    time::{Span, Timestamp},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Members whose times stand for all, in a pair and in a joint test.
+const SAMPLES: usize = 12;
+const JOINT_SAMPLES: usize = 6;
+/// Members whose lifetimes stand for all.
+const LIVES: usize = 8;
+
+/// What speaks against two episodes with no ground in common, in nats: more than anything for them.
+const NOTHING_SHARED: f64 = -1e5;
+
+/// An episode's make-up.
+pub type Part<'a> = (EpisodeId, &'a Profile);
+
+/// How much likelier two episodes are as one, in nats.
+pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, learned: &Learned, cx: &Lens<'_>) -> f64 {
+    let (older, younger) = if a.1.seed.at <= b.1.seed.at { (a, b) } else { (b, a) };
+    let resolution = learned.pace.resolution();
+    let alive = overlap_of_lives(a.1, b.1, cx);
+    let lent = |at| 0.5 * alive * older.1.density(at, resolution, cx);
+    let mut gain = began_within(younger, lent(younger.1.seed.at), learned, cx);
+    for (part, other) in [(a, b), (b, a)] {
+        gain += drawn_together(part, SAMPLES, resolution, cx, |at| 0.5 * alive * other.1.density(at, resolution, cx));
+    }
+    let shared = a.1.shared(b.1, learned, cx);
+    gain + where_together(a.1, b.1, &shared, learned, cx)
+        + what_together(&[a, b], learned, cx).min(cx.policy.correlate.revise.alike_max)
+}
+
+/// How much likelier several episodes are as one, in nats.
+pub fn gain_of_many(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64 {
+    let resolution = learned.pace.resolution();
+    let Some(oldest) = (0..parts.len()).min_by_key(|n| (parts[*n].1.seed.at, parts[*n].0)) else { return 0.0 };
+    let mut gain = what_together(parts, learned, cx).min(cx.policy.correlate.revise.alike_max);
+    for (n, part) in parts.iter().enumerate() {
+        let others = || parts.iter().enumerate().filter(move |(m, _)| *m != n).map(|(_, p)| *p);
+        let lives: Vec<f64> = others().map(|other| overlap_of_lives(other.1, part.1, cx)).collect();
+        let lent =
+            |at| others().zip(&lives).map(|(o, alive)| 0.5 * alive * o.1.density(at, resolution, cx)).sum::<f64>();
+        gain += drawn_together(*part, JOINT_SAMPLES, resolution, cx, lent);
+        if n != oldest {
+            gain += began_within(*part, lent(part.1.seed.at), learned, cx);
+        }
+        gain -= part.1.posterior_now(learned, cx).evidence + urn(part.1.alerts, part.1.entities(), part.1.crowding, cx);
+    }
+    gain + where_of_many(parts, learned, cx)
+}
+
+/// The seed of the younger was no background, and not its own cause.
+fn began_within((_, profile): Part<'_>, lent: f64, learned: &Learned, cx: &Lens<'_>) -> f64 {
+    let seed = &profile.seed;
+    libm::log(lent.max(1e-30)) - seed.background
+        + libm::log(learned.usual(seed.check))
+        + cx.policy.correlate.revise.size * libm::log(f64::from(profile.alerts.max(1)))
+}
+
+/// What its alerts gain when others draw them too.
+fn drawn_together(
+    (_, profile): Part<'_>,
+    samples: usize,
+    resolution: Span,
+    cx: &Lens<'_>,
+    lent: impl Fn(Timestamp) -> f64,
+) -> f64 {
+    if profile.alerts < 2 {
+        return 0.0;
+    }
+    let itself = 0.5 * Profile::own_density(resolution, cx);
+    let mut sum = 0.0;
+    let mut found = 0.0_f64;
+    for (opened_at, _) in sample(profile.lives(), samples) {
+        let own = (0.5 * profile.density(*opened_at, resolution, cx) - itself).max(1e-9);
+        sum += libm::log((own + lent(*opened_at)) / own);
+        found += 1.0;
+    }
+    sum / found.max(1.0) * f64::from(profile.alerts - 1)
+}
+
+fn sample<T>(all: &[T], samples: usize) -> impl Iterator<Item = &T> {
+    all.iter().step_by((all.len() / samples).max(1))
+}
+
+/// Whether the alerts of one were alive with those of the other.
+fn overlap_of_lives(of: &Profile, with: &Profile, cx: &Lens<'_>) -> f64 {
+    let (mut sum, mut found) = (0.0, 0.0_f64);
+    for (opened_at, ended_at) in sample(with.lives(), LIVES) {
+        sum += score::alive(of, *opened_at, *ended_at, cx);
+        found += 1.0;
+    }
+    sum / found.max(1.0)
+}
+
+fn where_together(a: &Profile, b: &Profile, shared: &Shared, learned: &Learned, cx: &Lens<'_>) -> f64 {
+    let mut grounds: Vec<u64> = a.leaders().iter().chain(b.leaders()).copied().collect();
+    grounds.sort_unstable();
+    grounds.dedup();
+    let entities = a.entities() + b.entities() - shared.entities;
+    let may_be_none = a.is_company() && b.is_company() || a.is_connected(b.system());
+    let explains = |ground: &u64| {
+        let lies = a.tally(*ground).total() > 0 && b.tally(*ground).total() > 0;
+        lies && learned.ground(*ground, cx).explains(a.tally(*ground))
+    };
+    if !may_be_none && !grounds.iter().any(explains) {
+        return NOTHING_SHARED;
+    }
+    let of = grounds.into_iter().map(|ground| {
+        let mut tally = tally_of(&[(EpisodeId(0), a), (EpisodeId(0), b)], ground);
+        for facet in shared.twice.iter().filter(|f| f.ground == ground) {
+            let n = &mut tally.0[facet.ring as usize];
+            *n = n.saturating_sub(1);
+        }
+        (ground, tally)
+    });
+    let together = Posterior::new(of, entities, may_be_none, learned, cx);
+    let apart = a.posterior_now(learned, cx).evidence + b.posterior_now(learned, cx).evidence;
+    together.evidence - apart + urn(a.alerts + b.alerts, entities, a.crowding + b.crowding + shared.crowding, cx)
+        - urn(a.alerts, a.entities(), a.crowding, cx)
+        - urn(b.alerts, b.entities(), b.crowding, cx)
+}
+
+/// How many of all of them lie on a ground.
+fn tally_of(parts: &[Part<'_>], ground: u64) -> Tally {
+    let mut sum = Tally::default();
+    for (_, profile) in parts {
+        sum.0.iter_mut().zip(profile.tally(ground).0).for_each(|(n, more)| *n += more);
+    }
+    sum
+}
+
+/// Entities of several are taken as of each: they are few, and count for the parts alike.
+fn where_of_many(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64 {
+    let grounds: BTreeSet<u64> = parts.iter().flat_map(|p| p.1.leaders()).copied().collect();
+    let of = grounds.into_iter().map(|ground| (ground, tally_of(parts, ground)));
+    let sum = |of: fn(&Profile) -> u32| parts.iter().map(|p| of(p.1)).sum::<u32>();
+    let (alerts, entities) = (sum(|p| p.alerts), sum(Profile::entities));
+    let crowding = parts.iter().map(|p| p.1.crowding).sum();
+    let may_be_none = parts.iter().all(|p| p.1.is_company());
+    Posterior::new(of, entities, may_be_none, learned, cx).evidence + urn(alerts, entities, crowding, cx)
+}
+
+/// `ln` of Pitman and Yor's likelihood of so many alerts on so many entities.
+fn urn(alerts: u32, entities: u32, crowding: f64, cx: &Lens<'_>) -> f64 {
+    let discount = libm::log(cx.policy.correlate.place.discount.max(1e-6));
+    let (n, k) = (alerts.saturating_sub(1), entities.saturating_sub(1));
+    f64::from(k) * discount + cx.tables.urn_entities.ln(k) - cx.tables.urn_alerts.ln(n) + crowding
+}
+
+/// Dirichlet-multinomial over checks, together less apart.
+fn what_together(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64 {
+    let prior = cx.policy.correlate.what.prior;
+    let likelihood = |checks: &BTreeMap<u64, u32>, n: u32| {
+        let each = checks.iter().map(|(check, k)| {
+            let weight = prior * learned.usual(*check);
+            libm::lgamma(weight + f64::from(*k)) - libm::lgamma(weight)
+        });
+        each.sum::<f64>() - libm::lgamma(prior + f64::from(n)) + libm::lgamma(prior)
+    };
+    let mut all: BTreeMap<u64, u32> = BTreeMap::new();
+    let (mut apart, mut alerts) = (0.0, 0);
+    for (_, profile) in parts {
+        let own: BTreeMap<u64, u32> = profile.checks.iter().copied().collect();
+        apart += likelihood(&own, profile.alerts);
+        alerts += profile.alerts;
+        for (check, n) in own {
+            *all.entry(check).or_default() += n;
+        }
+    }
+    likelihood(&all, alerts) - apart
+}

@@ -1,0 +1,189 @@
+//! What becomes of incidents when their alerts change places: the older takes the younger in, and both are told.
+use super::{
+    Evidence, Raiser, are_many,
+    people::TICKETS_MAX,
+    reopen,
+    say::{say, update},
+};
+use crate::{
+    domain::{
+        alert::{Alert, AlertId},
+        episode::{Episode, EpisodeId},
+        incident::{By, Incident, IncidentId, State, Ticket, TimelineEntry},
+        time::Timestamp,
+    },
+    output::Body,
+    scope::Cx,
+    stages::{correlate::Correlator, deduplicate::Change},
+    timers::TimerKind,
+};
+use std::sync::Arc;
+
+impl Raiser {
+    /// When an episode's incident was opened; after all others where it has none.
+    pub fn opened_at(&self, episode: &Episode) -> Timestamp {
+        episode.incident.and_then(|id| self.incidents.get(&id)).map_or(Timestamp::MAX, |i| i.opened_at)
+    }
+
+    /// An alert has left an incident's episode, where it was the member of that place.
+    pub fn on_left(&mut self, id: Option<IncidentId>, member: usize, alert: AlertId) {
+        let Some(incident) = id.and_then(|id| self.incidents.get_mut(&id)) else { return };
+        if member < incident.members_said {
+            incident.members_said -= 1;
+            incident.removed.push(alert);
+        }
+    }
+
+    /// An alert has another episode. If that has no incident, it may give reason for one, though its time to settle may be
+    /// over.
+    pub fn on_alert_moved(&mut self, alert: &Alert, correlator: &Correlator, cx: &mut Cx<'_>) {
+        let episode = alert.episode.and_then(|id| correlator.get(id));
+        if alert.open && episode.is_some_and(|e| e.incident.is_none()) && alert.severity >= cx.policy.raise.severity_min
+        {
+            let due = (alert.occurred_at + cx.policy.raise.settle).max(cx.core.clock);
+            cx.set(TimerKind::Settle, alert.fingerprint.0, due);
+        }
+    }
+
+    /// Alerts have come to an episode, or left it.
+    pub fn on_moved(&mut self, id: EpisodeId, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
+        let Some(episode) = by.correlator.get_mut(id) else { return };
+        if episode.members.is_empty() {
+            return self.on_emptied(id, by, cx);
+        }
+        if let Some(incident) = episode.incident {
+            return self.follow((incident, id), Change::Count, false, by, cx);
+        }
+        if episode.many_due.is_none() && are_many(episode, cx) {
+            let due = cx.core.clock.max(episode.founded_at + cx.policy.raise.many_settle);
+            episode.many_due = Some(due);
+            cx.set(TimerKind::Many, u128::from(id.0), due);
+        }
+    }
+
+    /// All alerts of an episode have gone: its incident goes where most of them went.
+    fn on_emptied(&mut self, id: EpisodeId, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
+        let correlator = &mut *by.correlator;
+        let Some(episode) = correlator.get(id) else { return };
+        let (incident, went) = (episode.incident, episode.went_mostly());
+        let Some(from) = incident.filter(|i| self.incidents.get(i).is_some_and(|i| i.state != State::Closed)) else {
+            if incident.is_none() {
+                correlator.remove(id, cx);
+            }
+            return;
+        };
+        let Some(target) = went.and_then(|went| correlator.get_mut(went)) else { return };
+        match target.incident {
+            Some(into) => self.merge_incidents((from, into), "", by, cx),
+            None => {
+                target.incident = Some(from);
+                let target = target.id;
+                if let Some(old) = correlator.get_mut(id) {
+                    old.incident = None;
+                }
+                correlator.remove(id, cx);
+                self.follow_to(from, target, by, cx);
+            }
+        }
+    }
+
+    /// An incident goes with its alerts to an episode that had none.
+    fn follow_to(&mut self, id: IncidentId, to: EpisodeId, by: &Evidence<'_>, cx: &mut Cx<'_>) {
+        let (Some(incident), Some(episode)) = (self.incidents.get_mut(&id), by.correlator.get(to)) else { return };
+        incident.episode = to;
+        incident.members_said = 0;
+        incident.removed.retain(|alert| episode.members.iter().all(|m| m.alert != *alert));
+        say(incident, episode, "updated", by, cx);
+        self.follow((id, to), Change::Count, false, by, cx);
+    }
+
+    /// An incident ends in another one: it is closed and points there, and both say so. Its alerts have gone before; who
+    /// looked after it, its tickets and what people said go with them.
+    pub fn merge_incidents(
+        &mut self,
+        (from, into): (IncidentId, IncidentId),
+        actor: &str,
+        by: &Evidence<'_>,
+        cx: &mut Cx<'_>,
+    ) {
+        let Some((survivor, number)) = self.incidents.get(&into).map(|i| (i.episode, i.number)) else { return };
+        let Some(incident) = self.incidents.get_mut(&from) else { return };
+        let at = cx.core.clock;
+        incident.note(at, actor, "merged", format!("into incident {number}"));
+        incident.state = State::Closed;
+        incident.closed_at = Some(at);
+        incident.merged_into = Some(into);
+        incident.revision += 1;
+        (incident.updated_at, incident.said_at) = (at, at);
+        (incident.unsaid, incident.members_said) = (false, 0);
+        let removed = std::mem::take(&mut incident.removed);
+        let inherited = Inherited::of(incident);
+        if let Some(episode) = by.correlator.get(incident.episode) {
+            let mut last = update(incident, episode, &episode.members, &cx.core.name, "merged");
+            last.removed = removed;
+            cx.out.say(Body::Incident(Box::new(last)));
+        }
+        for kind in [TimerKind::SpeakIncident, TimerKind::Resolve, TimerKind::Close] {
+            cx.core.timers.cancel(kind, u128::from(from.0));
+        }
+        cx.set(TimerKind::ForgetIncident, u128::from(from.0), at + cx.policy.raise.keep);
+        let (Some(incident), Some(episode)) = (self.incidents.get_mut(&into), by.correlator.get(survivor)) else {
+            return;
+        };
+        inherited.give(from, incident, at, actor);
+        if incident.state == State::Resolved && episode.open > 0 {
+            reopen(incident, "another incident was merged into it", at, "");
+            cx.core.timers.cancel(TimerKind::Close, u128::from(into.0));
+        }
+        say(incident, episode, "merged", by, cx);
+        self.follow((into, survivor), Change::Count, false, by, cx);
+    }
+}
+
+/// Incidents that one remembers to have taken in.
+const DUPLICATES_MAX: usize = 100;
+
+/// What people gave to an incident, and the one that takes it in keeps.
+struct Inherited {
+    number: u64,
+    started_at: Timestamp,
+    assignee: Arc<str>,
+    acknowledged: Option<By>,
+    tickets: Vec<Ticket>,
+    duplicates: Vec<IncidentId>,
+    comments: Vec<TimelineEntry>,
+}
+
+impl Inherited {
+    fn of(incident: &Incident) -> Self {
+        Self {
+            number: incident.number,
+            started_at: incident.started_at,
+            assignee: incident.assignee.clone(),
+            acknowledged: incident.acknowledged.clone(),
+            tickets: incident.tickets.clone(),
+            duplicates: incident.duplicates.clone(),
+            comments: incident.timeline.iter().filter(|entry| &*entry.kind == "comment").cloned().collect(),
+        }
+    }
+
+    fn give(self, from: IncidentId, to: &mut Incident, at: Timestamp, actor: &str) {
+        to.note(at, actor, "merged", format!("took in incident {}", self.number));
+        for comment in self.comments {
+            to.note(comment.at, &comment.actor, &comment.kind, comment.text);
+        }
+        to.started_at = to.started_at.min(self.started_at);
+        if to.assignee.is_empty() {
+            to.assignee = self.assignee;
+        }
+        if to.acknowledged.is_none() && self.acknowledged.is_some() && to.state == State::New {
+            to.acknowledged = self.acknowledged;
+            to.state = State::Acknowledged;
+        }
+        to.tickets.extend(self.tickets);
+        to.tickets.truncate(TICKETS_MAX);
+        to.duplicates.push(from);
+        to.duplicates.extend(self.duplicates);
+        to.duplicates.truncate(DUPLICATES_MAX);
+    }
+}
