@@ -215,9 +215,7 @@ impl Scope {
                 self.raiser.on_alert_moved(alert, &self.correlator, &mut cx);
             }
         }
-        for episode in moves.episodes {
-            self.raiser.on_moved(episode, &mut self.correlator, &mut cx);
-        }
+        self.raiser.on_moved(&moves.episodes, &mut self.correlator, &mut cx);
     }
 
     /// Time passes for everyone.

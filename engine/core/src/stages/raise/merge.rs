@@ -4,7 +4,7 @@ use crate::{
     domain::{
         alert::{Alert, AlertId},
         episode::{Episode, EpisodeId},
-        incident::{IncidentId, State},
+        incident::{Incident, IncidentId, State},
         time::Timestamp,
     },
     output::Body,
@@ -12,6 +12,7 @@ use crate::{
     stages::correlate::Correlator,
     timers::TimerKind,
 };
+use std::collections::BTreeSet;
 
 impl Raiser {
     /// When an episode's incident was opened; after all others where it has none.
@@ -39,14 +40,23 @@ impl Raiser {
         }
     }
 
-    /// Alerts have come to an episode, or left it.
-    pub fn on_moved(&mut self, id: EpisodeId, correlator: &mut Correlator, cx: &mut Cx<'_>) {
-        let Some(episode) = correlator.get_mut(id) else { return };
-        if episode.members.is_empty() {
-            return self.on_emptied(id, correlator, cx);
+    /// Alerts have come to episodes, or left them. What was emptied first: its incident goes where they went.
+    pub fn on_moved(&mut self, ids: &BTreeSet<EpisodeId>, correlator: &mut Correlator, cx: &mut Cx<'_>) {
+        let is_empty = |id: &EpisodeId, c: &Correlator| c.get(*id).is_some_and(|e| e.members.is_empty());
+        let (emptied, others): (Vec<EpisodeId>, Vec<EpisodeId>) = ids.iter().partition(|id| is_empty(id, correlator));
+        for id in emptied {
+            self.on_emptied(id, correlator, cx);
         }
+        for id in others {
+            self.on_changed(id, correlator, cx);
+        }
+    }
+
+    fn on_changed(&mut self, id: EpisodeId, correlator: &mut Correlator, cx: &mut Cx<'_>) {
+        let Some(episode) = correlator.get_mut(id) else { return };
         if let Some(incident) = episode.incident {
-            return self.follow(incident, episode, cx);
+            let told = self.incidents.get(&incident).is_some_and(|i| is_told(i, episode));
+            return if told { self.await_resolve(incident, episode, cx) } else { self.follow(incident, episode, cx) };
         }
         if episode.many_due.is_none() && are_many(episode, cx) {
             let due = cx.core.clock.max(episode.founded_at + cx.policy.raise.many_settle);
@@ -87,7 +97,7 @@ impl Raiser {
         incident.members_said = 0;
         incident.removed.retain(|alert| episode.members.iter().all(|m| m.alert != *alert));
         say(incident, episode, "updated", cx);
-        self.follow(id, episode, cx);
+        self.await_resolve(id, episode, cx);
     }
 
     /// An incident ends in another one: it is closed and points there, and both say so. Its alerts have gone before.
@@ -118,6 +128,17 @@ impl Raiser {
             incident.reopened += 1;
         }
         say(incident, episode, "merged", cx);
-        self.follow(into, episode, cx);
+        self.await_resolve(into, episode, cx);
     }
+
+    fn await_resolve(&self, id: IncidentId, episode: &Episode, cx: &mut Cx<'_>) {
+        if episode.open == 0 && self.incidents.get(&id).is_some_and(|i| i.state == State::New) {
+            cx.set(TimerKind::Resolve, u128::from(id.0), episode.last_cleared_at + cx.policy.raise.resolve);
+        }
+    }
+}
+
+/// All that came and went was said.
+fn is_told(incident: &Incident, episode: &Episode) -> bool {
+    incident.members_said == episode.members.len() && incident.removed.is_empty()
 }
