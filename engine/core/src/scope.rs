@@ -380,9 +380,7 @@ impl Scope {
             }
         }
         let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
-        for episode in moves.episodes {
-            self.raiser.on_moved(episode, by, &mut cx);
-        }
+        self.raiser.on_moved(&moves.episodes, by, &mut cx);
     }
 
     /// Time passes for everyone.

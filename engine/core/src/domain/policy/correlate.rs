@@ -100,7 +100,9 @@ pub struct Revise {
     pub hysteresis: f64,
     /// Weak links to many episodes that together exceed it let an alert join the best of them.
     pub nucleation: f64,
-    /// What episodes whose checks are alike gain by that at most: it is weak proof.
+    /// What is made of whether two episodes have the same checks: 1 takes checks and places as independent,
+    pub alike: f64,
+    /// and what they gain by it at most.
     pub alike_max: f64,
     /// What an episode gains by each doubling of the one it takes in, times 1.44.
     pub size: f64,
@@ -194,6 +196,7 @@ impl Default for Correlate {
                 until: Span::minutes(5),
                 hysteresis: 0.5,
                 nucleation: 0.7,
+                alike: 0.6,
                 alike_max: 1.0,
                 size: 0.5,
                 ground_onset: Span::minutes(5),

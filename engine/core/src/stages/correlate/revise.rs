@@ -99,8 +99,13 @@ impl Correlator {
         let reason = better.map(|best| (self.reason(alert, &seen, best, &lens), best.0.with_margin(second)));
         let background = subject.background;
         if let (Some((_, into)), Some(why), false) = (better, reason, fixed) {
-            self.move_alert(key, into, why, deduplicator, raiser, cx, moves);
-            self.rejoin(&seen, background, into, cx);
+            if alone {
+                // The whole episode goes, so that it is for the incidents which of the two remains.
+                self.unite(own, into, deduplicator, raiser, cx, moves);
+            } else {
+                self.move_alert(key, into, why, deduplicator, raiser, cx, moves);
+                self.rejoin(&seen, background, into, cx);
+            }
         } else if !fixed && !alone && stays < -hysteresis {
             let alert = alert.clone();
             let into = self.found(&alert, cx);

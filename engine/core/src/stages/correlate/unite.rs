@@ -39,15 +39,14 @@ pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, learned: &Learned, cx: &Lens<'_>) 
         gain += drawn_together(part, SAMPLES, resolution, cx, |at| 0.5 * alive * other.1.density(at, resolution, cx));
     }
     let shared = a.1.shared(b.1, learned, cx);
-    gain + where_together(a.1, b.1, &shared, learned, cx)
-        + what_together(&[a, b], learned, cx).min(cx.policy.correlate.revise.alike_max)
+    gain + where_together(a.1, b.1, &shared, learned, cx) + weigh(what_together(&[a, b], learned, cx), cx)
 }
 
 /// How much likelier several episodes are as one, in nats.
 pub fn gain_of_many(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64 {
     let resolution = learned.pace.resolution();
     let Some(oldest) = (0..parts.len()).min_by_key(|n| (parts[*n].1.seed.at, parts[*n].0)) else { return 0.0 };
-    let mut gain = what_together(parts, learned, cx).min(cx.policy.correlate.revise.alike_max);
+    let mut gain = weigh(what_together(parts, learned, cx), cx);
     for (n, part) in parts.iter().enumerate() {
         let others = || parts.iter().enumerate().filter(move |(m, _)| *m != n).map(|(_, p)| *p);
         let lives: Vec<f64> = others().map(|other| overlap_of_lives(other.1, part.1, cx)).collect();
@@ -159,6 +158,13 @@ fn urn(alerts: u32, entities: u32, crowding: f64, cx: &Lens<'_>) -> f64 {
     let discount = libm::log(cx.policy.correlate.place.discount.max(1e-6));
     let (n, k) = (alerts.saturating_sub(1), entities.saturating_sub(1));
     f64::from(k) * discount + cx.tables.urn_entities.ln(k) - cx.tables.urn_alerts.ln(n) + crowding
+}
+
+/// What checks say is said by the places in part, for who stands where decides what is seen of a cause: less is made of
+/// it, for and against.
+fn weigh(what: f64, cx: &Lens<'_>) -> f64 {
+    let revise = &cx.policy.correlate.revise;
+    (what * revise.alike).min(revise.alike_max)
 }
 
 /// Dirichlet-multinomial over checks, together less apart.

@@ -17,7 +17,7 @@ use crate::{
     stages::{correlate::Correlator, deduplicate::Change},
     timers::TimerKind,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 impl Raiser {
     /// When an episode's incident was opened; after all others where it has none.
@@ -45,13 +45,26 @@ impl Raiser {
         }
     }
 
-    /// Alerts have come to an episode, or left it.
-    pub fn on_moved(&mut self, id: EpisodeId, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
-        let Some(episode) = by.correlator.get_mut(id) else { return };
-        if episode.members.is_empty() {
-            return self.on_emptied(id, by, cx);
+    /// Alerts have come to episodes, or left them. What was emptied first: its incident goes where they went.
+    pub fn on_moved(&mut self, ids: &BTreeSet<EpisodeId>, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
+        let is_empty = |id: &EpisodeId, c: &Correlator| c.get(*id).is_some_and(|e| e.members.is_empty());
+        let (emptied, others): (Vec<EpisodeId>, Vec<EpisodeId>) =
+            ids.iter().partition(|id| is_empty(id, by.correlator));
+        for id in emptied {
+            self.on_emptied(id, by, cx);
         }
+        for id in others {
+            self.on_changed(id, by, cx);
+        }
+    }
+
+    fn on_changed(&mut self, id: EpisodeId, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
+        let Some(episode) = by.correlator.get_mut(id) else { return };
         if let Some(incident) = episode.incident {
+            let told = self.incidents.get(&incident).is_some_and(|i| is_told(i, episode));
+            if told {
+                return self.await_resolve(incident, episode, cx);
+            }
             return self.follow((incident, id), Change::Count, false, by, cx);
         }
         if episode.many_due.is_none() && are_many(episode, cx) {
@@ -94,7 +107,7 @@ impl Raiser {
         incident.members_said = 0;
         incident.removed.retain(|alert| episode.members.iter().all(|m| m.alert != *alert));
         say(incident, episode, "updated", by, cx);
-        self.follow((id, to), Change::Count, false, by, cx);
+        self.await_resolve(id, episode, cx);
     }
 
     /// An incident ends in another one: it is closed and points there, and both say so. Its alerts have gone before; who
@@ -136,7 +149,13 @@ impl Raiser {
             cx.core.timers.cancel(TimerKind::Close, u128::from(into.0));
         }
         say(incident, episode, "merged", by, cx);
-        self.follow((into, survivor), Change::Count, false, by, cx);
+        self.await_resolve(into, episode, cx);
+    }
+
+    fn await_resolve(&self, id: IncidentId, episode: &Episode, cx: &mut Cx<'_>) {
+        if episode.open == 0 && self.incidents.get(&id).is_some_and(|i| i.state.is_open()) {
+            cx.set(TimerKind::Resolve, u128::from(id.0), episode.last_cleared_at + cx.policy.raise.resolve);
+        }
     }
 }
 
@@ -186,4 +205,9 @@ impl Inherited {
         to.duplicates.extend(self.duplicates);
         to.duplicates.truncate(DUPLICATES_MAX);
     }
+}
+
+/// All that came and went was said.
+fn is_told(incident: &Incident, episode: &Episode) -> bool {
+    incident.members_said == episode.members.len() && incident.removed.is_empty()
 }
