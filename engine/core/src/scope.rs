@@ -344,6 +344,14 @@ impl Scope {
     }
 }
 
+#[cfg(test)]
+impl Scope {
+    /// For tests of stages that no input reaches yet.
+    pub(crate) fn stages(&mut self) -> (&mut Core, &mut Deduplicator, &mut Correlator, &mut Raiser) {
+        (&mut self.core, &mut self.deduplicator, &mut self.correlator, &mut self.raiser)
+    }
+}
+
 /// What a scope keeps, in no order.
 #[derive(Debug, Default)]
 pub struct View {

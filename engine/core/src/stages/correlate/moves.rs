@@ -12,6 +12,9 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
+/// Episodes that are remembered as where alerts went.
+const WENT_MAX: usize = 16;
+
 /// What has changed its place: alerts that have to be told, and episodes that raise otherwise now.
 #[derive(Debug, Default)]
 pub struct Moves {
@@ -200,10 +203,15 @@ fn is_there(alert: &Alert, member: &Member, episode: EpisodeId) -> bool {
     alert.id == member.alert && alert.episode == Some(episode)
 }
 
+/// Of many the least goes, ties by id.
 fn went(episode: &mut Episode, to: EpisodeId, alerts: u32) {
     match episode.went.binary_search_by_key(&to, |w| w.0) {
         Ok(place) => episode.went[place].1 += alerts,
         Err(place) => episode.went.insert(place, (to, alerts)),
+    }
+    if episode.went.len() > WENT_MAX {
+        let least = (0..episode.went.len()).min_by_key(|n| (episode.went[*n].1, episode.went[*n].0));
+        episode.went.remove(least.unwrap_or(0));
     }
 }
 
@@ -229,5 +237,113 @@ impl Episode {
     /// Where most of those that left went.
     pub fn went_mostly(&self) -> Option<EpisodeId> {
         self.went.iter().max_by_key(|(id, alerts)| (*alerts, std::cmp::Reverse(*id))).map(|(id, _)| *id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            event::{Event, Kind, Status},
+            policy::{Clock, Policy},
+            severity::Severity,
+            topology::Topology,
+        },
+        output::Outputs,
+        scope::{Scope, World},
+        stages::correlate::tables::Tables,
+    };
+
+    struct Hands {
+        policy: Policy,
+        topology: Topology,
+        tables: Tables,
+        scope: Scope,
+        out: Outputs,
+    }
+
+    impl Hands {
+        fn new() -> Self {
+            let policy = Policy { clock: Clock::Events, ..Policy::default() };
+            let tables = Tables::new(&policy.correlate);
+            let (topology, scope) = (Topology::default(), Scope::new("default".into()));
+            Self { policy, topology, tables, scope, out: Outputs::default() }
+        }
+
+        fn fires(&mut self, second: i64, check: &str) {
+            let at = Timestamp(second * 1_000);
+            let event = Event {
+                id: check.to_owned(),
+                time: at,
+                started_at: None,
+                ended_at: None,
+                origin: "tool".to_owned(),
+                entity: "host".to_owned(),
+                check: check.to_owned(),
+                status: Status::Firing,
+                severity: Severity::Major,
+                summary: String::new(),
+                value: None,
+                labels: Vec::new(),
+                service: String::new(),
+                scope: "default".to_owned(),
+                fingerprint: String::new(),
+                kind: Kind::Alert,
+                arrival: at,
+                offset: 0,
+            };
+            let world = World { policy: &self.policy, topology: &self.topology, tables: &self.tables, reaches: &[] };
+            self.scope.on_event(&event, None, world, &mut self.out);
+        }
+
+        fn move_by_hand(
+            &mut self,
+            act: impl FnOnce(&mut Correlator, &mut Deduplicator, &mut Raiser, &mut Cx<'_>, &mut Moves),
+        ) {
+            let (core, deduplicator, correlator, raiser) = self.scope.stages();
+            let (policy, topology, tables, out) = (&self.policy, &self.topology, &self.tables, &mut self.out);
+            let mut cx = Cx { core, policy, topology, tables, out };
+            act(correlator, deduplicator, raiser, &mut cx, &mut Moves::default());
+        }
+
+        /// Checks by episode, in the order the episodes began.
+        fn episodes(&mut self) -> Vec<Vec<String>> {
+            let (_, deduplicator, correlator, _) = self.scope.stages();
+            let mut episodes: Vec<&Episode> = correlator.iter().filter(|e| !e.members.is_empty()).collect();
+            episodes.sort_by_key(|e| e.founded_at);
+            for (episode, n, member) in
+                episodes.iter().flat_map(|e| e.members.iter().enumerate().map(|(n, m)| (e.id, n, m)))
+            {
+                let alert = deduplicator.get(member.fingerprint).expect("it is kept");
+                assert_eq!((alert.episode, alert.member), (Some(episode), n), "an alert knows its place");
+            }
+            episodes.iter().map(|e| e.members.iter().map(|m| m.check.to_string()).collect()).collect()
+        }
+    }
+
+    #[test]
+    fn what_people_decide_stays() {
+        let mut hands = Hands::new();
+        for (second, check) in [(0, "a"), (1, "b"), (2, "c"), (3, "d")] {
+            hands.fires(second, check);
+        }
+        assert_eq!(hands.episodes(), [["a", "b", "c", "d"]]);
+        let mut made = None;
+        hands.move_by_hand(|correlator, deduplicator, raiser, cx, moves| {
+            let episode = correlator.iter().next().expect("one");
+            let (from, alerts) = (episode.id, [episode.members[1].alert, episode.members[2].alert]);
+            made = correlator.split(from, &alerts, deduplicator, raiser, cx, moves);
+            assert_eq!(moves.episodes.len(), 2);
+        });
+        assert_eq!(hands.episodes(), [["a", "d"], ["b", "c"]]);
+        hands.fires(60, "e");
+        assert_eq!(hands.episodes().len(), 2, "looked at again, they are as they were");
+        assert_eq!(hands.episodes()[1], ["b", "c"], "what was split off takes no more by the model");
+        hands.move_by_hand(|correlator, deduplicator, raiser, cx, moves| {
+            let into = correlator.iter().find(|e| e.members[0].check.as_ref() == "a").expect("it is there").id;
+            correlator.merge((made.expect("it was split"), into), true, deduplicator, raiser, cx, moves);
+        });
+        assert_eq!(hands.episodes(), [["a", "d", "e", "b", "c"]]);
     }
 }
