@@ -42,6 +42,10 @@ kill-test seeds="2000" kills="200":
 bench:
     cargo bench -p quell-benches
 
+# How well events are grouped, over recordings whose truth is known: a folder each with events.jsonl, topology.json, truth.csv.
+quality dir:
+    QUELL_QUALITY={{absolute_path(dir)}} cargo bench -p quell-benches --bench quality
+
 # Licences and advisories of the dependencies.
 deny:
     cargo deny check

@@ -373,3 +373,29 @@ fn a_settled_recording_misses_no_series() {
     world.event(600, "a", Status::Firing, |event| (event.kind, event.value) = (Kind::Sample, Some(1.0)));
     assert_eq!(world.count(Outcome::Sampled), 10);
 }
+
+#[test]
+fn what_correlation_learns_is_bounded() {
+    let mut world = World::new(|policy| {
+        policy.limits.checks = 8;
+        policy.limits.entities = 8;
+        policy.limits.label_values = 40;
+        policy.limits.alerts = 8;
+        policy.limits.ids = 8;
+        policy.limits.origins = 1;
+    });
+    let mut sizes = Vec::new();
+    for n in 0..4_000 {
+        world.event(20 * n, &format!("host-{n}.example.net"), Status::Firing, |event| {
+            event.check = format!("check-{n}");
+            event.labels = (0..5).map(|l| (format!("l{l}"), format!("value-{n}-{l}"))).collect();
+        });
+        world.event(20 * n + 5, &format!("host-{n}.example.net"), Status::Resolved, |event| {
+            event.check = format!("check-{n}")
+        });
+        if n % 1_000 == 999 {
+            sizes.push(world.engine.snapshot().expect("memory has a form").len());
+        }
+    }
+    assert!(sizes[3] < sizes[1] + sizes[1] / 10, "{sizes:?}");
+}

@@ -320,7 +320,7 @@ impl Correlator {
         let done = episode.open == 0 && episode.incident.is_none();
         self.index.unlist(episode);
         self.profiles.remove(&id);
-        self.forget_group(id);
+        self.groups.forget(episode);
         if done {
             self.remove(id, cx);
         }
@@ -330,9 +330,9 @@ impl Correlator {
     pub fn remove(&mut self, id: EpisodeId, cx: &mut Cx<'_>) {
         if let Some(mut episode) = self.episodes.remove(&id) {
             self.index.unlist(&mut episode);
+            self.groups.forget(&episode);
         }
         self.profiles.remove(&id);
-        self.forget_group(id);
         for kind in [TimerKind::Many, TimerKind::EndEpisode] {
             cx.core.timers.cancel(kind, u128::from(id.0));
         }

@@ -6,6 +6,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 /// A refusal or a failure.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct Problem {
     /// gRPC's, by name.
     pub code: Code,
     pub message: String,
+    /// As gRPC has them: which field, why, when to try again.
+    pub details: Vec<Value>,
     /// Methods that there are at this path.
     pub allow: Option<String>,
 }
@@ -27,20 +30,42 @@ impl Problem {
 
     /// With codes of both.
     pub fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), allow: None }
+        Self { status, code, message: message.into(), details: Vec::new(), allow: None }
     }
 
     /// The body.
     pub fn body(&self) -> Value {
         let (code, status) = (self.status.as_u16(), code_name(self.code));
-        json!({"error": {"code": code, "status": status, "message": self.message, "details": []}})
+        json!({"error": {"code": code, "status": status, "message": self.message, "details": self.details}})
     }
 }
 
 impl From<Status> for Problem {
     fn from(status: Status) -> Self {
-        Self::new(http_status(status.code()), status.code(), status.message())
+        let problem = Self::new(http_status(status.code()), status.code(), status.message());
+        Self { details: details(&status), ..problem }
     }
+}
+
+/// The details that Quell gives, in protobuf's JSON form of `google.protobuf.Any`.
+fn details(status: &Status) -> Vec<Value> {
+    let all = status.get_error_details();
+    let mut told = Vec::new();
+    if let Some(request) = all.bad_request() {
+        let violations = request.field_violations.iter();
+        let violations: Vec<_> = violations.map(|v| json!({"field": v.field, "description": v.description})).collect();
+        told.push(json!({"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}));
+    }
+    if let Some(info) = all.error_info() {
+        let of =
+            json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": info.reason, "domain": info.domain});
+        told.push(of);
+    }
+    if let Some(delay) = all.retry_info().and_then(|retry| retry.retry_delay) {
+        let delay = format!("{}s", delay.as_secs_f64());
+        told.push(json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}));
+    }
+    told
 }
 
 impl IntoResponse for Problem {

@@ -59,10 +59,14 @@ impl Correlator {
         }
         Some(framed.hash64())
     }
+}
 
+impl Groups {
     /// An episode that has ended is no group's.
-    pub(super) fn forget_group(&mut self, id: EpisodeId) {
-        self.groups.live.retain(|_, live| *live != id);
+    pub fn forget(&mut self, episode: &Episode) {
+        if episode.policy.is_some() {
+            self.live.retain(|_, live| *live != episode.id);
+        }
     }
 }
 

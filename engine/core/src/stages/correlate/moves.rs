@@ -12,6 +12,9 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
+/// Episodes that are remembered as where alerts went.
+const WENT_MAX: usize = 16;
+
 /// What has changed its place: alerts that have to be told, and episodes that raise otherwise now.
 #[derive(Debug, Default)]
 pub struct Moves {
@@ -204,10 +207,15 @@ fn is_there(alert: &Alert, member: &Member, episode: EpisodeId) -> bool {
     alert.id == member.alert && alert.episode == Some(episode)
 }
 
+/// Of many the least goes, ties by id.
 fn went(episode: &mut Episode, to: EpisodeId, alerts: u32) {
     match episode.went.binary_search_by_key(&to, |w| w.0) {
         Ok(place) => episode.went[place].1 += alerts,
         Err(place) => episode.went.insert(place, (to, alerts)),
+    }
+    if episode.went.len() > WENT_MAX {
+        let least = (0..episode.went.len()).min_by_key(|n| (episode.went[*n].1, episode.went[*n].0));
+        episode.went.remove(least.unwrap_or(0));
     }
 }
 

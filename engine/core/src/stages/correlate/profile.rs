@@ -152,6 +152,7 @@ impl Profile {
         tenant.alerts += 1;
         if tenant.facets.is_empty() {
             tenant.facets.reserve_exact(seen.facets.len());
+            self.grounds.reserve(seen.facets.len());
         }
         for facet in &seen.facets {
             if let Err(place) = tenant.facets.binary_search_by_key(&facet.ground, |f| f.ground) {
