@@ -121,7 +121,7 @@ async fn suite(site: &Site) -> anyhow::Result<()> {
     let rest = client.list_alerts(rest).await?.into_inner();
     ensure!(rest.alerts.len() == 1 && rest.next_page_token.is_empty(), "{rest:?}");
     let services = client.list_services(ListServicesRequest::default()).await?.into_inner().services;
-    let scores: Vec<_> = services.iter().map(|s| (s.display_name.as_str(), s.health_score)).collect();
+    let scores: Vec<_> = services.iter().map(|s| (s.display_name.as_str(), s.health_score())).collect();
     ensure!(matches!(scores[..], [("db", db), ("payments", payments)] if db < 30.0 && payments < 30.0), "{scores:?}");
 
     // Standard codes.

@@ -317,7 +317,7 @@ pub fn service(update: &ServiceUpdate) -> v1::Service {
         name: format!("scopes/{}/services/{}", update.scope, update.id),
         display_name: update.name.to_string(),
         tier: update.tier.to_string(),
-        health_score: f64::from(update.score) / 100.0,
+        health_score: Some(f64::from(update.score) / 100.0),
         level: match update.level {
             Level::Healthy => v1::HealthLevel::Healthy,
             Level::Degraded => v1::HealthLevel::Degraded,

@@ -3,6 +3,7 @@ use super::{alert_state, severity, time};
 use quell_core::{
     domain::{
         alert::Alert,
+        episode::Evidence,
         incident::{Cause, Incident, IncidentId, NearbyChange, ShortAlert, State, Ticket, TimelineEntry},
     },
     output::IncidentUpdate,
@@ -102,9 +103,24 @@ fn short(scope: &str, a: &ShortAlert) -> v1::IncidentAlert {
         reason: a.why(),
         opened_at: Some(time(a.opened_at)),
         summary: a.summary.to_string(),
-        parts: Vec::new(),
-        margin: 0.0,
+        parts: parts(a.evidence),
+        margin: nats(a.evidence.margin),
     }
+}
+
+fn nats(thousandths: i16) -> f64 {
+    f64::from(thousandths) / 1_000.0
+}
+
+/// What was weighed, in the order of the sum: how rarely its check opens by itself speaks against chance.
+fn parts(evidence: Evidence) -> Vec<v1::ReasonPart> {
+    let Evidence { time, place, what, background, .. } = evidence;
+    if (time, place, what, background) == (0, 0, 0, 0) {
+        return Vec::new();
+    }
+    let part = |name: &str, log_odds| v1::ReasonPart { name: name.to_owned(), log_odds };
+    let all = [("time", nats(time)), ("place", nats(place)), ("what", nats(what)), ("rarity", -nats(background))];
+    all.into_iter().map(|(name, log_odds)| part(name, log_odds)).collect()
 }
 
 fn cause(c: &Cause) -> v1::Cause {

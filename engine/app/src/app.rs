@@ -120,11 +120,12 @@ impl App {
                 clock: config.journal.clock,
                 rules,
                 limits: config.task_limits(),
+                views: Some(views.clone()),
                 topics: topics.clone(),
             };
             tasks.spawn(task::run(shared, partition, tasks_stopping.clone()));
-            let (log, control, progress) = (log.clone(), control.clone(), progress.clone());
-            followers.spawn(views.clone().follow(log, control, progress, rules, partition));
+            let (log, control) = (log.clone(), control.clone());
+            followers.spawn(views.clone().follow(log, control, rules, partition));
         }
 
         let counts = Arc::new(IngestCounts::default());

@@ -8,6 +8,7 @@ use crate::{
     rules::Rules,
     snapshots::{self, Draft, Mark, Snapshot},
     stop::Stop,
+    views::Views,
 };
 use anyhow::{Context as _, anyhow};
 use futures::{
@@ -70,6 +71,8 @@ pub struct Shared {
     pub clock: Clock,
     pub rules: Rules,
     pub limits: Limits,
+    /// What shows what the engine holds once it is loaded: it need not be loaded twice.
+    pub views: Option<Arc<Views>>,
     /// Those that the configuration names; `None` where it is not to be asked.
     pub topics: Option<Arc<BTreeSet<String>>>,
 }
@@ -363,7 +366,10 @@ impl<'a> Owner<'a> {
     async fn recover(shared: &'a Shared, partition: u32) -> Result<Self, Left> {
         let (log, rules) = (&shared.log, shared.rules);
         let contents = shared.control.latest();
-        let Loaded { engine, kept } = load(log, &contents, partition, &shared.progress, rules).await?;
+        let Loaded { mut engine, kept } = load(log, &contents, partition, &shared.progress, rules).await?;
+        if let Some(views) = &shared.views {
+            views.load(partition, &mut engine, kept.last().map(|snapshot| snapshot.outputs).unwrap_or_default());
+        }
         let engine = engine.with_rules(rules.into());
         let mut owner = Self {
             shared,

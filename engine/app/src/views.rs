@@ -1,12 +1,15 @@
 //! Read models that the API's handlers share: a snapshot, then the tail of the output topics.
-use crate::{control::Control, outputs::OutputReader, progress::Progress, rules::Rules, snapshots::Mark, task};
+use crate::{control::Control, outputs::OutputReader, rules::Rules, snapshots::Mark};
 use dashmap::DashMap;
 use prost::Message as _;
 use quell_connectors::{
     log::{Log, Topic},
     wire,
 };
-use quell_core::output::OutputTopic;
+use quell_core::{
+    engine::Engine,
+    output::{ByTopic, OutputTopic},
+};
 use quell_proto::v1::{self, command_output::Body};
 use std::{
     collections::{HashMap, VecDeque},
@@ -132,17 +135,33 @@ impl Views {
         v1::Alert { incident, ..alert.clone() }
     }
 
+    /// Begins with what an engine holds that has just been loaded from its snapshot, of which the outputs end at `marks`.
+    /// Once: from then on the views follow the outputs.
+    pub fn load(&self, partition: u32, engine: &mut Engine, marks: ByTopic<Mark>) {
+        if self.seen(partition).loaded {
+            return;
+        }
+        for view in engine.views() {
+            view.incidents.iter().for_each(|update| self.put_incident(wire::incident(update)));
+            view.alerts.iter().for_each(|update| self.put_alert(wire::alert(update)));
+            view.services.iter().for_each(|update| self.put_service(wire::service(update)));
+            view.results.iter().for_each(|result| self.put_command(wire::command::result(result)));
+            view.silences.iter().for_each(|update| self.put_command(wire::command::silence_update(update)));
+            view.windows.iter().for_each(|update| self.put_command(wire::command::window_update(update)));
+        }
+        self.seen[partition as usize].send_replace(Seen {
+            incidents: marks[OutputTopic::Incidents as usize],
+            alerts: marks[OutputTopic::Alerts as usize],
+            health: marks[OutputTopic::Health as usize],
+            commands: marks[OutputTopic::Commands as usize],
+            loaded: true,
+        });
+    }
+
     /// Follows a partition until the future is dropped.
-    pub async fn follow(
-        self: Arc<Self>,
-        log: Arc<dyn Log>,
-        control: Arc<Control>,
-        progress: Arc<Progress>,
-        rules: Rules,
-        partition: u32,
-    ) {
+    pub async fn follow(self: Arc<Self>, log: Arc<dyn Log>, control: Arc<Control>, rules: Rules, partition: u32) {
         loop {
-            if let Err(error) = self.try_follow(&log, &control, &progress, rules, partition).await {
+            if let Err(error) = self.try_follow(&log, &control, rules, partition).await {
                 tracing::warn!(partition, error = format!("{error:#}"), "the views can't be followed; trying again");
             }
             tokio::time::sleep(RETRY).await;
@@ -153,32 +172,12 @@ impl Views {
         &self,
         log: &Arc<dyn Log>,
         control: &Control,
-        progress: &Progress,
         rules: Rules,
         partition: u32,
     ) -> anyhow::Result<()> {
+        // The sender lives as long as the views.
+        let _ = self.seen[partition as usize].subscribe().wait_for(|seen| seen.loaded).await;
         let mut seen = self.seen(partition);
-        if !seen.loaded {
-            let contents = control.latest();
-            let loaded = task::load(log, &contents, partition, progress, rules).await?;
-            let (mut engine, marks) = (loaded.engine, loaded.kept.last().map(|s| s.outputs).unwrap_or_default());
-            for view in engine.views() {
-                view.incidents.iter().for_each(|update| self.put_incident(wire::incident(update)));
-                view.alerts.iter().for_each(|update| self.put_alert(wire::alert(update)));
-                view.services.iter().for_each(|update| self.put_service(wire::service(update)));
-                view.results.iter().for_each(|result| self.put_command(wire::command::result(result)));
-                view.silences.iter().for_each(|update| self.put_command(wire::command::silence_update(update)));
-                view.windows.iter().for_each(|update| self.put_command(wire::command::window_update(update)));
-            }
-            seen = Seen {
-                incidents: marks[OutputTopic::Incidents as usize],
-                alerts: marks[OutputTopic::Alerts as usize],
-                health: marks[OutputTopic::Health as usize],
-                commands: marks[OutputTopic::Commands as usize],
-                loaded: true,
-            };
-            self.seen[partition as usize].send_replace(seen);
-        }
         let journal = control.latest().uuid;
         let open = |topic, mark: Mark| {
             OutputReader::open(log, (topic, partition), journal, (mark.number, mark.next), rules.readers_skip)

@@ -114,7 +114,7 @@ fn labels_come_to_an_end() -> Result {
     }
     for n in 0..2_000 {
         let name = format!("scopes/default/services/s-{n}");
-        let health_score = f64::from(n) / 20.0;
+        let health_score = Some(f64::from(n) / 20.0);
         sources.views.services.insert(name.clone(), Arc::new(v1::Service { name, health_score, ..Default::default() }));
     }
     let first = metrics::page(&sources)?;

@@ -214,8 +214,17 @@ impl World {
                     snapshot_records: 200,
                     history: Span(0),
                 };
-                let shared =
-                    task::Shared { log, control, outside, progress, clock: Clock::Events, rules, limits, topics: None };
+                let shared = task::Shared {
+                    log,
+                    control,
+                    outside,
+                    progress,
+                    clock: Clock::Events,
+                    rules,
+                    limits,
+                    views: None,
+                    topics: None,
+                };
                 tokio::spawn(process.gate.clone().run(async move {
                     let _alive = stopper;
                     task::run(shared, partition, stop).await

@@ -61,11 +61,23 @@ pub async fn run(args: AlertsArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What keeps people from hearing of each of its changes.
+const fn flags(alert: &Alert) -> &'static str {
+    match (alert.suppressed, alert.flapping, alert.switch) {
+        (true, true, _) => "muted, flaps",
+        (true, false, _) => "muted",
+        (false, true, _) => "flaps",
+        (false, false, true) => "switch",
+        (false, false, false) => "",
+    }
+}
+
 fn list(alerts: &[Alert], look: Look) -> String {
-    let mut table = Table::new(&["STATE", "SEVERITY", "ENTITY", "CHECK", "EVENTS", "LAST FIRED", "SUMMARY"]);
+    let mut table = Table::new(&["STATE", "", "SEVERITY", "ENTITY", "CHECK", "EVENTS", "LAST FIRED", "SUMMARY"]);
     for alert in alerts {
         table.row(vec![
             Cell::alert_state(alert.state()),
+            Cell::new(flags(alert)),
             Cell::severity(alert.severity()),
             Cell::new(&alert.entity),
             Cell::new(&alert.check),

@@ -37,7 +37,7 @@ pub async fn run(args: ServicesArgs) -> anyhow::Result<()> {
             break;
         }
     }
-    services.sort_by(|a, b| a.health_score.total_cmp(&b.health_score));
+    services.sort_by(|a, b| a.health_score().total_cmp(&b.health_score()));
     args.connection.show_all("Service", &services, list)
 }
 
@@ -49,7 +49,7 @@ fn list(services: &[Service], look: Look) -> String {
             Cell::new(&service.display_name),
             Cell::new(scope.map_or("", |(scope, _)| scope)),
             Cell::new(&service.tier),
-            Cell::new(&format!("{:>5.0}", service.health_score)),
+            Cell::new(&format!("{:>5.0}", service.health_score())),
             Cell::health(service.level()),
             Cell::new(&service.open_alert_count.to_string()),
             Cell::new(service.contributions.first().map_or("", |worst| &worst.reason)),

@@ -196,7 +196,7 @@ impl Follower {
 
     fn tell_health(&mut self, all: bool, blocks: &mut Vec<(Timestamp, Vec<Line>)>) {
         let mut services: Vec<_> = self.api.views.services.iter().map(|entry| entry.value().clone()).collect();
-        services.sort_by(|a, b| a.health_score.total_cmp(&b.health_score).then_with(|| a.name.cmp(&b.name)));
+        services.sort_by(|a, b| a.health_score().total_cmp(&b.health_score()).then_with(|| a.name.cmp(&b.name)));
         for service in services {
             let level = service.level();
             let told = self.services.entry(service.name.clone()).or_insert(Health {
@@ -208,9 +208,9 @@ impl Follower {
                 continue;
             }
             // Cut, not rounded: 59.5 is below the level that begins at 60.
-            let (before, now) = (told.score.floor(), service.health_score.floor());
+            let (before, now) = (told.score.floor(), service.health_score().floor());
             let text = format!("{} {before} -> {now} {}", last(&service.name), level_name(level));
-            let worst = service.contributions.first().filter(|_| service.health_score < told.score);
+            let worst = service.contributions.first().filter(|_| service.health_score() < told.score);
             let line = Line {
                 at: time(service.updated_at.as_ref()),
                 kind: Kind::Health,
@@ -220,7 +220,7 @@ impl Follower {
                 reason: worst.map(|worst| clean(&worst.reason)).unwrap_or_default(),
             };
             blocks.push((line.at, vec![line]));
-            *told = Health { score: service.health_score, level, at: Some(Instant::now()) };
+            *told = Health { score: service.health_score(), level, at: Some(Instant::now()) };
         }
     }
 
@@ -241,8 +241,11 @@ impl Follower {
         let opened = |outcome| outcome == Outcome::Opened;
         let open = |alert: &v1::Alert| alert.state() == v1::alert::State::Open;
         let is_open = |told: &&Told| told.incident.state() == v1::incident::State::New;
-        let mut services: Vec<_> =
-            views.services.iter().map(|service| (last(&service.name), service.health_score, service.level())).collect();
+        let mut services: Vec<_> = views
+            .services
+            .iter()
+            .map(|service| (last(&service.name), service.health_score(), service.level()))
+            .collect();
         services.sort_by(|a, b| a.1.total_cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
         Board {
             events: counts.iter().flat_map(|c| c.ledger.values()).sum(),

@@ -47,7 +47,7 @@ fn services(sources: &Sources, page: &mut Page) {
         worst.push(entry.value().clone());
     }
     let by_health = |a: &Arc<v1::Service>, b: &Arc<v1::Service>| {
-        a.health_score.total_cmp(&b.health_score).then(a.name.cmp(&b.name))
+        a.health_score().total_cmp(&b.health_score()).then(a.name.cmp(&b.name))
     };
     if worst.len() > SERVICES_MAX {
         worst.select_nth_unstable_by(SERVICES_MAX, by_health);
@@ -71,7 +71,7 @@ fn services(sources: &Sources, page: &mut Page) {
     for service in &worst {
         let parts = service.name.strip_prefix("scopes/").and_then(|rest| rest.rsplit_once("/services/"));
         let Some((scope, id)) = parts else { continue };
-        score.first([scope, id], service.health_score);
+        score.first([scope, id], service.health_score());
         level.first([scope, id], f64::from(service.level));
         for one in &service.kpis {
             let name = one.name.rsplit_once('/').map_or(&*one.name, |(_, name)| name);

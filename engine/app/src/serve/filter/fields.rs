@@ -79,7 +79,7 @@ impl Filtered for v1::Service {
         field("display_name", Kind::Text(|s| &s.display_name)),
         field("tier", Kind::Text(|s| &s.tier)),
         field("level", Kind::Word(|s| s.level, |n| v1::HealthLevel::try_from(n).ok().map(|word| word.as_str_name()))),
-        field("health_score", Kind::Number(|s| s.health_score)),
+        field("health_score", Kind::Number(|s| s.health_score())),
         field("open_alert_count", Kind::Number(|s| f64::from(s.open_alert_count))),
         field("updated_at", Kind::Time(|s| ms(s.updated_at.as_ref()))),
     ];
