@@ -28,7 +28,7 @@ pub fn incident(update: &IncidentUpdate) -> v1::Incident {
     let named = |id: &Option<IncidentId>| id.as_ref().map(name).unwrap_or_default();
     v1::Incident {
         name: name(&incident.id),
-        number: format!("{scope}-{}", incident.number),
+        number: number(update),
         revision: incident.revision,
         state: state(incident.state) as i32,
         title: incident.title.clone(),
@@ -66,6 +66,11 @@ pub fn incident(update: &IncidentUpdate) -> v1::Incident {
         previous: named(&incident.previous),
         changes: incident.changes.iter().map(change).collect(),
     }
+}
+
+/// The number of an incident, as people say it: `payments-12`.
+pub fn number(update: &IncidentUpdate) -> String {
+    format!("{}-{}", update.scope, update.incident.number)
 }
 
 /// A state of the API.

@@ -124,8 +124,6 @@ impl App {
                 topics: topics.clone(),
             };
             tasks.spawn(task::run(shared, partition, tasks_stopping.clone()));
-            let (log, control) = (log.clone(), control.clone());
-            followers.spawn(views.clone().follow(log, control, rules, partition));
         }
 
         let counts = Arc::new(IngestCounts::default());

@@ -210,12 +210,11 @@ impl Outputs {
     }
 }
 
-/// What became of each event, in the order it was decided.
+/// What became of each event, and where alerts were placed, each in the order it was decided.
 #[derive(Debug, Default)]
 pub struct Trace {
     pub verdicts: Vec<Verdict>,
-    pub joined: Vec<Joined>,
-    pub moved: Vec<Moved>,
+    pub placed: Vec<Placed>,
 }
 
 /// What became of an event.
@@ -237,25 +236,14 @@ impl Verdict {
     }
 }
 
-/// An alert took its place.
+/// An alert took a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Joined {
+pub struct Placed {
     pub scope: Arc<str>,
+    pub alert: AlertId,
+    /// The episode that it leaves for it; `None` where an occurrence begins.
+    pub from: Option<EpisodeId>,
     pub episode: EpisodeId,
-    pub alert: AlertId,
-    pub at: Timestamp,
-    pub reason: String,
-    /// Verdicts of the step that stood before it.
-    pub before: usize,
-}
-
-/// An alert took another place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moved {
-    pub scope: Arc<str>,
-    pub alert: AlertId,
-    pub from: EpisodeId,
-    pub to: EpisodeId,
     pub at: Timestamp,
     pub reason: String,
     /// Verdicts of the step that stood before it.

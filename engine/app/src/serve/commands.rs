@@ -93,7 +93,8 @@ impl Api {
         };
         let act = IncidentAct { incident, revision, comment: on.comment, act };
         let done = self.ask(scope, on.asked, Action::Incident(act)).await?;
-        let incident = self.views.incidents.get(&done.name).map(|entry| v1::Incident::clone(&entry));
+        let id = names::parse_id("name", &done.name, "incidents")?.1;
+        let incident = self.views.incident(IncidentId(id));
         Ok(v1::IncidentReply { incident, position: done.position })
     }
 

@@ -9,7 +9,11 @@ use super::{
 use crate::{outputs::OutputReader, snapshots::Mark};
 use futures::Stream;
 use prost::Message as _;
-use quell_connectors::log::{LogError, Topic};
+use quell_connectors::{
+    log::{LogError, Topic},
+    wire,
+};
+use quell_core::domain::incident::{Incident, State};
 use quell_proto::v1::{self, WatchIncidentsResponse, watch_incidents_request::From as Start};
 use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
@@ -57,7 +61,7 @@ pub async fn watch(api: &Api, request: v1::WatchIncidentsRequest) -> Result<Upda
         Some(Start::Now(true)) => {
             api.until_ready().await?;
             // The marks before what stands: what comes between is sent again as an update only where it is newer.
-            Cursor::at(journal, (0..partitions).map(|p| api.views.seen(p).incidents).collect())
+            Cursor::at(journal, (0..partitions).map(|p| api.views.seen(p).incidents()).collect())
         }
         Some(Start::Beginning(true)) | None => Cursor::beginning(journal, partitions),
         Some(Start::Now(false) | Start::Beginning(false)) => {
@@ -95,13 +99,13 @@ pub async fn watch(api: &Api, request: v1::WatchIncidentsRequest) -> Result<Upda
 /// The open incidents as they are, and the revisions of all.
 fn standing(api: &Api, cursor: &Cursor, stream: &str) -> (Vec<WatchIncidentsResponse>, HashMap<String, u64>) {
     let (mut shown, mut first) = (HashMap::new(), Vec::new());
-    let closed = v1::incident::State::Closed as i32;
-    let mut all: Vec<_> = api.views.incidents.iter().map(|entry| Placed(entry.value().clone())).collect();
+    let mut all: Vec<_> = api.views.incidents.iter().map(|entry| Placed::of(entry.value().clone())).collect();
     all.sort_unstable();
-    for Placed(incident) in all {
-        shown.insert(incident.name.clone(), incident.revision);
-        if incident.state != closed {
-            let (incident, cursor) = (Some(Arc::unwrap_or_clone(incident)), cursor.encode());
+    for Placed { item: update, .. } in all {
+        let Incident { id, revision, state, .. } = update.incident;
+        shown.insert(Incident::name(&update.scope, id), revision);
+        if state != State::Closed {
+            let (incident, cursor) = (Some(wire::incident(&update)), cursor.encode());
             let stream = stream.to_owned();
             first.push(WatchIncidentsResponse { incident, cursor, snapshot: true, stream, ..Default::default() });
         }
@@ -121,7 +125,7 @@ impl Api {
         let cursor = Cursor::decode(&cursor, contents.uuid, contents.partitions)?;
         for (partition, mark) in (0..).zip(&cursor.marks) {
             // Another process may have read further than this one: then the log is asked.
-            if mark.number > self.views.seen(partition).incidents.number {
+            if mark.number > self.views.seen(partition).incidents().number {
                 let extent = self.shared.log.extent(Topic::Incidents, partition).await.map_err(unavailable)?;
                 if mark.next > extent.end {
                     return Err(invalid("cursor", "it is beyond the feed; use one that the feed gave, as it is"));

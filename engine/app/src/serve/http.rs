@@ -59,7 +59,7 @@ async fn ready(State(doors): State<Doors>) -> Response {
     if let Some(why) = progress.stopped() {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response();
     }
-    if progress.is_ready() && doors.api.views.is_loaded() && !doors.api.stop.is_requested() {
+    if progress.is_ready() && !doors.api.stop.is_requested() {
         return "ready\n".into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, "recovering\n").into_response()

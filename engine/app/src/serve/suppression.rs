@@ -3,15 +3,12 @@
 use super::{
     commands::{Asked, Done, at_most},
     errors::{invalid, not_found},
-    filter::{Filter, Filtered},
     grpc::{Api, Listing},
     names,
-    page::{self, Listed, Page},
 };
 use quell_connectors::wire::{self, Invalid, suppression};
 use quell_core::domain::{command::Action, hash::Framed, maintenance::Maintenance, time::Timestamp};
 use quell_proto::v1::{self, silence::State};
-use std::sync::Arc;
 use tonic::Status;
 
 /// Of a comment, in characters.
@@ -59,7 +56,7 @@ impl Api {
         let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
         let now = self.shared.outside.now();
         let all = || self.views.silences.iter().map(move |entry| shown(entry.value(), now));
-        let (silences, next_page_token) = self.list_shown(all, asked).await?;
+        let (silences, next_page_token) = self.list(all, Clone::clone, asked).await?;
         Ok(v1::ListSilencesResponse { silences, next_page_token })
     }
 
@@ -110,7 +107,7 @@ impl Api {
         let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
         let now = self.shared.outside.now();
         let all = || self.views.windows.iter().map(move |entry| shown_window(entry.value(), now));
-        let (maintenance_windows, next_page_token) = self.list_shown(all, asked).await?;
+        let (maintenance_windows, next_page_token) = self.list(all, Clone::clone, asked).await?;
         Ok(v1::ListMaintenanceWindowsResponse { maintenance_windows, next_page_token })
     }
 
@@ -134,23 +131,6 @@ impl Api {
     fn numbered(&self, request_id: String, actor: String) -> Asked {
         let made = || format!("{:016x}", self.shared.outside.random());
         Asked { request_id: if request_id.is_empty() { made() } else { request_id }, actor }
-    }
-
-    /// A page of what is told only when it is read.
-    async fn list_shown<T: Listed + Filtered, I: Iterator<Item = T>>(
-        &self,
-        all: impl FnOnce() -> I,
-        asked: Listing<'_>,
-    ) -> Result<(Vec<T>, String), Status> {
-        let Listing { parent, size, token, filter, min_position } = asked;
-        let (prefix, passes) = (names::prefix(parent)?, Filter::<T>::parse(filter)?);
-        let (journal, bytes_max) = (self.shared.control.latest().uuid, self.page_bytes_max);
-        let mut page = Page::new(page::Request { size, token, parent, filter, journal, bytes_max })?;
-        self.await_position(min_position).await?;
-        for item in all().filter(|item| item.name().starts_with(&prefix) && passes.matches(item)) {
-            page.offer(&Arc::new(item));
-        }
-        Ok(page.finish())
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
         time::Timestamp,
         topology::Topology,
     },
-    output::Joined,
+    output::Placed,
     scope::Cx,
     stages::{deduplicate::first_of, raise::Raiser},
     timers::TimerKind,
@@ -243,7 +243,8 @@ impl Correlator {
         let Some(episode) = self.episodes.get_mut(&id) else { return };
         if let Some(trace) = &mut cx.out.trace {
             let (scope, reason, before) = (cx.core.name.clone(), reason.to_string(), trace.verdicts.len());
-            trace.joined.push(Joined { scope, episode: id, alert: alert.id, at: alert.occurred_at, reason, before });
+            let (alert, at) = (alert.id, alert.occurred_at);
+            trace.placed.push(Placed { scope, alert, from: None, episode: id, at, reason, before });
         }
         let after = (alert.occurred_at - episode.last_joined_at).0 / 1_000;
         self.index.forget_time(episode);

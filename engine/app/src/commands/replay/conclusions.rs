@@ -11,7 +11,7 @@ use quell_core::{
     },
     engine::Engine,
     ledger::Outcome,
-    output::{AlertUpdate, Body, DeadLetter, IncidentUpdate, Joined, Moved, Outputs, Trace, Verdict},
+    output::{AlertUpdate, Body, DeadLetter, IncidentUpdate, Outputs, Placed, Trace, Verdict},
 };
 use rustc_hash::FxHashMap;
 use std::{collections::hash_map::Entry, sync::Arc};
@@ -149,16 +149,15 @@ impl Conclusions {
         }
     }
 
-    /// In the order things happened: before each verdict the moves, by timers, then where its alert was placed.
+    /// In the order things happened: before each verdict what timers did, then where its alert was placed.
     fn trace(&mut self, trace: &mut Trace) {
-        let mut moved = trace.moved.drain(..).peekable();
-        let mut joined = trace.joined.drain(..).peekable();
+        let mut placed = trace.placed.drain(..).peekable();
         for (before, verdict) in trace.verdicts.drain(..).map(Some).chain([None]).enumerate() {
-            while let Some(next) = moved.next_if(|m| m.before <= before) {
-                self.moved(next);
-            }
-            while let Some(next) = joined.next_if(|j| j.before <= before) {
-                self.joined(next);
+            while let Some(next) = placed.next_if(|placed| placed.before <= before) {
+                match next.from {
+                    None => self.joined(next),
+                    Some(from) => self.moved(from, next),
+                }
             }
             if let Some(verdict) = verdict {
                 self.verdict(&verdict);
@@ -237,7 +236,7 @@ impl Conclusions {
         self.incidents.push(IncidentRecord { name, update, transitions: transition.into_iter().collect() });
     }
 
-    fn joined(&mut self, joined: Joined) {
+    fn joined(&mut self, joined: Placed) {
         let Some(alert) = self.alert_index.get(&joined.alert).copied() else { return };
         let place = self.place_of(joined.episode, joined.scope, joined.at);
         let episode = &mut self.episodes[place];
@@ -262,10 +261,10 @@ impl Conclusions {
     }
 
     /// What was placed in one episode is in another now.
-    fn moved(&mut self, moved: Moved) {
+    fn moved(&mut self, from: EpisodeId, moved: Placed) {
         let Some(alert) = self.alert_index.get(&moved.alert).copied() else { return };
-        let Some(from) = self.episode_index.get(&moved.from).copied() else { return };
-        let to = self.place_of(moved.to, moved.scope, moved.at);
+        let Some(from) = self.episode_index.get(&from).copied() else { return };
+        let to = self.place_of(moved.episode, moved.scope, moved.at);
         let Some(placement) = self.placement_index.get(&(from, alert)).copied() else { return };
         self.placements[placement] = to;
         let left = &mut self.episodes[from].alerts;

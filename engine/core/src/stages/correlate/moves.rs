@@ -6,7 +6,7 @@ use crate::{
         episode::{Episode, EpisodeId, Evidence, Member, Reason},
         time::Timestamp,
     },
-    output::Moved,
+    output::Placed,
     scope::Cx,
     stages::{correlate::sighting::Sighting, deduplicate::Deduplicator, raise::Raiser},
 };
@@ -174,7 +174,8 @@ fn receive(
     if let Some(trace) = &mut cx.out.trace {
         let (scope, at, before) = (cx.core.name.clone(), cx.core.clock, trace.verdicts.len());
         let reason = member.reason.to_string();
-        trace.moved.push(Moved { scope, alert: member.alert, from, to: to.id, at, reason, before });
+        let (alert, from) = (member.alert, Some(from));
+        trace.placed.push(Placed { scope, alert, from, episode: to.id, at, reason, before });
     }
     to.founded_at = to.founded_at.min(member.opened_at);
     to.last_joined_at = to.last_joined_at.max(member.opened_at);
