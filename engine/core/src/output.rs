@@ -105,11 +105,11 @@ pub struct IncidentUpdate {
     pub change: &'static str,
 }
 
-/// An alert as it is now.
+/// An alert as it is now. The engine goes on with a copy where it changes while someone holds this.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertUpdate {
     pub scope: Arc<str>,
-    pub alert: Alert,
+    pub alert: Arc<Alert>,
 }
 
 /// A silence as it is now.

@@ -289,7 +289,7 @@ impl Scope {
         }
         let Some(alert) = self.deduplicator.get_mut(key) else { return };
         if change == Change::Count && !alert.unsaid {
-            alert.unsaid = true;
+            Arc::make_mut(alert).unsaid = true;
             cx.set(TimerKind::SpeakAlert, key.0, alert.said_at + world.policy.deduplicate.count_interval);
         }
         if alert.switch.is_some() {
@@ -362,8 +362,8 @@ impl Scope {
         let found = match change {
             Change::Evicted => None,
             Change::Cleared | Change::Recovered if alert.expired => None,
-            Change::Cleared | Change::Recovered => absence::on_resolved(alert, &mut cx),
-            _ => absence::on_heard(alert, &mut cx),
+            Change::Cleared | Change::Recovered => absence::on_resolved(Arc::make_mut(alert), &mut cx),
+            _ => absence::on_heard(Arc::make_mut(alert), &mut cx),
         };
         if let Some(event) = found {
             self.derive(&event, world, out);
@@ -470,8 +470,8 @@ impl Scope {
                 }
             }
             TimerKind::Absence => {
-                let found = self.deduplicator.get_mut(key).and_then(|alert| absence::on_timer(alert, due, &mut cx));
-                if let Some(event) = found {
+                let alert = self.deduplicator.get_mut(key).map(Arc::make_mut);
+                if let Some(event) = alert.and_then(|alert| absence::on_timer(alert, due, &mut cx)) {
                     self.derive(&event, world, out);
                 }
             }
@@ -574,7 +574,8 @@ fn cx<'a>(core: &'a mut Core, world: World<'a>, out: &'a mut Outputs) -> Cx<'a> 
 }
 
 /// An alert takes its place as if it had come when it began to be heard.
-fn place(alert: &mut Alert, correlator: &mut Correlator, raiser: &Raiser, cx: &mut Cx<'_>) -> EpisodeId {
+fn place(alert: &mut Arc<Alert>, correlator: &mut Correlator, raiser: &Raiser, cx: &mut Cx<'_>) -> EpisodeId {
+    let alert = Arc::make_mut(alert);
     let heard_since = alert.heard_since();
     let occurred_at = std::mem::replace(&mut alert.occurred_at, heard_since);
     let former = alert.episode;
@@ -584,9 +585,9 @@ fn place(alert: &mut Alert, correlator: &mut Correlator, raiser: &Raiser, cx: &m
     episode
 }
 
-fn say_alert(alert: &mut Alert, cx: &mut Cx<'_>) {
-    alert.said_at = cx.core.clock;
-    alert.unsaid = false;
+fn say_alert(alert: &mut Arc<Alert>, cx: &mut Cx<'_>) {
+    let now = Arc::make_mut(alert);
+    (now.said_at, now.unsaid) = (cx.core.clock, false);
     let scope = cx.core.name.clone();
     cx.out.say(Body::Alert(Box::new(AlertUpdate { scope, alert: alert.clone() })));
 }

@@ -120,7 +120,7 @@ impl World {
     /// Of each open alert, by entity: what hides it.
     fn open(&mut self) -> BTreeMap<String, Option<SuppressedBy>> {
         let alerts = self.engine.views().remove(0).alerts.into_iter().filter(|update| update.alert.open);
-        alerts.map(|update| (update.alert.entity.to_string(), update.alert.suppressed_by.map(|by| *by))).collect()
+        alerts.map(|update| (update.alert.entity.to_string(), update.alert.suppressed_by.as_deref().cloned())).collect()
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     },
     timers::TimerKind,
 };
+use std::sync::Arc;
 
 impl Scope {
     /// An alert has opened: whether people hear of it. Tells whether it was hidden when it came.
@@ -25,7 +26,7 @@ impl Scope {
         self.suppressor.list(alert, world.index, &cx);
         let judgement = self.suppressor.judge(alert, alert.occurred_at, &self.deduplicator, world.index, &cx);
         let Judgement { by, heard_at, was_hidden, again_at } = judgement;
-        let Some(alert) = self.deduplicator.get_mut(key) else { return false };
+        let Some(alert) = self.deduplicator.get_mut(key).map(Arc::make_mut) else { return false };
         self.suppressor.note(key, None, by.as_ref());
         alert.heard_at = by.is_none().then_some(heard_at);
         alert.suppressed_by = by.map(Box::new);
@@ -51,7 +52,7 @@ impl Scope {
         if alert.suppressed_by.as_deref() == by.as_ref() {
             return false;
         }
-        let before = std::mem::replace(&mut alert.suppressed_by, by.map(Box::new));
+        let before = std::mem::replace(&mut Arc::make_mut(alert).suppressed_by, by.map(Box::new));
         if alert.switch.is_some() {
             // Whether it is heard or not, it is of no episode.
             say_alert(alert, &mut cx);
@@ -60,7 +61,7 @@ impl Scope {
         let is_heard = alert.suppressed_by.is_none();
         let was_placed = alert.place().is_some();
         if is_heard {
-            alert.heard_at = Some(heard_at);
+            Arc::make_mut(alert).heard_at = Some(heard_at);
         }
         if before.is_some() && !is_heard {
             // Hidden on, by something else.
@@ -200,7 +201,7 @@ impl Scope {
 
     /// In the order of their fingerprints. It looks at every alert: people ask for it, not events.
     fn open_alerts(&self, is_meant: impl Fn(AlertView<'_>) -> bool) -> Vec<Fingerprint> {
-        let open = self.deduplicator.iter().filter(|alert| alert.open && is_meant(AlertView::from(*alert)));
+        let open = self.deduplicator.iter().filter(|alert| alert.open && is_meant(AlertView::from(&***alert)));
         let mut keys: Vec<_> = open.map(|alert| alert.fingerprint).collect();
         keys.sort_unstable();
         keys

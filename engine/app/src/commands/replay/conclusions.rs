@@ -200,7 +200,8 @@ impl Conclusions {
         self.episodes.iter().filter(|episode| !episode.alerts.is_empty())
     }
 
-    fn alert(&mut self, AlertUpdate { scope, mut alert }: AlertUpdate) {
+    fn alert(&mut self, AlertUpdate { scope, alert }: AlertUpdate) {
+        let mut alert = Arc::unwrap_or_clone(alert);
         // Not written; of many alerts they take most of the memory.
         alert.labels = [].into();
         match self.alert_index.entry(alert.id) {

@@ -10,7 +10,7 @@ use crate::{
     scope::Cx,
     stages::{correlate::sighting::Sighting, deduplicate::Deduplicator, raise::Raiser},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Episodes that are remembered as where alerts went.
 const WENT_MAX: usize = 16;
@@ -123,7 +123,7 @@ impl Correlator {
         raiser.on_left(episode.incident, place, member.alert);
         for (n, behind) in episode.members.iter().enumerate().skip(place) {
             if let Some(other) = deduplicator.get_mut(behind.fingerprint).filter(|a| is_there(a, behind, from)) {
-                other.member = n;
+                Arc::make_mut(other).member = n;
             }
         }
         await_end(episode, cx);
@@ -198,7 +198,7 @@ fn receive(
         }
     };
     to.count_marks();
-    if let Some(alert) = alert {
+    if let Some(alert) = alert.map(Arc::make_mut) {
         (alert.episode, alert.member) = (Some(to.id), place);
     }
 }
