@@ -19,7 +19,9 @@ use quell_proto::v1;
 pub mod command;
 mod incident;
 pub mod suppression;
-pub use incident::{incident, incident_update, number as incident_number, state as incident_state, state_back as incident_state_back};
+pub use incident::{
+    incident, incident_update, number as incident_number, state as incident_state, state_back as incident_state_back,
+};
 
 /// What of a protobuf message is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

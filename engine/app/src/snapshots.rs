@@ -62,11 +62,7 @@ type Chunks = BTreeMap<u32, Chunk>;
 ///
 /// # Errors
 /// Where the log can't be read.
-pub async fn read(
-    log: &Arc<dyn Log>,
-    partition: u32,
-    journal: [u8; 16],
-) -> Result<Vec<(Snapshot, Vec<u8>)>, LogError> {
+pub async fn read(log: &Arc<dyn Log>, partition: u32, journal: [u8; 16]) -> Result<Vec<(Snapshot, Vec<u8>)>, LogError> {
     let (found, _) = scan(log, partition, journal, Contents::Kept).await?;
     Ok(found.into_iter().map(|(snapshot, chunks)| (snapshot, whole(chunks))).collect())
 }

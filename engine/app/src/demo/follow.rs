@@ -232,15 +232,11 @@ impl Follower {
 
     /// Whether everything that the views show was told.
     pub fn is_current(&self) -> bool {
-        self.api
-            .views
-            .incidents
-            .iter()
-            .all(|entry| {
-                let IncidentUpdate { scope, incident, .. } = &**entry.value();
-                let told = self.incidents.get(&Incident::name(scope, incident.id));
-                told.is_some_and(|told| told.incident.revision >= incident.revision)
-            })
+        self.api.views.incidents.iter().all(|entry| {
+            let IncidentUpdate { scope, incident, .. } = &**entry.value();
+            let told = self.incidents.get(&Incident::name(scope, incident.id));
+            told.is_some_and(|told| told.incident.revision >= incident.revision)
+        })
     }
 
     /// The counts as they are now.

@@ -123,7 +123,7 @@ async fn watch(
         // What is open now ends as it would have; not without need, as then everything is past and forgotten.
         if api.views.incidents.iter().any(|entry| entry.incident.state == State::New) {
             api.settle(Request::new(SettleRequest {})).await?;
-            }
+        }
         anyhow::Ok(())
     };
     let mut concluded = std::pin::pin!(concluded.fuse());

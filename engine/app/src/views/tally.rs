@@ -109,4 +109,3 @@ fn step(count: &AtomicU64, by: i64) {
     // Two's complement: adding -1 takes one away.
     count.fetch_add(by as u64, Ordering::Relaxed);
 }
-

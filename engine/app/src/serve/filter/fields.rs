@@ -45,10 +45,7 @@ impl Filtered for Arc<IncidentUpdate> {
         field("title", Kind::Text(|u| (&*u.incident.title).into())),
         field("summary", Kind::Text(|u| (&*u.incident.summary).into())),
         field("assignee", Kind::Text(|u| (&*u.incident.assignee).into())),
-        field(
-            "acknowledged_by",
-            Kind::Text(|u| u.incident.acknowledged.as_ref().map_or("", |by| &*by.actor).into()),
-        ),
+        field("acknowledged_by", Kind::Text(|u| u.incident.acknowledged.as_ref().map_or("", |by| &*by.actor).into())),
         field("resolved_by", Kind::Text(|u| u.incident.resolved_by.as_deref().unwrap_or_default().into())),
         field("merged_into", Kind::Text(|u| named(u, u.incident.merged_into))),
         field("muted", Kind::Flag(|u| u.incident.muted)),
