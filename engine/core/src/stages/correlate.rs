@@ -119,7 +119,7 @@ impl Correlator {
             self.join(id, alert, Reason::Returned, Evidence::default(), cx);
             return id;
         }
-        if let Some(id) = self.place_by_policy(alert, cx) {
+        if let Some(id) = self.place_by_policy(alert, raiser, cx) {
             return id;
         }
         let scope = cx.core.name.clone();

@@ -40,9 +40,13 @@ impl Correlator {
         let (members, incident) = (std::mem::take(&mut episode.members), episode.incident);
         (episode.open, episode.muted, episode.unsteady, episode.many_due) = (0, 0, 0, None);
         let keys = self.index.unlist(episode);
+        self.groups.redirect(episode, into);
+        let policy = episode.policy.clone();
         self.merge_profiles(from, into, cx);
         let Some(target) = self.episodes.get_mut(&into) else { return };
         self.index.forget_time(target);
+        // It takes alerts for as long as the group that it took in.
+        target.policy = target.policy.take().or(policy);
         let known: BTreeSet<AlertId> = target.members.iter().map(|m| m.alert).collect();
         for mut member in members {
             if by_hand {
