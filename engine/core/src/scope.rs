@@ -253,7 +253,7 @@ impl Scope {
     fn follow(&mut self, key: Fingerprint, change: Change, world: World<'_>, out: &mut Outputs) -> bool {
         let hidden = match change {
             Change::Opened | Change::Reopened => self.judge_opening(key, world, out),
-            Change::Severity if self.judge_severity(key, world, out) => {
+            Change::Severity { .. } if self.judge_severity(key, world, out) => {
                 self.judge_targets(key, world, out);
                 return false;
             }
@@ -261,7 +261,7 @@ impl Scope {
         };
         self.show(key, change, world, out);
         match change {
-            Change::Opened | Change::Reopened | Change::Severity => self.judge_targets(key, world, out),
+            Change::Opened | Change::Reopened | Change::Severity { .. } => self.judge_targets(key, world, out),
             Change::Cleared | Change::Recovered | Change::Evicted => self.release_targets(key, world, out),
             Change::FlapStarted | Change::FlapEnded | Change::Count => {}
         }
@@ -300,7 +300,10 @@ impl Scope {
             // It may have been hidden when it came, and is heard since.
             Change::Opened | Change::Reopened => Some(place(alert, &mut self.correlator, &self.raiser, &mut cx)),
             Change::Cleared | Change::Recovered | Change::Evicted => self.correlator.clear(alert, &mut cx),
-            Change::Severity | Change::FlapStarted | Change::FlapEnded => self.correlator.update(alert),
+            Change::Severity { rose } if self.raiser.is_outgrown(alert, rose, &self.correlator, &cx) => {
+                Some(place_anew(alert, &mut self.correlator, &self.raiser, &mut cx))
+            }
+            Change::Severity { .. } | Change::FlapStarted | Change::FlapEnded => self.correlator.update(alert),
             Change::Count => return,
         };
         say_alert(alert, &mut cx);
@@ -575,9 +578,24 @@ fn cx<'a>(core: &'a mut Core, world: World<'a>, out: &'a mut Outputs) -> Cx<'a> 
 
 /// An alert takes its place as if it had come when it began to be heard.
 fn place(alert: &mut Arc<Alert>, correlator: &mut Correlator, raiser: &Raiser, cx: &mut Cx<'_>) -> EpisodeId {
+    place_at(alert.heard_since(), alert, correlator, raiser, cx)
+}
+
+/// An open alert whose incident is over for good takes another place, as if it had come now.
+fn place_anew(alert: &mut Arc<Alert>, correlator: &mut Correlator, raiser: &Raiser, cx: &mut Cx<'_>) -> EpisodeId {
+    correlator.leave(alert, cx);
+    place_at(cx.core.clock, alert, correlator, raiser, cx)
+}
+
+fn place_at(
+    at: Timestamp,
+    alert: &mut Arc<Alert>,
+    correlator: &mut Correlator,
+    raiser: &Raiser,
+    cx: &mut Cx<'_>,
+) -> EpisodeId {
     let alert = Arc::make_mut(alert);
-    let heard_since = alert.heard_since();
-    let occurred_at = std::mem::replace(&mut alert.occurred_at, heard_since);
+    let occurred_at = std::mem::replace(&mut alert.occurred_at, at);
     let former = alert.episode;
     let episode = correlator.place(alert, raiser, cx);
     correlator.link(former, episode);

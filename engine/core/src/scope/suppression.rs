@@ -1,5 +1,5 @@
 //! How a scope follows what the suppressor finds.
-use super::{Scope, World, cx, evidence, place, say_alert};
+use super::{Scope, World, cx, evidence, place, place_anew, say_alert};
 use crate::{
     domain::{
         alert::{Fingerprint, SuppressedBy},
@@ -68,8 +68,11 @@ impl Scope {
             say_alert(alert, &mut cx);
             return false;
         }
-        let comes = is_heard && !was_placed;
-        let episode = if comes {
+        let outgrown = is_heard && was_placed && self.raiser.is_outgrown(alert, false, &self.correlator, &cx);
+        let comes = is_heard && (!was_placed || outgrown);
+        let episode = if outgrown {
+            Some(place_anew(alert, &mut self.correlator, &self.raiser, &mut cx))
+        } else if comes {
             Some(place(alert, &mut self.correlator, &self.raiser, &mut cx))
         } else {
             self.correlator.update(alert);

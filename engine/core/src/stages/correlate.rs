@@ -293,6 +293,22 @@ impl Correlator {
         Some(episode.id)
     }
 
+    /// An open alert leaves its episode, which remembers it.
+    pub fn leave(&mut self, alert: &Alert, cx: &mut Cx<'_>) {
+        let Some(episode) = alert.place().and_then(|id| self.episodes.get_mut(&id)) else { return };
+        let Some(member) = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id && m.open) else {
+            return;
+        };
+        (member.open, member.cleared_at) = (false, cx.core.clock);
+        episode.mark(alert.member, false, false);
+        episode.open -= 1;
+        episode.last_cleared_at = episode.last_cleared_at.max(cx.core.clock);
+        if let Some(profile) = self.profiles.get_mut(&episode.id) {
+            profile.live(episode, alert.member);
+        }
+        await_end(episode, cx);
+    }
+
     /// An alert is suppressed, or heard again.
     pub fn mute(&mut self, alert: &Alert) -> Option<EpisodeId> {
         let episode = self.episodes.get_mut(&alert.place()?)?;

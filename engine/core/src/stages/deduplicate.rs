@@ -46,7 +46,7 @@ pub enum Change {
     /// It still fires, and no longer changes so often. One that does not is cleared.
     FlapEnded,
     /// Its severity is another one.
-    Severity,
+    Severity { rose: bool },
     /// Only its count or its times.
     Count,
 }
@@ -323,8 +323,11 @@ fn severity_change(alert: &mut Alert, before: Severity) -> Option<Change> {
     if alert.severity == before {
         return None;
     }
-    let Some(changes) = alert.changes.as_mut().filter(|_| alert.flapping) else { return Some(Change::Severity) };
+    let rose = alert.severity > before;
+    let Some(changes) = alert.changes.as_mut().filter(|_| alert.flapping) else {
+        return Some(Change::Severity { rose });
+    };
     let worse = alert.severity > changes.worst;
     changes.worst = changes.worst.max(alert.severity);
-    Some(if worse { Change::Severity } else { Change::Count })
+    Some(if worse { Change::Severity { rose } } else { Change::Count })
 }

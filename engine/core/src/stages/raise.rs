@@ -81,6 +81,16 @@ impl Raiser {
         }
     }
 
+    /// Whether an alert that fires on in an incident which is over for good `rose`, or is graver than what people knew when
+    /// they decided: they have to hear of it elsewhere.
+    pub fn is_outgrown(&self, alert: &Alert, rose: bool, correlator: &Correlator, cx: &Cx<'_>) -> bool {
+        let Some(episode) = alert.place().and_then(|id| correlator.get(id)).filter(|_| alert.open) else { return false };
+        let known = episode.incident.and_then(|id| self.incidents.get(&id)).map(|incident| incident.severity);
+        alert.suppressed_by.is_none()
+            && (rose || known.is_some_and(|known| alert.severity > known))
+            && !self.takes_alerts(episode, cx.core.clock, cx.policy)
+    }
+
     /// An alert joined an episode, cleared in it, or became another severity.
     pub fn decide(&mut self, alert: &Alert, change: Change, id: EpisodeId, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
         let Some(episode) = by.correlator.get_mut(id) else { return };
@@ -106,7 +116,8 @@ impl Raiser {
             State::Closed => return,
             // A person may have resolved it while alerts fired: that they go on is no news, a new one is.
             State::Resolved => {
-                let worse = episode.severity() > Some(incident.severity);
+                let rose = matches!(change, Change::Severity { rose: true }) && !can_wait;
+                let worse = rose || episode.severity() > Some(incident.severity);
                 if matches!(change, Change::Opened | Change::Reopened) || worse {
                     let why = if worse { "its severity rose" } else { "an alert fires again" };
                     reopen(incident, why, cx.core.clock, "");
