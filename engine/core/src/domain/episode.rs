@@ -108,8 +108,12 @@ pub struct Member {
     pub muted: bool,
     /// When it first occurred in this episode.
     pub opened_at: Timestamp,
+    /// When that began, as far as its origin says.
+    pub started_at: Timestamp,
     /// When it last cleared.
     pub cleared_at: Timestamp,
+    /// It was cleared because nothing was heard of it: when it ended is not known.
+    pub expired: bool,
     /// How often it occurred in it.
     pub occurrences: u32,
     pub reason: Reason,
@@ -133,7 +137,9 @@ impl Member {
             flapping: false,
             muted: false,
             opened_at: alert.occurred_at,
+            started_at: alert.started_at.min(alert.occurred_at),
             cleared_at: Timestamp::MIN,
+            expired: false,
             occurrences: 1,
             reason,
             evidence,
@@ -213,6 +219,12 @@ impl Episode {
             }
         }
         seen.len()
+    }
+
+    /// When the last of its alerts ended; `None` where only the auto-clear said so.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        let last = self.members.iter().max_by_key(|m| (m.cleared_at, !m.expired));
+        last.filter(|m| !m.expired).map(|m| m.cleared_at)
     }
 
     /// It has open alerts, and all are suppressed.

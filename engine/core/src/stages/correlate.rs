@@ -279,7 +279,7 @@ impl Correlator {
     pub fn clear(&mut self, alert: &Alert, cx: &mut Cx<'_>) -> Option<EpisodeId> {
         let episode = self.episodes.get_mut(&alert.place()?)?;
         let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id && m.open)?;
-        member.open = false;
+        (member.open, member.expired) = (false, alert.expired);
         member.cleared_at = alert.cleared_at.unwrap_or(Timestamp::MIN);
         episode.mark(alert.member, false, false);
         if let Some(profile) = self.profiles.get_mut(&episode.id) {

@@ -196,7 +196,6 @@ impl Raiser {
         let id = IncidentId(hash);
         episode.incident = Some(id);
         let mut incident = Incident::new(id, self.number, episode.id, raised, at);
-        incident.started_at = episode.members.iter().map(|m| m.opened_at).min().unwrap_or(at).min(at);
         incident.previous = episode.previous;
         if let RaiseReason::Split { from, .. } = incident.raised {
             incident.split_from = Some(from);
@@ -229,7 +228,9 @@ impl Raiser {
         incident.resolved_at = Some(due);
         cx.set(TimerKind::Close, u128::from(id.0), due + cx.policy.raise.close);
         say(incident, episode, "resolved", by, cx);
-        self.times.resolve.observe(due - incident.started_at);
+        if let Some(ended_at) = episode.ended_at() {
+            self.times.resolve.observe(ended_at - incident.started_at);
+        }
     }
 
     /// Nothing has happened since the resolution.

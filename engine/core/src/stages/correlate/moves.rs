@@ -190,8 +190,10 @@ fn receive(
             let known = &mut to.members[place];
             // It is open in one of the two at most.
             known.open |= member.open;
+            known.expired = if known.cleared_at < member.cleared_at { member.expired } else { known.expired };
             known.cleared_at = known.cleared_at.max(member.cleared_at);
             known.opened_at = known.opened_at.min(member.opened_at);
+            known.started_at = known.started_at.min(member.started_at);
             known.occurrences += member.occurrences;
             (known.flapping, known.muted) = (known.flapping || member.flapping, known.muted || member.muted);
             place
