@@ -7,6 +7,7 @@ use crate::{
         event::{Event, Kind, Status},
         incident::{Incident, IncidentId},
         maintenance::Maintenance,
+        matcher::AlertView,
         policy::{Clock, Policy},
         silence::Silence,
         time::{Span, Timestamp},
@@ -21,7 +22,8 @@ use crate::{
         changes::Changes,
         correlate::{Correlator, Moves, tables::Tables},
         deduplicate::{Change, Deduplicator, event_key},
-        raise::{Evidence, Raiser, Times},
+        enrich,
+        raise::{Evidence, Held, Raiser, Times},
         score::{self, Finding, Scorer},
         suppress::{PolicyIndex, Suppressor},
     },
@@ -54,6 +56,8 @@ pub struct Core {
     pub episodes_founded: u64,
     /// What a limit made go.
     pub evicted: Evicted,
+    /// What open incidents are about.
+    pub held: Held,
 }
 
 impl Core {
@@ -133,6 +137,7 @@ impl Scope {
             alerts_opened: 0,
             episodes_founded: 0,
             evicted: Evicted::default(),
+            held: Held::default(),
         };
         Self {
             core,
@@ -197,13 +202,39 @@ impl Scope {
 
     fn on_sample(&mut self, event: &Event, key: u64, at: Timestamp, world: World<'_>, out: &mut Outputs) {
         let series = self.deduplicator.fingerprint(event);
-        // Suppression says no here while the entity or its service is under maintenance.
-        let learn = true;
         let mut found = Vec::new();
+        let (in_maintenance, held) = self.is_disturbed(event, at, world, out);
         let mut cx = cx(&mut self.core, world, out);
-        let outcome = self.scorer.take(series, event, at, learn, &mut cx, &mut found);
+        let outcome = self.scorer.take(series, event, at, !in_maintenance && !held, &mut cx, &mut found);
         cx.decide(event, key, outcome, None);
+        if in_maintenance {
+            found.iter_mut().for_each(Finding::excuse);
+        }
         self.conclude(found, world, out);
+    }
+
+    /// Whether what a sample is of is under maintenance, and whether an open incident is about it: what it does then is not
+    /// as usual.
+    fn is_disturbed(&mut self, event: &Event, at: Timestamp, world: World<'_>, out: &mut Outputs) -> (bool, bool) {
+        let has_windows = self.suppressor.has_windows(world.index);
+        if !has_windows && self.core.held.is_empty() {
+            return (false, false);
+        }
+        let topology = world.topologies.at(at);
+        let services = enrich::services(topology, event);
+        let held = self.core.held.holds(&event.entity, &services);
+        let labels = if has_windows { enrich::labels(topology, event) } else { Arc::default() };
+        let view = AlertView {
+            entity: &event.entity,
+            check: &event.check,
+            origin: &event.origin,
+            services: &services,
+            severity: event.severity,
+            summary: &event.summary,
+            labels: &labels,
+        };
+        let cx = cx(&mut self.core, world, out);
+        (has_windows && self.suppressor.in_maintenance(&view, at, world.index, &cx), held)
     }
 
     /// What the scorer found is assessed, or takes the road of an event.

@@ -22,11 +22,13 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
 mod causes;
+mod held;
 mod merge;
 mod people;
 mod priority;
 mod say;
 mod times;
+pub use held::Held;
 use say::say;
 pub use times::{BUCKET_SECONDS, Histogram, Times};
 
@@ -268,6 +270,7 @@ impl Raiser {
     fn forget(&mut self, id: IncidentId, correlator: &mut Correlator, cx: &mut Cx<'_>) {
         let Some(incident) = self.incidents.remove(&id) else { return };
         correlator.remove(incident.episode, cx);
+        cx.core.held.release(id);
         let kinds = [TimerKind::SpeakIncident, TimerKind::Resolve, TimerKind::Close, TimerKind::ForgetIncident];
         for kind in kinds {
             cx.core.timers.cancel(kind, u128::from(id.0));

@@ -132,10 +132,10 @@ impl Raiser {
         let removed = std::mem::take(&mut incident.removed);
         let inherited = Inherited::of(incident);
         if let Some(episode) = by.correlator.get(incident.episode) {
-            let mut last = update(incident, episode, &episode.members, &cx.core.name, "merged");
-            last.removed = removed;
+            let last = update(incident, episode, (&episode.members, removed), &cx.core.name, "merged");
             cx.out.say(Body::Incident(Box::new(last)));
         }
+        cx.core.held.release(from);
         for kind in [TimerKind::SpeakIncident, TimerKind::Resolve, TimerKind::Close] {
             cx.core.timers.cancel(kind, u128::from(from.0));
         }

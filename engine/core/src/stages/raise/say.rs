@@ -30,12 +30,20 @@ pub(super) fn say(
     by: &Evidence<'_>,
     cx: &mut Cx<'_>,
 ) {
+    let joined = episode.members.get(incident.members_said..).unwrap_or_default();
+    if incident.state.is_open() {
+        cx.core.held.hold(incident.id, &episode.members, joined);
+    } else {
+        cx.core.held.release(incident.id);
+    }
     if incident.members_said != episode.members.len() {
+        let began = joined.iter().map(|m| m.started_at).min();
+        incident.started_at = began.map_or(incident.started_at, |began| began.min(incident.started_at));
         // Later ones are no suspects.
         if incident.members_said < SUSPECTS_MAX {
             (incident.causes, incident.changes) = causes::rank(incident, episode, by, cx);
         }
-        add_services(&mut incident.services, &episode.members[incident.members_said.min(episode.members.len())..]);
+        add_services(&mut incident.services, joined);
     }
     // One whose alerts are all clear stays as grave as it was.
     let severity = episode.severity().unwrap_or(incident.severity);
