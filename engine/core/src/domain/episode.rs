@@ -43,6 +43,8 @@ pub enum Reason {
     SameTime,
     /// It has come back.
     Returned,
+    /// An alert of this entity mutes it.
+    Inhibited(Arc<str>),
     /// An explicit policy says so.
     Policy(Arc<str>),
     /// A person said so.
@@ -70,6 +72,7 @@ impl fmt::Display for Reason {
             Self::SameLabel(label) => write!(f, "same {label}"),
             Self::SameTime => f.write_str("at the same time"),
             Self::Returned => f.write_str("it came back"),
+            Self::Inhibited(entity) => write!(f, "muted by an alert of {entity}"),
             Self::Policy(name) => write!(f, "by the policy {name}"),
             Self::ByHand => f.write_str("put here by hand"),
         }

@@ -2,8 +2,9 @@
 use super::{Scope, World, cx, evidence, place, place_anew, say_alert};
 use crate::{
     domain::{
-        alert::{Fingerprint, SuppressedBy},
+        alert::{Alert, Fingerprint, SuppressedBy},
         command::Refusal,
+        episode::{Evidence, Reason},
         maintenance::Maintenance,
         matcher::AlertView,
         silence::Silence,
@@ -11,6 +12,7 @@ use crate::{
     },
     output::{Body, Outputs, SilenceUpdate, WindowUpdate},
     stages::{
+        correlate::Moves,
         deduplicate::Change,
         suppress::{Judgement, Suppressor},
     },
@@ -47,11 +49,14 @@ impl Scope {
             Some(at) => cx.set(TimerKind::Suppress, key.0, at),
             None => cx.core.timers.cancel(TimerKind::Suppress, key.0),
         }
-        let Some(alert) = self.deduplicator.get_mut(key) else { return false };
+        let Some(alert) = self.deduplicator.get(key) else { return false };
         self.suppressor.note(key, alert.suppressed_by.as_deref(), by.as_ref());
         if alert.suppressed_by.as_deref() == by.as_ref() {
             return false;
         }
+        let moves = self.join_inhibitor(key, by.as_ref(), world, out);
+        let mut cx = self::cx(&mut self.core, world, out);
+        let Some(alert) = self.deduplicator.get_mut(key) else { return false };
         let before = std::mem::replace(&mut Arc::make_mut(alert).suppressed_by, by.map(Box::new));
         if alert.switch.is_some() {
             // Whether it is heard or not, it is of no episode.
@@ -84,8 +89,35 @@ impl Scope {
             let change = if comes { Change::Opened } else { Change::Count };
             let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
             self.raiser.decide(alert, change, episode, by, &mut cx);
+            self.raiser.on_moved(&moves.episodes, by, &mut cx);
         }
         true
+    }
+
+    /// An alert that people were told of before what mutes it was known goes to that one's incident, or takes its own along.
+    fn join_inhibitor(
+        &mut self,
+        key: Fingerprint,
+        by: Option<&SuppressedBy>,
+        world: World<'_>,
+        out: &mut Outputs,
+    ) -> Moves {
+        let mut moves = Moves::default();
+        let cx = &mut cx(&mut self.core, world, out);
+        let Some(SuppressedBy::Inhibition { fingerprint: parent, .. }) = by else { return moves };
+        let (Some(alert), Some(parent)) = (self.deduplicator.get(key), self.deduplicator.get(*parent)) else {
+            return moves;
+        };
+        let episode = |alert: &Alert| alert.place().and_then(|id| self.correlator.get(id));
+        let (Some(from), Some(into)) = (episode(alert), episode(parent)) else { return moves };
+        let is_decided = from.members.get(alert.member).is_none_or(|member| member.reason.is_decided());
+        if from.id == into.id || is_decided || !self.raiser.may_leave(from, into, cx) {
+            return moves;
+        }
+        let (into, why) = (into.id, (Reason::Inhibited(parent.entity.clone()), Evidence::default()));
+        let (alerts, raiser) = (&mut self.deduplicator, &mut self.raiser);
+        self.correlator.move_alert(key, into, why, alerts, raiser, cx, &mut moves);
+        moves
     }
 
     /// The severity of an open alert changed: it may be muted or mute otherwise. Tells whether that has been said.

@@ -79,8 +79,10 @@ impl Correlator {
         let own = alert.episode?;
         let (episode, profile) = (self.episodes.get(&own)?, self.profiles.get(&own)?);
         let member = episode.members.get(alert.member).filter(|m| m.alert == alert.id)?;
-        let fixed =
-            member.reason.is_decided() || member.occurrences > 1 || cx.core.clock > member.opened_at + revise.until;
+        let fixed = member.reason.is_decided()
+            || matches!(member.reason, Reason::Inhibited(_))
+            || member.occurrences > 1
+            || cx.core.clock > member.opened_at + revise.until;
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
         let seen = Sighting::of(alert, &self.learned, &lens).look(&self.learned, &lens);

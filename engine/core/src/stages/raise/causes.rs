@@ -2,7 +2,7 @@
 use super::Evidence;
 use crate::{
     domain::{
-        episode::{Episode, Member},
+        episode::{Episode, Member, Reason},
         incident::{Cause, Incident, NearbyChange},
         time::Span,
     },
@@ -61,7 +61,7 @@ struct Suspect {
     reason: String,
 }
 
-/// A service on which other suspects depend, an entity that carries others, what came first.
+/// A service on which other suspects depend, an entity that carries others or mutes them, what came first.
 fn alerts(suspects: &[&Member], cx: &Cx<'_>) -> Vec<Suspect> {
     let scope = &cx.core.name;
     let mut weights: BTreeMap<&str, i64> = BTreeMap::new();
@@ -84,6 +84,12 @@ fn alerts(suspects: &[&Member], cx: &Cx<'_>) -> Vec<Suspect> {
     for parent in suspects.iter().filter_map(|m| cx.topology.entity(scope, &m.entity)).flat_map(|e| &e.on) {
         *carries.entry(parent).or_default() += 1_000;
     }
+    let mut mutes: BTreeMap<&str, i64> = BTreeMap::new();
+    for member in suspects {
+        if let Reason::Inhibited(parent) = &member.reason {
+            *mutes.entry(parent).or_default() += 1_000;
+        }
+    }
     let total = i64::try_from(suspects.len()).unwrap_or(i64::MAX);
     let mut seen = BTreeSet::new();
     let mut ranked = Vec::new();
@@ -93,16 +99,18 @@ fn alerts(suspects: &[&Member], cx: &Cx<'_>) -> Vec<Suspect> {
         }
         let own = member.services.iter().filter_map(|s| explains.get(&**s)).max().copied().unwrap_or(0);
         let carried = carries.get(&*member.entity).copied().unwrap_or(0);
+        let muted = mutes.get(&*member.entity).copied().unwrap_or(0);
         let early = 1_000 * (total - i64::try_from(rank).unwrap_or(total)) / total.max(1);
         let grave = 200 * (member.severity as i64);
-        let reason = match (own, carried, rank) {
-            (1.., _, _) => "others in the incident depend on its service",
-            (_, 1.., _) => "others in the incident run on it",
-            (_, _, 0) => "it came first",
+        let reason = match (own, carried, muted, rank) {
+            (1.., ..) => "others in the incident depend on its service",
+            (_, 1.., ..) => "others in the incident run on it",
+            (_, _, 1.., _) => "it mutes others in the incident",
+            (.., 0) => "it came first",
             _ => "it came early",
         };
         ranked.push(Suspect {
-            score: own + carried + early + grave,
+            score: own + carried.max(muted) + early + grave,
             rank,
             entity: member.entity.clone(),
             check: member.check.clone(),

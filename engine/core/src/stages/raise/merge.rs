@@ -25,6 +25,12 @@ impl Raiser {
         episode.incident.and_then(|id| self.incidents.get(&id)).map_or(Timestamp::MAX, |i| i.opened_at)
     }
 
+    /// Whether an alert that people were told of may go to another episode without their asking.
+    pub fn may_leave(&self, from: &Episode, to: &Episode, cx: &Cx<'_>) -> bool {
+        let told = from.incident.and_then(|id| self.incidents.get(&id)).is_some_and(|i| i.state.is_open());
+        told && self.takes_alerts(to, cx.core.clock, cx.policy)
+    }
+
     /// An alert has left an incident's episode, where it was the member of that place.
     pub fn on_left(&mut self, id: Option<IncidentId>, member: usize, alert: AlertId) {
         let Some(incident) = id.and_then(|id| self.incidents.get_mut(&id)) else { return };
