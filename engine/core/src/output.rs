@@ -94,10 +94,11 @@ pub struct IncidentUpdate {
     pub incident: Incident,
     /// All that ever belonged to it, up to 800 KB.
     pub alerts: Vec<ShortAlert>,
+    /// There are more alerts than fit, or more joined or left.
     pub alerts_truncated: bool,
     pub alert_count: usize,
     pub open_alert_count: usize,
-    /// Those that joined with this revision.
+    /// Those that joined with this revision, up to 200 KB with those that left.
     pub added: Vec<AlertId>,
     /// Those that left with this revision.
     pub removed: Vec<AlertId>,

@@ -52,6 +52,21 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// What it names; empty where it names nothing.
+    pub fn about(&self) -> &str {
+        match self {
+            Self::RunsOn(name)
+            | Self::SameService(name)
+            | Self::DependsOn(name)
+            | Self::Serves(name)
+            | Self::Mentions(name)
+            | Self::SameLabel(name)
+            | Self::Inhibited(name)
+            | Self::Policy(name) => name,
+            Self::First | Self::SameEntity | Self::Carries | Self::SameTime | Self::Returned | Self::ByHand => "",
+        }
+    }
+
     /// Whether people decided it, so that the model does not touch it.
     pub const fn is_decided(&self) -> bool {
         matches!(self, Self::Policy(_) | Self::ByHand)

@@ -85,6 +85,13 @@ pub struct Cause {
     pub confidence: u32,
 }
 
+impl Cause {
+    /// What its texts take.
+    pub fn bytes(&self) -> usize {
+        self.entity.len() + self.check.len() + self.change.as_ref().map_or(0, |id| id.len()) + self.reason.len()
+    }
+}
+
 /// A change near an incident: a suspect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NearbyChange {
@@ -95,6 +102,13 @@ pub struct NearbyChange {
     pub at: Timestamp,
     /// Why it is near.
     pub reason: String,
+}
+
+impl NearbyChange {
+    /// What its texts take.
+    pub fn bytes(&self) -> usize {
+        self.id.len() + self.entity.len() + self.check.len() + self.summary.len() + self.reason.len()
+    }
 }
 
 /// The incident as recorded in another system.

@@ -280,7 +280,7 @@ impl Raiser {
 
     /// An incident as its next update would say it.
     pub fn update(&self, incident: &Incident, episode: &Episode, scope: &Arc<str>) -> IncidentUpdate {
-        say::update(incident, episode, &episode.members, scope, "")
+        say::update(incident, episode, (&episode.members, Vec::new()), scope, "")
     }
 }
 
