@@ -8,7 +8,7 @@ use quell_connectors::{
 use quell_core::domain::{
     kpi::IMPORTANCE_MAX,
     maintenance::Maintenance,
-    policy::{Absence, Assess, Clock, Correlate, Deduplicate, Flap, Limits, Policy, Raise, Score, Suppress},
+    policy::{Absence, Action, Assess, Clock, Correlate, Deduplicate, Flap, Limits, Policy, Raise, Score, Suppress},
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
 };
@@ -392,6 +392,9 @@ fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
     for (n, policy) in correlate.policy.iter().enumerate() {
         anyhow::ensure!(!policy.name.is_empty(), "correlate.policy[{n}].name: not empty");
         anyhow::ensure!(names.insert(&policy.name), "correlate.policy[{n}].name: `{}` stands twice", policy.name);
+        let most = if policy.action == Action::Never { Some(1) } else { policy.breaks.max_alerts };
+        let ever = most.is_none_or(|most| policy.min_alerts <= most);
+        anyhow::ensure!(ever, "correlate.policy[{n}].min_alerts: a group never has so many");
     }
     Ok(())
 }
@@ -409,6 +412,18 @@ mod tests {
     fn from(user: &str) -> anyhow::Result<Config> {
         let config: Config = toml_file::load(DEFAULTS, Some((Path::new("q.toml"), user)))?;
         config.validate().map(|()| config)
+    }
+
+    #[test]
+    fn a_policy_of_correlation_is_written_as_the_manual_says() -> anyhow::Result<()> {
+        let with = |more: &str| from(&format!("[[correlate.policy]]\nname = \"mainframe\"\n{more}"));
+        let policy = &with("settle = \"0s\"\nseverity_min = \"critical\"\nbreak.event = 'check=\"deployed\"'")?.correlate.policy[0];
+        assert_eq!((policy.settle, policy.severity_min), (Some(Span(0)), Some(quell_core::domain::severity::Severity::Critical)));
+        assert!(policy.breaks.event.is_some());
+        for never in ["min_alerts = 3\nbreak.max_alerts = 2", "min_alerts = 2\naction = \"never\""] {
+            assert!(with(never).is_err_and(|e| e.to_string().contains("a group never has so many")), "{never}");
+        }
+        Ok(())
     }
 
     #[test]

@@ -63,7 +63,8 @@ pub enum RaiseReason {
 impl fmt::Display for RaiseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fires { entity, check, seconds } if seconds % 60 == 0 && *seconds > 0 => {
+            Self::Fires { entity, check, seconds: 0 } => write!(f, "{check} on {entity} fires"),
+            Self::Fires { entity, check, seconds } if seconds % 60 == 0 => {
                 write!(f, "{check} on {entity} has fired for {} min", seconds / 60)
             }
             Self::Fires { entity, check, seconds } => write!(f, "{check} on {entity} has fired for {seconds} s"),

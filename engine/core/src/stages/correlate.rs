@@ -360,7 +360,7 @@ impl Correlator {
 fn ends_at(episode: &Episode, cx: &Cx<'_>) -> Timestamp {
     let policy = &cx.policy.correlate;
     let cleared_at = if episode.open == 0 { episode.last_cleared_at } else { Timestamp::MIN };
-    let window = episode.policy.as_deref().and_then(|name| policy.policy.iter().find(|p| p.name == name));
+    let window = episode.policy.as_deref().and_then(|name| policy.grouping(name));
     let window = window.map_or(policy.window, |p| p.window);
     (episode.last_joined_at + window).max(cleared_at + policy.reopen)
 }

@@ -6,7 +6,8 @@ use crate::{
         hash::Framed,
         incident::{Incident, IncidentId, RaiseReason, State},
         policy::Policy,
-        time::Timestamp,
+        severity::Severity,
+        time::{Span, Timestamp},
     },
     output::{Body, IncidentUpdate},
     scope::Cx,
@@ -153,12 +154,14 @@ impl Raiser {
 
     /// An alert has fired for the settle time.
     pub fn on_settle(&mut self, alert: &Alert, due: Timestamp, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
-        let raise = &cx.policy.raise;
+        let Some(episode) = alert.place().and_then(|id| by.correlator.get(id)) else { return };
+        let (episode, (settle, severity_min)) = (episode.id, one_raises(episode, cx));
         let fires = alert.firing && !alert.flapping && alert.suppressed_by.is_none();
-        let settled = fires && alert.heard_since() + raise.settle <= due && alert.severity >= raise.severity_min;
-        let Some(episode) = alert.place().filter(|_| settled) else { return };
+        if !fires || alert.heard_since() + settle > due || alert.severity < severity_min {
+            return;
+        }
         let (entity, check) = (alert.entity.clone(), alert.check.clone());
-        let reason = RaiseReason::Fires { entity, check, seconds: raise.settle.0 / 1_000 };
+        let reason = RaiseReason::Fires { entity, check, seconds: settle.0 / 1_000 };
         self.raise(episode, reason, due, by, cx);
     }
 
@@ -296,9 +299,10 @@ fn reopen(incident: &mut Incident, why: &str, at: Timestamp, actor: &str) {
 
 fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
     let raise = &cx.policy.raise;
-    if alert.severity >= raise.severity_min {
+    let (settle, severity_min) = one_raises(episode, cx);
+    if alert.severity >= severity_min {
         // Its severity may have become grave enough only later, or it has flapped until now.
-        let due = (alert.heard_since() + raise.settle).max(alert.last_fired_at).max(alert.calm_since());
+        let due = (alert.heard_since() + settle).max(alert.last_fired_at).max(alert.calm_since());
         cx.set(TimerKind::Settle, alert.fingerprint.0, due);
     }
     if episode.many_due.is_none() && are_many(episode, cx) {
@@ -308,14 +312,23 @@ fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
     }
 }
 
+/// How long one alert has to fire, and how grave it has to be: as the episode's policy says, or as is usual.
+fn one_raises(episode: &Episode, cx: &Cx<'_>) -> (Span, Severity) {
+    let raise = &cx.policy.raise;
+    let grouping = episode.policy.as_deref().and_then(|name| cx.policy.correlate.grouping(name));
+    let (settle, severity_min) = grouping.map_or((None, None), |own| (own.settle, own.severity_min));
+    (settle.unwrap_or(raise.settle), severity_min.unwrap_or(raise.severity_min))
+}
+
 fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
     let raise = &cx.policy.raise;
-    if episode.min_alerts > 0 {
-        return !is_too_small(episode) && episode.severity() >= Some(raise.severity_min);
-    }
-    episode.steady() >= raise.many_alerts
-        && episode.steady_entities(raise.many_entities) >= raise.many_entities
-        && episode.severity() >= Some(raise.severity_min)
+    let are_enough = if episode.min_alerts > 0 {
+        !is_too_small(episode)
+    } else {
+        episode.steady() >= raise.many_alerts
+            && episode.steady_entities(raise.many_entities) >= raise.many_entities
+    };
+    are_enough && episode.severity() >= Some(one_raises(episode, cx).1)
 }
 
 /// A policy wants more alerts before it raises.

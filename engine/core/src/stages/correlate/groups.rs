@@ -43,9 +43,12 @@ impl Correlator {
                 (id, Reason::First)
             }
         };
-        if let Some(key) = key {
-            self.groups.live.insert(key, id);
-        }
+        let is_last = grouping.breaks.event.as_ref().is_some_and(|event| event.matches(&view));
+        match key {
+            Some(key) if is_last => self.groups.live.remove(&key),
+            Some(key) => self.groups.live.insert(key, id),
+            None => None,
+        };
         self.join(id, alert, reason, Evidence::default(), cx);
         Some(id)
     }

@@ -1,6 +1,6 @@
 //! What becomes of incidents when their alerts change places: the older takes the younger in, and both are told.
 use super::{
-    Evidence, Raiser, are_many,
+    Evidence, Raiser, are_many, one_raises,
     people::TICKETS_MAX,
     reopen,
     say::{say, update},
@@ -44,9 +44,10 @@ impl Raiser {
     /// over.
     pub fn on_alert_moved(&mut self, alert: &Alert, correlator: &Correlator, cx: &mut Cx<'_>) {
         let episode = alert.episode.and_then(|id| correlator.get(id));
-        if alert.open && episode.is_some_and(|e| e.incident.is_none()) && alert.severity >= cx.policy.raise.severity_min
-        {
-            let due = (alert.occurred_at + cx.policy.raise.settle).max(cx.core.clock);
+        let Some(episode) = episode.filter(|e| alert.open && e.incident.is_none()) else { return };
+        let (settle, severity_min) = one_raises(episode, cx);
+        if alert.severity >= severity_min {
+            let due = (alert.occurred_at + settle).max(cx.core.clock);
             cx.set(TimerKind::Settle, alert.fingerprint.0, due);
         }
     }
