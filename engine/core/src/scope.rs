@@ -54,6 +54,10 @@ pub struct Core {
     pub alerts_opened: u64,
     /// Episodes that were ever founded.
     pub episodes_founded: u64,
+    /// Alerts that the model moved and episodes that it merged when it looked again.
+    pub revisions: u64,
+    /// What it only suggested.
+    pub suggestions: u64,
     /// What a limit made go.
     pub evicted: Evicted,
     /// What open incidents are about.
@@ -136,6 +140,8 @@ impl Scope {
             ordinal: 0,
             alerts_opened: 0,
             episodes_founded: 0,
+            revisions: 0,
+            suggestions: 0,
             evicted: Evicted::default(),
             held: Held::default(),
         };
@@ -415,6 +421,10 @@ impl Scope {
         }
         let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
         self.raiser.on_moved(&moves.episodes, by, &mut cx);
+        for suggestion in &moves.suggestions {
+            let alert = suggestion.alert.and_then(|key| self.deduplicator.get(key));
+            self.raiser.suggest(suggestion, alert, by, &mut cx);
+        }
     }
 
     /// Time passes for everyone.
@@ -535,8 +545,9 @@ impl Scope {
 
     /// What was ever made.
     pub const fn totals(&self) -> Totals {
-        let Core { alerts_opened, episodes_founded, .. } = self.core;
-        Totals { alerts: alerts_opened, episodes: episodes_founded, incidents: self.raiser.announced() }
+        let Core { alerts_opened, episodes_founded, revisions, suggestions, .. } = self.core;
+        let incidents = self.raiser.announced();
+        Totals { alerts: alerts_opened, episodes: episodes_founded, incidents, revisions, suggestions }
     }
 
     /// What a limit made go.

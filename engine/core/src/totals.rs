@@ -7,6 +7,10 @@ pub struct Totals {
     pub alerts: u64,
     pub episodes: u64,
     pub incidents: u64,
+    /// Alerts that the model moved and episodes that it merged when it looked again.
+    pub revisions: u64,
+    /// What it only suggested, as somebody looked after the incident.
+    pub suggestions: u64,
 }
 
 impl Totals {
@@ -15,6 +19,8 @@ impl Totals {
         self.alerts += other.alerts;
         self.episodes += other.episodes;
         self.incidents += other.incidents;
+        self.revisions += other.revisions;
+        self.suggestions += other.suggestions;
     }
 }
 

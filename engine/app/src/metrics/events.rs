@@ -129,6 +129,16 @@ fn made(totals: &Totals, page: &mut Page) {
             "Incidents ever announced; a reopened one counts once. Continues over restarts.",
             totals.incidents,
         ),
+        (
+            "quell_correlation_revisions_total",
+            "Alerts moved to another episode and episodes merged when the model looked again; continues over restarts.",
+            totals.revisions,
+        ),
+        (
+            "quell_correlation_suggestions_total",
+            "Merges and moves that were only suggested, as somebody looks after the incident; continues over restarts.",
+            totals.suggestions,
+        ),
     ] {
         page.push(Family::counter(name, &[], help).of(value as f64));
     }

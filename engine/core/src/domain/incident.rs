@@ -214,6 +214,8 @@ pub struct Incident {
     pub merged_into: Option<IncidentId>,
     /// It has changed since it last spoke.
     pub unsaid: bool,
+    /// Incidents that the model has suggested to merge it with, or to move alerts to.
+    pub suggested: Vec<IncidentId>,
 }
 
 /// What is kept of an incident's past,
@@ -258,7 +260,13 @@ impl Incident {
             removed: Vec::new(),
             merged_into: None,
             unsaid: false,
+            suggested: Vec::new(),
         }
+    }
+
+    /// Somebody looks after it, or has said or decided something: the model only suggests what to do with it.
+    pub fn is_attended(&self) -> bool {
+        self.acknowledged.is_some() || !self.tickets.is_empty() || self.timeline.iter().any(|e| !e.actor.is_empty())
     }
 
     /// Adds to its past; how it began stays, and then the oldest make room.

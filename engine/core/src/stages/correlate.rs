@@ -43,7 +43,7 @@ mod unite;
 use groups::Groups;
 use index::{Index, is_open_at};
 use learned::Learned;
-pub use moves::Moves;
+pub use moves::{Moves, Suggestion};
 use profile::{Profile, Seed};
 use score::{Score, Subject, millinats};
 use sighting::Sighting;

@@ -20,6 +20,20 @@ const WENT_MAX: usize = 16;
 pub struct Moves {
     pub alerts: Vec<Fingerprint>,
     pub episodes: BTreeSet<EpisodeId>,
+    /// What has not, for people to decide.
+    pub suggestions: Vec<Suggestion>,
+}
+
+/// What the model would do, did nobody look after the incident.
+#[derive(Debug)]
+pub struct Suggestion {
+    pub from: EpisodeId,
+    /// `None`: the alert has a cause of its own.
+    pub into: Option<EpisodeId>,
+    /// The alert that would move; `None`: all, as the two are one.
+    pub alert: Option<Fingerprint>,
+    /// How much better that would be, in thousandths of a nat.
+    pub margin: i64,
 }
 
 impl Correlator {

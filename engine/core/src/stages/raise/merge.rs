@@ -14,7 +14,10 @@ use crate::{
     },
     output::Body,
     scope::Cx,
-    stages::{correlate::Correlator, deduplicate::Change},
+    stages::{
+        correlate::{Correlator, Suggestion},
+        deduplicate::Change,
+    },
     timers::TimerKind,
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -23,6 +26,35 @@ impl Raiser {
     /// When an episode's incident was opened; after all others where it has none.
     pub fn opened_at(&self, episode: &Episode) -> Timestamp {
         episode.incident.and_then(|id| self.incidents.get(&id)).map_or(Timestamp::MAX, |i| i.opened_at)
+    }
+
+    /// Whether somebody looks after an episode's incident.
+    pub fn is_attended(&self, episode: &Episode) -> bool {
+        episode.incident.and_then(|id| self.incidents.get(&id)).is_some_and(Incident::is_attended)
+    }
+
+    /// What the model would do with an incident that somebody looks after is noted on it; a person decides. Once for each
+    /// other incident, and once for alerts that are of none.
+    pub fn suggest(&mut self, it: &Suggestion, alert: Option<&Alert>, by: &Evidence<'_>, cx: &mut Cx<'_>) {
+        let incident = |id| by.correlator.get(id).and_then(|episode| episode.incident);
+        let (Some(episode), Some(id)) = (by.correlator.get(it.from), incident(it.from)) else { return };
+        let other = it.into.map_or(Some(id), incident).and_then(|other| self.incidents.get(&other));
+        let Some((other, number)) = other.map(|other| (other.id, other.number)) else { return };
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        if incident.suggested.contains(&other) || incident.suggested.len() >= SUGGESTED_MAX {
+            return;
+        }
+        incident.suggested.push(other);
+        cx.core.suggestions += 1;
+        let alert = alert.map(|alert| format!("{} on {}", alert.check, alert.entity));
+        let text = match alert {
+            Some(alert) if other == id => format!("{alert} may have another cause"),
+            Some(alert) => format!("{alert} may belong to incident {number}"),
+            None => format!("it may be one with incident {number}"),
+        };
+        let odds = format!("log-odds {}.{}", it.margin / 1_000, it.margin % 1_000 / 100);
+        incident.note(cx.core.clock, "", "suggested", format!("{text} ({odds})"));
+        say(incident, episode, "suggested", by, cx);
     }
 
     /// Whether an alert that people were told of may go to another episode without their asking.
@@ -166,6 +198,8 @@ impl Raiser {
     }
 }
 
+/// Suggestions about one incident.
+const SUGGESTED_MAX: usize = 16;
 /// Incidents that one remembers to have taken in.
 const DUPLICATES_MAX: usize = 100;
 
