@@ -32,7 +32,8 @@ impl World {
     /// All alerts of an origin are one incident.
     fn new(scope: &str) -> Self {
         let mut policy = Policy { clock: Clock::Events, ..Policy::default() };
-        let grouping = serde_json::json!({"name": "by origin ".repeat(20), "split_by": ["origin"], "min_alerts": 5_000});
+        let grouping =
+            serde_json::json!({"name": "by origin ".repeat(20), "split_by": ["origin"], "min_alerts": 5_000});
         policy.correlate.policy = vec![serde_json::from_value::<Grouping>(grouping).expect("a policy")];
         let engine = Engine::new([1; 16], Arc::new(policy), Arc::new(Topology::default()));
         Self { engine, scope: scope.to_owned(), position: 0, largest: 0, latest: None }

@@ -417,8 +417,13 @@ mod tests {
     #[test]
     fn a_policy_of_correlation_is_written_as_the_manual_says() -> anyhow::Result<()> {
         let with = |more: &str| from(&format!("[[correlate.policy]]\nname = \"mainframe\"\n{more}"));
-        let policy = &with("settle = \"0s\"\nseverity_min = \"critical\"\nbreak.event = 'check=\"deployed\"'")?.correlate.policy[0];
-        assert_eq!((policy.settle, policy.severity_min), (Some(Span(0)), Some(quell_core::domain::severity::Severity::Critical)));
+        let policy = &with("settle = \"0s\"\nseverity_min = \"critical\"\nbreak.event = 'check=\"deployed\"'")?
+            .correlate
+            .policy[0];
+        assert_eq!(
+            (policy.settle, policy.severity_min),
+            (Some(Span(0)), Some(quell_core::domain::severity::Severity::Critical))
+        );
         assert!(policy.breaks.event.is_some());
         for never in ["min_alerts = 3\nbreak.max_alerts = 2", "min_alerts = 2\naction = \"never\""] {
             assert!(with(never).is_err_and(|e| e.to_string().contains("a group never has so many")), "{never}");

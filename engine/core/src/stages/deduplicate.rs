@@ -46,7 +46,9 @@ pub enum Change {
     /// It still fires, and no longer changes so often. One that does not is cleared.
     FlapEnded,
     /// Its severity is another one.
-    Severity { rose: bool },
+    Severity {
+        rose: bool,
+    },
     /// Only its count or its times.
     Count,
 }

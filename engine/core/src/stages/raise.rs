@@ -87,7 +87,9 @@ impl Raiser {
     /// Whether an alert that fires on in an incident which is over for good `rose`, or is graver than what people knew when
     /// they decided: they have to hear of it elsewhere.
     pub fn is_outgrown(&self, alert: &Alert, rose: bool, correlator: &Correlator, cx: &Cx<'_>) -> bool {
-        let Some(episode) = alert.place().and_then(|id| correlator.get(id)).filter(|_| alert.open) else { return false };
+        let Some(episode) = alert.place().and_then(|id| correlator.get(id)).filter(|_| alert.open) else {
+            return false;
+        };
         let known = episode.incident.and_then(|id| self.incidents.get(&id)).map(|incident| incident.severity);
         alert.suppressed_by.is_none()
             && (rose || known.is_some_and(|known| alert.severity > known))
@@ -325,8 +327,7 @@ fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
     let are_enough = if episode.min_alerts > 0 {
         !is_too_small(episode)
     } else {
-        episode.steady() >= raise.many_alerts
-            && episode.steady_entities(raise.many_entities) >= raise.many_entities
+        episode.steady() >= raise.many_alerts && episode.steady_entities(raise.many_entities) >= raise.many_entities
     };
     are_enough && episode.severity() >= Some(one_raises(episode, cx).1)
 }

@@ -38,7 +38,8 @@ impl Correlator {
                 let previous = in_time.and_then(|episode| episode.incident);
                 let id = self.found(alert, cx);
                 if let Some(episode) = self.episodes.get_mut(&id) {
-                    (episode.policy, episode.min_alerts, episode.previous) = (Some(name), grouping.min_alerts, previous);
+                    (episode.policy, episode.min_alerts, episode.previous) =
+                        (Some(name), grouping.min_alerts, previous);
                 }
                 (id, Reason::First)
             }

@@ -131,7 +131,8 @@ pub(super) fn update(
 /// What an update takes beside its alerts and those that came and went, in bytes; generous.
 fn rest(incident: &Incident, scope: &str) -> usize {
     let part = |texts: usize| PART_BYTES + texts;
-    let who = [incident.acknowledged.as_ref().map(|by| &by.actor), incident.resolved_by.as_ref(), Some(&incident.assignee)];
+    let who =
+        [incident.acknowledged.as_ref().map(|by| &by.actor), incident.resolved_by.as_ref(), Some(&incident.assignee)];
     let told = [&incident.title, &incident.summary, &incident.priority.reason, &incident.raised.to_string()];
     FIXED_BYTES
         + (RELATED_MAX + incident.duplicates.len()) * part(scope.len())
