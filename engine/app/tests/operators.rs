@@ -158,7 +158,18 @@ fn explains(site: &Site) -> anyhow::Result<()> {
     let causes = &told[told.find("Probable").unwrap_or(0)..told.find("Changes nearby").unwrap_or(0)];
     ensure!(causes.contains("db-1") && (causes.contains("likely ") || causes.contains("possible ")), "{told}");
     ensure!(!causes.contains('%') && told.contains("deploy-42"), "{told}");
-    ensure!(site.json(&["explain", "1"])?[0]["number"] == "default-1");
+    let explained = site.json(&["explain", "1"])?.remove(0);
+    ensure!(explained["number"] == "default-1");
+    let alerts = explained["alerts"].as_array().context("alerts")?;
+    let weighed: Vec<_> = alerts.iter().filter(|alert| alert.get("parts").is_some()).collect();
+    ensure!(weighed.len() == 2, "{alerts:?}");
+    for alert in weighed {
+        let parts = alert["parts"].as_array().context("parts")?;
+        let sum: f64 = parts.iter().filter_map(|part| part["logOdds"].as_f64()).sum();
+        // There was one episode to join: what it was ahead of is one of its own, at 0. Each part is rounded.
+        let margin = alert["margin"].as_f64().context("a margin")?;
+        ensure!(sum > 0.0 && (sum - margin).abs() < 0.005, "{alert}");
+    }
     Ok(())
 }
 
