@@ -1,6 +1,7 @@
 //! The process, wired in one straight line: log, control, tasks, views, ingest, doors.
 use crate::{
     clock::{Outside, System},
+    commands::bad_input,
     config::{Config, JournalKind},
     control::Control,
     ingest::{self, Ingest, IngestCounts},
@@ -74,11 +75,11 @@ impl App {
     /// Builds everything and starts it. Returns when the port is open; recovery goes on beside it.
     ///
     /// # Errors
-    /// Where a part can't start, with a word for a person.
+    /// Where a part can't start, with a word for a person; [`crate::commands::BadInput`] where the topology is not valid.
     pub async fn start(config: &Config, membership: Membership) -> anyhow::Result<Self> {
         let outside: Arc<dyn Outside> = Arc::new(System);
         let rules = Rules::default();
-        let topology = config.read_topology()?;
+        let topology = config.read_topology().map_err(bad_input)?;
         let listener = TcpListener::bind(config.server.listen)
             .await
             .with_context(|| format!("server.listen: {} can't be listened on", config.server.listen))?;
