@@ -274,6 +274,7 @@ impl Config {
         for (n, window) in windows.iter().enumerate() {
             let twice = windows[..n].iter().any(|other| other.id == window.id);
             anyhow::ensure!(!twice, "maintenance[{n}].id: `{}` stands twice", window.id);
+            anyhow::ensure!(!window.schedule.is_empty(), "maintenance[{n}].schedule.end: not after its start");
         }
         Ok(())
     }

@@ -235,7 +235,7 @@ impl Quell for Api {
     ) -> Result<Response<v1::IncidentReply>, Status> {
         let v1::AcknowledgeIncidentRequest { name, request_id, actor, etag, comment } = request.into_inner();
         let on = OnIncident { name, asked: Asked { request_id, actor }, etag, comment };
-        self.on_incident(on, Act::State(State::Acknowledged)).await.map(Response::new)
+        self.on_incident(on, Act::Acknowledge).await.map(Response::new)
     }
 
     async fn assign_incident(
