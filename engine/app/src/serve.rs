@@ -10,7 +10,7 @@ pub mod names;
 pub mod page;
 pub mod publish;
 pub mod rest;
-pub mod services;
 pub mod subscriptions;
 pub mod suppression;
 pub mod topology;
+pub mod watch;
