@@ -7,10 +7,20 @@ use quell::{
     serve::http::DoorCounts,
     views::Views,
 };
-use quell_core::ledger::Outcome;
+use quell_connectors::decode::{Context, Mapping, canonical};
+use quell_core::{
+    domain::{
+        alert::{Alert, AlertId, Fingerprint},
+        time::Timestamp,
+    },
+    ledger::Outcome,
+    output::AlertUpdate,
+};
 use quell_proto::v1;
 use std::{env, error::Error, fmt::Write as _, fs, path::Path, sync::Arc};
 use tokio::sync::Semaphore;
+
+const AT: Timestamp = Timestamp(1_767_571_200_000);
 
 type Result = std::result::Result<(), Box<dyn Error>>;
 
@@ -157,12 +167,13 @@ fn ratios_are_of_what_the_fold_counted() -> Result {
 #[test]
 fn a_scrape_does_not_walk_the_alerts() -> Result {
     let sources = sources(16);
+    let mapping = Mapping::default();
+    let context = Context { arrival: AT, offset: 0, check_wall: false, mapping: &mapping, default_origin: "test" };
+    let event = br#"{"entity":"db","check":"down","severity":"critical","time":1767571200000}"#;
+    let event = canonical::decode(event, &context)?;
     for n in 0..100_000 {
-        let name = format!("scopes/default/alerts/{n}");
-        sources
-            .views
-            .alerts
-            .insert(name.clone(), Arc::new(v1::Alert { name, state: 1, severity: 5, ..Default::default() }));
+        let alert = Arc::new(Alert::open(AlertId(n), Fingerprint(n.into()), &event, AT));
+        sources.views.alerts.insert(AlertId(n), AlertUpdate { scope: "default".into(), alert });
     }
     // They went past what counts them: a page that walked them would tell.
     let page = metrics::page(&sources)?;
