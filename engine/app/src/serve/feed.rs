@@ -104,7 +104,13 @@ pub async fn watch(api: &Api, request: v1::WatchIncidentsRequest) -> Result<Upda
         Some(Start::Now(true)) => {
             api.until_ready().await?;
             // The marks before what stands: what comes between is sent again as an update only where it is newer.
-            Cursor::at(journal, (0..partitions).map(|p| api.views.seen(p).incidents()).collect())
+            let mut marks: Vec<_> = (0..partitions).map(|p| api.views.seen(p).incidents()).collect();
+            for (partition, mark) in (0..).zip(&mut marks) {
+                // Of what is older than the mark nothing is needed, nor that it is still kept.
+                let extent = api.shared.log.extent(Topic::Incidents, partition).await.map_err(unavailable)?;
+                mark.next = mark.next.max(extent.oldest);
+            }
+            Cursor::at(journal, marks)
         }
         Some(Start::Beginning(true)) | None => Cursor::beginning(journal, partitions),
         Some(Start::Now(false) | Start::Beginning(false)) => {

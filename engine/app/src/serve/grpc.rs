@@ -44,6 +44,7 @@ pub struct Api {
     pub mappings: Arc<BTreeMap<Format, Mapping>>,
     pub sources: mpsc::Sender<ingest::CaughtUp>,
     pub page_bytes_max: u64,
+    pub door: Arc<Door>,
     pub stop: Stop,
 }
 
