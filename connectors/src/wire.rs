@@ -296,6 +296,7 @@ pub fn alert(update: &AlertUpdate) -> v1::Alert {
         switch: alert.switch.is_some(),
         suppressed: alert.suppressed_by.is_some(),
         suppressed_by: alert.suppressed_by.as_ref().map(|by| by.describe(scope)).unwrap_or_default(),
+        services: alert.services.iter().map(ToString::to_string).collect(),
     }
 }
 

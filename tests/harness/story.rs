@@ -156,7 +156,7 @@ impl Story {
             }
             ["firing", entity, check, ref rest @ ..] => self.event(now, Status::Firing, [entity, check], rest)?,
             ["resolved", entity, check, ref rest @ ..] => self.event(now, Status::Resolved, [entity, check], rest)?,
-            ["state" | "assign" | "comment" | "merge" | "split" | "ticket", ref rest @ ..] => {
+            ["state" | "ack" | "assign" | "comment" | "merge" | "split" | "ticket", ref rest @ ..] => {
                 Input::Command(command::read(now, words[0], rest, self.inputs.len())?)
             }
             ["change", entity, check, ref rest @ ..] => {

@@ -31,8 +31,8 @@ pub fn tell(said: &[Output], engine: &Engine) -> String {
             Body::Alert(update) => teller.alert(update),
             Body::Service(update) => teller.service(update),
             Body::Result(result) => teller.result(result),
-            Body::Silence(update) if update.hits > 0 => {
-                teller.text.push_str(&format!("silence {} hits={}\n", update.silence.id, update.hits));
+            Body::Silence(update) if update.silence.hits > 0 => {
+                teller.text.push_str(&format!("silence {} hits={}\n", update.silence.id, update.silence.hits));
             }
             Body::Silence(_)
             | Body::Window(_)

@@ -18,6 +18,7 @@ use quell_core::{
 use quell_proto::v1::{self, command_output};
 use std::{
     collections::{HashMap, VecDeque},
+    ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -49,8 +50,9 @@ impl Seen {
 /// Results of commands that are remembered: whoever asked waits for it now.
 const RESULTS_MAX: usize = 100_000;
 
-/// Changes of services that wait for a slow watch, which then looks at all of them.
-const CHANGES_MAX: usize = 1_024;
+/// Changes that wait for a slow watch, which then looks at everything.
+const SERVICE_CHANGES_MAX: usize = 1_024;
+const ALERT_CHANGES_MAX: usize = 16_384;
 
 /// Results of commands, the latest.
 #[derive(Debug, Default)]
@@ -82,10 +84,12 @@ pub struct Views {
     pub services: DashMap<String, Arc<v1::Service>>,
     /// Names of services that have changed, as they do.
     pub service_changes: broadcast::Sender<Arc<str>>,
+    /// Alerts that have changed, as they do.
+    pub alert_changes: broadcast::Sender<AlertId>,
     /// How many there are of what.
     pub tally: Tally,
     pub silences: DashMap<String, Arc<v1::Silence>>,
-    /// Maintenance windows that were asked for; those of the policy are its own.
+    /// Maintenance windows that were asked for; those of the policy are in control.
     pub windows: DashMap<String, Arc<v1::MaintenanceWindow>>,
     /// What came of commands, lately.
     results: Mutex<Results>,
@@ -96,6 +100,34 @@ pub struct Views {
     pub incident_updates: AtomicU64,
 }
 
+/// An alert, with the views, which know its incident.
+#[derive(Clone, Debug)]
+pub struct ShownAlert {
+    pub update: AlertUpdate,
+    pub views: Arc<Views>,
+}
+
+impl ShownAlert {
+    /// The name of the incident that it belongs to; empty where it belongs to none.
+    pub fn incident(&self) -> String {
+        let incident = self.alert.episode.and_then(|episode| self.views.episodes.get(&episode).map(|id| *id));
+        incident.map(|id| Incident::name(&self.scope, id)).unwrap_or_default()
+    }
+
+    /// As a message.
+    pub fn message(&self) -> v1::Alert {
+        v1::Alert { incident: self.incident(), ..wire::alert(&self.update) }
+    }
+}
+
+impl Deref for ShownAlert {
+    type Target = AlertUpdate;
+
+    fn deref(&self) -> &AlertUpdate {
+        &self.update
+    }
+}
+
 impl Views {
     /// Of so many partitions, empty.
     pub fn new(partitions: u32) -> Arc<Self> {
@@ -103,7 +135,8 @@ impl Views {
             incidents: DashMap::new(),
             alerts: DashMap::new(),
             services: DashMap::new(),
-            service_changes: broadcast::channel(CHANGES_MAX).0,
+            service_changes: broadcast::channel(SERVICE_CHANGES_MAX).0,
+            alert_changes: broadcast::channel(ALERT_CHANGES_MAX).0,
             tally: Tally::default(),
             silences: DashMap::new(),
             windows: DashMap::new(),
@@ -129,17 +162,15 @@ impl Views {
         Some(wire::incident(&update))
     }
 
-    /// An alert, with the incident it belongs to.
-    pub fn alert(&self, id: AlertId) -> Option<v1::Alert> {
+    /// An alert.
+    pub fn alert(self: &Arc<Self>, id: AlertId) -> Option<ShownAlert> {
         let update = self.alerts.get(&id)?.clone();
-        Some(self.with_incident(&update))
+        Some(ShownAlert { update, views: self.clone() })
     }
 
-    /// As a message, with the incident it belongs to.
-    pub fn with_incident(&self, update: &AlertUpdate) -> v1::Alert {
-        let incident = update.alert.episode.and_then(|episode| self.episodes.get(&episode).map(|id| *id));
-        let incident = incident.map(|id| Incident::name(&update.scope, id)).unwrap_or_default();
-        v1::Alert { incident, ..wire::alert(update) }
+    /// All of them.
+    pub fn all_alerts(self: &Arc<Self>) -> impl Iterator<Item = ShownAlert> {
+        self.alerts.iter().map(|entry| ShownAlert { update: entry.value().clone(), views: self.clone() })
     }
 
     /// Begins with what an engine holds that has just been loaded from its snapshot, of which the outputs end at `marks`.
@@ -224,7 +255,11 @@ impl Views {
 
     fn put_incident(&self, update: IncidentUpdate) {
         let incident = &update.incident;
-        self.episodes.insert(incident.episode, incident.id);
+        let known = self.episodes.insert(incident.episode, incident.id) == Some(incident.id);
+        if !known {
+            // From now on they show it.
+            update.alerts.iter().for_each(|alert| self.tell_alert(alert.id));
+        }
         let (id, update) = (incident.id, Arc::new(update));
         let before = self.incidents.insert(id, update.clone());
         self.tally.incident(before.as_deref().map(|update| &update.incident), Some(&update.incident));
@@ -233,6 +268,7 @@ impl Views {
     fn remove_incident(&self, id: IncidentId) {
         if let Some((_, update)) = self.incidents.remove(&id) {
             self.episodes.remove(&update.incident.episode);
+            update.alerts.iter().for_each(|alert| self.tell_alert(alert.id));
             self.tally.incident(Some(&update.incident), None);
         }
     }
@@ -240,13 +276,20 @@ impl Views {
     fn put_alert(&self, update: AlertUpdate) {
         let alert = update.alert.clone();
         let before = self.alerts.insert(alert.id, update);
+        self.tell_alert(alert.id);
         self.tally.alert(before.as_ref().map(|update| &*update.alert), Some(&alert));
     }
 
     fn remove_alert(&self, id: AlertId) {
         if let Some((_, update)) = self.alerts.remove(&id) {
+            self.tell_alert(id);
             self.tally.alert(Some(&update.alert), None);
         }
+    }
+
+    fn tell_alert(&self, id: AlertId) {
+        // There may be no watch.
+        let _ = self.alert_changes.send(id);
     }
 
     fn put_service(&self, update: &ServiceUpdate) {
@@ -289,11 +332,12 @@ pub mod tests {
         [State::New, State::Acknowledged, State::InProgress, State::OnHold, State::Resolved, State::Closed][n]
     }
 
-    fn incident(id: u64, state: State, impact: u8) -> Body {
+    /// An incident that was just told.
+    pub fn incident_update(id: u64, state: State, impact: u8) -> IncidentUpdate {
         let raised = RaiseReason::Many { alerts: 1, entities: 1 };
         let incident = Incident::new(IncidentId(id), 1, EpisodeId(id), raised, AT);
         let priority = Priority { impact, urgency: 1, reason: String::new() };
-        Body::Incident(Box::new(IncidentUpdate {
+        IncidentUpdate {
             scope: "s".into(),
             incident: Incident { state, priority, ..incident },
             alerts: Vec::new(),
@@ -303,7 +347,11 @@ pub mod tests {
             added: Vec::new(),
             removed: Vec::new(),
             change: "updated",
-        }))
+        }
+    }
+
+    fn incident(id: u64, state: State, impact: u8) -> Body {
+        Body::Incident(Box::new(incident_update(id, state, impact)))
     }
 
     fn output(number: u64, body: Body) -> Output {
@@ -361,7 +409,7 @@ pub mod tests {
         views.show(0, vec![say(1, Severity::Minor), say(2, Severity::Critical)]);
         // An owner that recovers begins anew.
         views.show(0, vec![say(1, Severity::Minor)]);
-        let shown = || views.alert(AlertId(1)).map(|alert| alert.severity());
+        let shown = || views.alert(AlertId(1)).map(|alert| alert.message().severity());
         assert_eq!(shown(), Some(v1::Severity::Critical));
         views.show(0, vec![say(3, Severity::Info)]);
         assert_eq!(shown(), Some(v1::Severity::Info));
@@ -387,7 +435,7 @@ pub mod tests {
         let mut alert = alert("db", "latency", Severity::Major);
         alert.episode = Some(EpisodeId(5));
         views.show(0, vec![alert_output(1, alert)]);
-        let named = || views.alert(AlertId(1)).map(|alert| alert.incident).unwrap_or_default();
+        let named = || views.alert(AlertId(1)).map(|alert| alert.incident()).unwrap_or_default();
         assert_eq!(named(), "");
         views.show(0, vec![output(1, incident(5, State::New, 1))]);
         assert_eq!(named(), Incident::name("s", IncidentId(5)));

@@ -4,7 +4,7 @@ use quell::{
     ingest::IngestCounts,
     metrics::{self, LogCounts, Sources},
     progress::{Counts, Progress},
-    serve::http::DoorCounts,
+    serve::door::{Door, Limits},
     views::Views,
 };
 use quell_connectors::decode::{Context, Mapping, canonical};
@@ -17,7 +17,7 @@ use quell_core::{
     output::AlertUpdate,
 };
 use quell_proto::v1;
-use std::{env, error::Error, fmt::Write as _, fs, path::Path, sync::Arc};
+use std::{env, error::Error, fmt::Write as _, fs, path::Path, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 const AT: Timestamp = Timestamp(1_767_571_200_000);
@@ -29,7 +29,12 @@ fn sources(partitions: u32) -> Sources {
         progress: Progress::new(partitions),
         views: Views::new(partitions),
         ingest: Arc::new(IngestCounts::default()),
-        doors: Arc::new(DoorCounts::default()),
+        door: Door::new(Limits {
+            body_max: 1,
+            in_flight_max: 1,
+            request_max: Duration::ZERO,
+            tail_max: Duration::ZERO,
+        }),
         feeds: Arc::new(Semaphore::new(4)),
         feeds_max: 4,
         subscriptions: Arc::new(|| vec![("bridge\n".to_owned(), 7)]),

@@ -118,8 +118,6 @@ pub struct AlertUpdate {
 pub struct SilenceUpdate {
     pub scope: Arc<str>,
     pub silence: Silence,
-    /// Open alerts that it hit when it was created; 0 where it is only shown.
-    pub hits: usize,
 }
 
 /// A maintenance window as it is now.

@@ -384,7 +384,7 @@ impl Scope {
         let done = match &act.act {
             Act::Merge(other) => self.merge(act, *other, actor, world, out),
             Act::Split(alerts) => self.split(act, alerts, actor, world, out),
-            Act::State(_) | Act::Assign(_) | Act::Comment | Act::Ticket(_) => {
+            Act::State(_) | Act::Acknowledge | Act::Assign(_) | Act::Comment | Act::Ticket(_) => {
                 let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
                 self.raiser.act(act, actor, by, &mut cx(&mut self.core, world, out))
             }
@@ -590,7 +590,7 @@ impl Scope {
         let incidents = self.raiser.iter().filter_map(incident).collect();
         let services = self.health.updates(&cx(&mut self.core, world, &mut out)).collect();
         let results = self.requests.iter().cloned().collect();
-        let silence = |s: &Silence| SilenceUpdate { scope: scope.clone(), silence: s.clone(), hits: 0 };
+        let silence = |s: &Silence| SilenceUpdate { scope: scope.clone(), silence: s.clone() };
         let window = |w: &Maintenance| WindowUpdate { scope: scope.clone(), window: w.clone() };
         let silences = self.suppressor.silences().map(silence).collect();
         let windows = self.suppressor.windows().map(window).collect();

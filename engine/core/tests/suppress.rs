@@ -79,7 +79,7 @@ impl World {
         self.event(second, entity, check, Status::Resolved, Severity::Critical);
     }
 
-    fn silence(&mut self, id: &str, matchers: &str, from: i64, until: i64) -> Result<usize, Code> {
+    fn silence(&mut self, id: &str, matchers: &str, from: i64, until: i64) -> Result<u32, Code> {
         let silence = Silence {
             id: id.into(),
             matchers: matchers.parse().expect(matchers),
@@ -87,6 +87,7 @@ impl World {
             ends_at: START + Span::seconds(until),
             creator: "ann".into(),
             comment: "".into(),
+            hits: 0,
         };
         let command = Command {
             request_id: format!("{id} at {}", self.position),
@@ -94,11 +95,12 @@ impl World {
             scope: "default".to_owned(),
             at: START,
             action: Action::CreateSilence { silence, force: false },
+            digest: 0,
         };
         let before = self.said.len();
         self.fold(Input::Command(command));
         let hits = self.said[before..].iter().find_map(|body| match body {
-            Body::Silence(update) => Some(update.hits),
+            Body::Silence(update) => Some(update.silence.hits),
             _ => None,
         });
         let result = self.said[before..].iter().find_map(|body| match body {
@@ -220,6 +222,21 @@ fn a_snapshot_among_silences_windows_and_inhibitors_changes_nothing() {
         assert!(said == whole.0, "outputs differ after a cut at {cut}");
         assert!(snapshot == whole.1, "memory differs after a cut at {cut}");
     }
+}
+
+#[test]
+fn a_window_that_is_ended_before_it_begins_is_read_back() {
+    let mut world = World::new("{}", |_| {});
+    world.fires(0, "a", "up");
+    let text = r#"{"id": "w", "entities": ["a"], "schedule": {"start": "2026-02-01T00:00:00Z", "end": "2026-02-01T01:00:00Z"}}"#;
+    let window: Box<Maintenance> = serde_json::from_str(text).expect("a window");
+    for action in [Action::CreateWindow(window), Action::ExpireWindow("w".to_owned())] {
+        let (request_id, actor, scope) = (format!("at {}", world.position), "ann".to_owned(), "default".to_owned());
+        world.fold(Input::Command(Command { request_id, actor, scope, at: START, action, digest: 0 }));
+    }
+    let bytes = world.engine.snapshot().expect("a snapshot");
+    let restored = Engine::restore(&bytes, world.policy.clone(), vec![world.topology.clone()]).expect("it restores");
+    assert_eq!(restored.snapshot().expect("a snapshot"), bytes);
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub async fn play(
     let directory = tempfile::tempdir().context("a temporary directory")?;
     let broker = Broker::start()?;
     let config = config(directory.path(), &recording, &broker, options).await?;
-    let mut app = App::start(&config, Membership::Alone).await.map_err(bad_input)?;
+    let mut app = App::start(&config, Membership::Alone).await?;
     let played = tokio::select! {
         played = watch(&mut app, &broker, recording, options, screen) => played.map(Some),
         () = stop => Ok(None),

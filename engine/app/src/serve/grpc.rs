@@ -1,27 +1,29 @@
 //! The gRPC API: reads from the views, the feed, and what an administrator asks.
 use super::{
     commands::{Asked, OnIncident},
+    door::Door,
     errors::{invalid, not_found, refused, unavailable},
     feed,
     filter::{Filter, Filtered},
     names,
     page::{self, Listed, Page},
-    services,
     subscriptions::Subscriptions,
+    watch,
 };
-use crate::{ingest, stop::Stop, views::Views};
+use crate::{
+    ingest,
+    stop::Stop,
+    views::{ShownAlert, Views},
+};
 use quell_connectors::{
     decode::{Format, Mapping},
     log::Topic,
     wire,
 };
-use quell_core::{
-    domain::{
-        alert::AlertId,
-        command::Act,
-        incident::{IncidentId, State},
-    },
-    output::AlertUpdate,
+use quell_core::domain::{
+    alert::AlertId,
+    command::Act,
+    incident::{IncidentId, State},
 };
 use quell_proto::v1::{self, admin_server::Admin, journal_record::Record, quell_server::Quell};
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
@@ -42,6 +44,7 @@ pub struct Api {
     pub mappings: Arc<BTreeMap<Format, Mapping>>,
     pub sources: mpsc::Sender<ingest::CaughtUp>,
     pub page_bytes_max: u64,
+    pub door: Arc<Door>,
     pub stop: Stop,
 }
 
@@ -196,9 +199,7 @@ impl Quell for Api {
     ) -> Result<Response<v1::ListAlertsResponse>, Status> {
         let v1::ListAlertsRequest { parent, page_size, page_token, filter, min_position } = request.into_inner();
         let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
-        let all = || self.views.alerts.iter().map(|entry| entry.value().clone());
-        let message = |update: &AlertUpdate| self.views.with_incident(update);
-        let (alerts, next_page_token) = self.list(all, message, asked).await?;
+        let (alerts, next_page_token) = self.list(|| self.views.all_alerts(), ShownAlert::message, asked).await?;
         Ok(Response::new(v1::ListAlertsResponse { alerts, next_page_token }))
     }
 
@@ -206,8 +207,18 @@ impl Quell for Api {
         let request = request.into_inner();
         let (_, id) = names::parse_id("name", &request.name, "alerts")?;
         self.await_position(&request.min_position).await?;
-        let found = self.views.alert(AlertId(id)).filter(|alert| alert.name == request.name);
+        let found =
+            self.views.alert(AlertId(id)).map(|alert| alert.message()).filter(|alert| alert.name == request.name);
         found.map(Response::new).ok_or_else(|| not_found("alert", &request.name))
+    }
+
+    type WatchAlertsStream = watch::Changes<v1::WatchAlertsResponse>;
+
+    async fn watch_alerts(
+        &self,
+        request: Request<v1::WatchAlertsRequest>,
+    ) -> Result<Response<Self::WatchAlertsStream>, Status> {
+        watch::watch(self, watch::Alerts::of(request.get_ref())?).await.map(Response::new)
     }
 
     async fn list_services(
@@ -235,7 +246,7 @@ impl Quell for Api {
     ) -> Result<Response<v1::IncidentReply>, Status> {
         let v1::AcknowledgeIncidentRequest { name, request_id, actor, etag, comment } = request.into_inner();
         let on = OnIncident { name, asked: Asked { request_id, actor }, etag, comment };
-        self.on_incident(on, Act::State(State::Acknowledged)).await.map(Response::new)
+        self.on_incident(on, Act::Acknowledge).await.map(Response::new)
     }
 
     async fn assign_incident(
@@ -305,13 +316,13 @@ impl Quell for Api {
         self.acknowledge(request.into_inner()).await.map(Response::new)
     }
 
-    type WatchServicesStream = services::Changes;
+    type WatchServicesStream = watch::Changes<v1::WatchServicesResponse>;
 
     async fn watch_services(
         &self,
         request: Request<v1::WatchServicesRequest>,
     ) -> Result<Response<Self::WatchServicesStream>, Status> {
-        services::watch(self, request.into_inner()).await.map(Response::new)
+        watch::watch(self, watch::Services::of(request.get_ref())?).await.map(Response::new)
     }
 
     async fn create_silence(

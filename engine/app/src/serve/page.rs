@@ -1,10 +1,11 @@
 //! Pages of a list: positions in a total order, so that what stood at the first page comes exactly once while things
 //! change (<https://google.aip.dev/158>).
 use super::errors::{invalid, refused};
+use crate::views::ShownAlert;
 use prost::Message;
 use quell_core::{
     domain::{alert::Alert, incident::Incident},
-    output::{AlertUpdate, IncidentUpdate},
+    output::IncidentUpdate,
 };
 use quell_proto::v1;
 use std::{borrow::Cow, cmp::Ordering, collections::BinaryHeap, sync::Arc};
@@ -35,7 +36,7 @@ impl Listed for Arc<IncidentUpdate> {
     }
 }
 
-impl Listed for AlertUpdate {
+impl Listed for ShownAlert {
     const COLLECTION: &'static str = "alerts";
     fn name(&self) -> Cow<'_, str> {
         Alert::name(&self.scope, self.alert.id).into()
@@ -275,13 +276,13 @@ mod tests {
         let code = |result: Result<(), Status>| result.err().map(|status| status.code());
         let other = Page::<Item>::new(request(&token, "b", 1)).map(|_| ());
         assert_eq!(code(other), Some(Code::FailedPrecondition));
-        let list = Page::<AlertUpdate>::new(request(&token, "a", 1)).map(|_| ());
+        let list = Page::<ShownAlert>::new(request(&token, "a", 1)).map(|_| ());
         assert_eq!(code(list), Some(Code::InvalidArgument));
         let journal = Page::<Item>::new(Request { journal: [2; 16], ..request(&token, "a", 1) }).map(|_| ());
         assert_eq!(code(journal), Some(Code::InvalidArgument));
         for bad in ["x", "1.2", "1.2.x.y", &token[..20]] {
             assert_eq!(
-                code(Page::<AlertUpdate>::new(request(bad, "a", 1)).map(|_| ())),
+                code(Page::<ShownAlert>::new(request(bad, "a", 1)).map(|_| ())),
                 Some(Code::InvalidArgument),
                 "{bad}"
             );

@@ -15,6 +15,8 @@ use tonic::Status;
 const COMMENT_MAX: usize = 4_000;
 /// Of a creator or a title, in characters.
 const NAME_MAX: usize = 200;
+/// What the names of the configuration's windows begin with in a list of all scopes.
+const EVERYWHERE: &str = "scopes/-/maintenanceWindows/";
 /// Matchers, entities or services of one.
 const PARTS_MAX: usize = 1_000;
 
@@ -65,8 +67,12 @@ impl Api {
         request: v1::CreateMaintenanceWindowRequest,
     ) -> Result<v1::MaintenanceWindowReply, Status> {
         let scope = scope_of(&request.parent)?;
-        let window = request.maintenance_window.unwrap_or_default();
+        let mut window = request.maintenance_window.unwrap_or_default();
         at_most("maintenance_window.title", &window.title, NAME_MAX)?;
+        at_most("maintenance_window.creator", &window.creator, NAME_MAX)?;
+        if window.creator.is_empty() {
+            window.creator.clone_from(&request.actor);
+        }
         for (field, parts) in [
             ("maintenance_window.matchers", &window.matchers),
             ("maintenance_window.entities", &window.entities),
@@ -94,7 +100,9 @@ impl Api {
         &self,
         request: v1::GetMaintenanceWindowRequest,
     ) -> Result<v1::MaintenanceWindow, Status> {
-        names::parse("name", &request.name, "maintenanceWindows")?;
+        if !request.name.starts_with(EVERYWHERE) {
+            names::parse("name", &request.name, "maintenanceWindows")?;
+        }
         self.await_position(&request.min_position).await?;
         self.window(&request.name).ok_or_else(|| not_found("maintenance window", &request.name))
     }
@@ -106,7 +114,10 @@ impl Api {
         let v1::ListMaintenanceWindowsRequest { parent, page_size, page_token, filter, min_position } = request;
         let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
         let now = self.shared.outside.now();
-        let all = || self.views.windows.iter().map(move |entry| shown_window(entry.value(), now));
+        let scope = parent.strip_prefix("scopes/").unwrap_or("-");
+        let configured = self.configured_windows(scope);
+        let asked_for = || self.views.windows.iter().map(|entry| v1::MaintenanceWindow::clone(entry.value()));
+        let all = || configured.into_iter().chain(asked_for()).map(|window| shown_window(&window, now));
         let (maintenance_windows, next_page_token) = self.list(all, Clone::clone, asked).await?;
         Ok(v1::ListMaintenanceWindowsResponse { maintenance_windows, next_page_token })
     }
@@ -116,7 +127,20 @@ impl Api {
     }
 
     fn window(&self, name: &str) -> Option<v1::MaintenanceWindow> {
-        self.views.windows.get(name).map(|entry| shown_window(&entry, self.shared.outside.now()))
+        let asked_for = self.views.windows.get(name).map(|entry| v1::MaintenanceWindow::clone(&entry));
+        let configured = || {
+            let scope = name.strip_prefix("scopes/")?.split('/').next()?;
+            self.configured_windows(scope).into_iter().find(|window| window.name == name)
+        };
+        asked_for.or_else(configured).map(|window| shown_window(&window, self.shared.outside.now()))
+    }
+
+    /// Windows of the configuration hold in every scope: as this one's, or `-` for all.
+    fn configured_windows(&self, scope: &str) -> Vec<v1::MaintenanceWindow> {
+        let contents = self.shared.control.latest();
+        let policy = contents.policy(contents.latest().policy);
+        let windows = policy.iter().flat_map(|policy| &policy.maintenance);
+        windows.map(|window| suppression::window(&Maintenance::name(scope, &window.id), window)).collect()
     }
 
     fn silence_reply(&self, done: Done) -> v1::SilenceReply {
@@ -168,6 +192,9 @@ fn shown(silence: &v1::Silence, now: Timestamp) -> v1::Silence {
 fn shown_window(window: &v1::MaintenanceWindow, now: Timestamp) -> v1::MaintenanceWindow {
     let known: Option<Maintenance> = suppression::window_back("shown".to_owned(), window.clone()).ok();
     let Some(schedule) = known.map(|known| known.schedule) else { return window.clone() };
+    if schedule.is_empty() {
+        return v1::MaintenanceWindow { ended: true, next_change_at: None, ..window.clone() };
+    }
     let open = schedule.covering(now);
     let next = open.map_or_else(|| schedule.next_start(now), |open| Some(open.end));
     v1::MaintenanceWindow {
@@ -193,8 +220,9 @@ mod tests {
             ends_at: at(20),
             creator: "ann".into(),
             comment: "".into(),
+            hits: 0,
         };
-        let silence = suppression::silence("scopes/default/silences/s", &silence, 0);
+        let silence = suppression::silence("scopes/default/silences/s", &silence);
         let states = [5, 10, 19, 20].map(|now| shown(&silence, at(now)).state());
         assert_eq!(states, [State::Pending, State::Active, State::Active, State::Expired]);
 

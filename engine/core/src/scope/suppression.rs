@@ -173,11 +173,12 @@ impl Scope {
         world: World<'_>,
         out: &mut Outputs,
     ) -> Result<String, Refusal> {
-        self.suppressor.add_silence(silence.clone(), force, &mut cx(&mut self.core, world, out))?;
         let hits = self.open_alerts(|alert| silence.matchers.matches(&alert));
+        let silence = Silence { hits: u32::try_from(hits.len()).unwrap_or(u32::MAX), ..silence.clone() };
+        self.suppressor.add_silence(silence.clone(), force, &mut cx(&mut self.core, world, out))?;
         self.judge_each(&hits, world, out);
         let (scope, name) = (self.core.name.clone(), Silence::name(&self.core.name, &silence.id));
-        out.say(Body::Silence(Box::new(SilenceUpdate { scope, silence: silence.clone(), hits: hits.len() })));
+        out.say(Body::Silence(Box::new(SilenceUpdate { scope, silence })));
         Ok(name)
     }
 
@@ -188,7 +189,7 @@ impl Scope {
         self.let_go(&SuppressedBy::Silence(id.into()), at, world, out);
         let scope = self.core.name.clone();
         if let Some(silence) = self.suppressor.silence(id) {
-            out.say(Body::Silence(Box::new(SilenceUpdate { scope, silence: silence.clone(), hits: 0 })));
+            out.say(Body::Silence(Box::new(SilenceUpdate { scope, silence: silence.clone() })));
         }
         Ok(Silence::name(&self.core.name, id))
     }

@@ -1,12 +1,13 @@
 //! The fields that filters may name.
 use super::{Field, Filtered, Kind};
+use crate::views::ShownAlert;
 use quell_connectors::wire;
 use quell_core::{
     domain::{
         alert::Alert,
         incident::{Incident, IncidentId},
     },
-    output::{AlertUpdate, IncidentUpdate},
+    output::IncidentUpdate,
 };
 use quell_proto::v1;
 use std::{borrow::Cow, sync::Arc};
@@ -62,13 +63,52 @@ impl Filtered for Arc<IncidentUpdate> {
     ];
 }
 
-impl Filtered for AlertUpdate {
+/// As it stands in the feed; the same fields.
+impl Filtered for v1::Incident {
+    const FIELDS: &'static [Field<Self>] = &[
+        field("name", Kind::Text(|i| (&*i.name).into())),
+        field("number", Kind::Text(|i| (&*i.number).into())),
+        field(
+            "state",
+            Kind::Word(|i| i.state, |n| v1::incident::State::try_from(n).ok().map(|word| word.as_str_name())),
+        ),
+        field("severity", Kind::Word(|i| i.severity, severity)),
+        field("priority", Kind::Number(|i| f64::from(i.priority))),
+        field("impact", Kind::Number(|i| f64::from(i.impact))),
+        field("urgency", Kind::Number(|i| f64::from(i.urgency))),
+        field("title", Kind::Text(|i| (&*i.title).into())),
+        field("summary", Kind::Text(|i| (&*i.summary).into())),
+        field("assignee", Kind::Text(|i| (&*i.assignee).into())),
+        field("acknowledged_by", Kind::Text(|i| (&*i.acknowledged_by).into())),
+        field("resolved_by", Kind::Text(|i| (&*i.resolved_by).into())),
+        field("merged_into", Kind::Text(|i| (&*i.merged_into).into())),
+        field("muted", Kind::Flag(|i| i.muted)),
+        field("services", Kind::List(|i, passes| i.services.iter().any(|service| passes(service)))),
+        field("tickets", Kind::List(|i, passes| i.tickets.iter().any(|ticket| passes(&ticket.key)))),
+        field("alert_count", Kind::Number(|i| f64::from(i.alert_count))),
+        field("open_alert_count", Kind::Number(|i| f64::from(i.open_alert_count))),
+        field("started_at", Kind::Time(|i| ms(i.started_at.as_ref()))),
+        field("opened_at", Kind::Time(|i| ms(i.opened_at.as_ref()))),
+        field("updated_at", Kind::Time(|i| ms(i.updated_at.as_ref()))),
+        field("acknowledged_at", Kind::Time(|i| ms(i.acknowledged_at.as_ref()))),
+        field("resolved_at", Kind::Time(|i| ms(i.resolved_at.as_ref()))),
+        field("closed_at", Kind::Time(|i| ms(i.closed_at.as_ref()))),
+    ];
+}
+
+impl Filtered for ShownAlert {
     const FIELDS: &'static [Field<Self>] = &[
         field("name", Kind::Text(|u| Alert::name(&u.scope, u.alert.id).into())),
         field("origin", Kind::Text(|u| (&*u.alert.origin).into())),
         field("entity", Kind::Text(|u| (&*u.alert.entity).into())),
         field("check", Kind::Text(|u| (&*u.alert.check).into())),
-        field("service", Kind::Text(|u| u.alert.services.first().map_or("", |service| &**service).into())),
+        field(
+            "service",
+            Kind::Texts(|u, passes| match &*u.alert.services {
+                [] => passes(""),
+                services => services.iter().any(|service| passes(service)),
+            }),
+        ),
         field(
             "state",
             Kind::Word(
@@ -80,12 +120,18 @@ impl Filtered for AlertUpdate {
         field("summary", Kind::Text(|u| (&*u.alert.summary).into())),
         field("fingerprint", Kind::Text(|u| u.alert.fingerprint.to_string().into())),
         field("episode", Kind::Text(|u| wire::alert_episode(u).into())),
+        field("incident", Kind::Text(|u| u.incident().into())),
         // Counts beyond 2^53 compare as the nearest number that has a place.
         field("count", Kind::Number(|u| u.alert.count as f64)),
         field("reopened", Kind::Number(|u| f64::from(u.alert.reopened))),
         field("expired", Kind::Flag(|u| u.alert.expired)),
         field("flapping", Kind::Flag(|u| u.alert.flapping)),
         field("suppressed", Kind::Flag(|u| u.alert.suppressed_by.is_some())),
+        field(
+            "suppressed_by",
+            Kind::Text(|u| u.alert.suppressed_by.as_ref().map(|by| by.describe(&u.scope)).unwrap_or_default().into()),
+        ),
+        field("switch", Kind::Flag(|u| u.alert.switch.is_some())),
         field("opened_at", Kind::Time(|u| Some(u.alert.opened_at.0))),
         field("last_fired_at", Kind::Time(|u| Some(u.alert.last_fired_at.0))),
         field("cleared_at", Kind::Time(|u| u.alert.cleared_at.filter(|_| !u.alert.open).map(|at| at.0))),
@@ -134,4 +180,42 @@ impl Filtered for v1::MaintenanceWindow {
         field("ended", Kind::Flag(|w| w.ended)),
         field("next_change_at", Kind::Time(|w| ms(w.next_change_at.as_ref()))),
     ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{serve::filter::Filter, views::tests::incident_update};
+    use quell_core::domain::incident::{State, Ticket};
+
+    #[test]
+    fn an_incident_of_the_feed_is_filtered_as_in_a_list() {
+        let names = |fields: Vec<&'static str>| fields;
+        let listed = names(Arc::<IncidentUpdate>::FIELDS.iter().map(|field| field.name).collect());
+        assert_eq!(listed, names(v1::Incident::FIELDS.iter().map(|field| field.name).collect()));
+
+        let mut update = incident_update(7, State::OnHold, 2);
+        let incident = &mut update.incident;
+        (incident.title, incident.summary, incident.assignee) = ("Disk".into(), "full".into(), "ann".into());
+        incident.services = vec!["db".into()];
+        incident.tickets = vec![Ticket { system: "x".into(), key: "INC1".into(), url: String::new() }];
+        incident.merged_into = Some(IncidentId(9));
+        let (update, message) = (Arc::new(update.clone()), wire::incident(&update));
+        for field in listed {
+            let set = |op: &str, value: &str| format!("{field} {op} {value}");
+            let filters = ["*", "1", "2", "true", "false", "ann", "DISK", "db", "INC1", "ON_HOLD", "INFO", "s-1"];
+            let times = ["\"2026-01-05T00:00:00Z\"", "\"2027-01-05T00:00:00Z\""];
+            for value in filters.into_iter().chain(times) {
+                for op in [":", "=", "!=", "<", ">="] {
+                    let filter = set(op, value);
+                    let listed = Filter::<Arc<IncidentUpdate>>::parse(&filter);
+                    let fed = Filter::<v1::Incident>::parse(&filter);
+                    assert_eq!(listed.is_ok(), fed.is_ok(), "{filter}");
+                    if let (Ok(listed), Ok(fed)) = (listed, fed) {
+                        assert_eq!(listed.matches(&update), fed.matches(&message), "{filter}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -27,6 +27,8 @@ pub enum Refused {
     Limit(usize),
     #[error("there is no `{0}` that could end")]
     Unknown(Arc<str>),
+    #[error("`{0}` is of the configuration: it ends when it is taken out there")]
+    Configured(Arc<str>),
 }
 
 impl From<Refused> for Refusal {
@@ -36,6 +38,7 @@ impl From<Refused> for Refusal {
             Refused::Exists(_) => Code::AlreadyExists,
             Refused::Limit(_) => Code::ResourceExhausted,
             Refused::Unknown(_) => Code::NotFound,
+            Refused::Configured(_) => Code::FailedPrecondition,
         };
         Self::new(code, refused.to_string())
     }
@@ -85,7 +88,7 @@ impl Suppressor {
     /// Why it is not taken.
     pub fn add_window(&mut self, window: Maintenance, cx: &mut Cx<'_>) -> Result<(), Refused> {
         let ends_at = window.schedule.ends_at();
-        if ends_at.is_some_and(|at| at <= cx.core.clock) {
+        if ends_at.is_some_and(|at| at <= cx.core.clock) || window.schedule.is_empty() {
             return Err(Refused::Over);
         }
         let key = key_of("maintenance", &window.id);
@@ -126,6 +129,9 @@ impl Suppressor {
     /// # Errors
     /// Where there is none, or it is over.
     pub fn end_window(&mut self, id: &str, at: Timestamp, cx: &mut Cx<'_>) -> Result<(), Refused> {
+        if cx.policy.maintenance.iter().any(|known| *known.id == *id) {
+            return Err(Refused::Configured(id.into()));
+        }
         let key = key_of("maintenance", id);
         let window = self.windows.get_mut(&key).filter(|window| window.schedule.ends_at().is_none_or(|end| end > at));
         let window = window.ok_or_else(|| Refused::Unknown(id.into()))?;
