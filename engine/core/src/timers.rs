@@ -89,7 +89,7 @@ pub struct Timer {
 /// A timer's place in the queue: ordered as they fire, by (the clock at which it may fire, kind, id). Packed, since there
 /// are several timers of each alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(packed)]
+#[repr(Rust, packed)]
 struct Place {
     fires_at: Timestamp,
     kind: TimerKind,
@@ -98,7 +98,7 @@ struct Place {
 
 /// What a timer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(packed)]
+#[repr(Rust, packed)]
 struct Key {
     kind: TimerKind,
     id: u128,
@@ -106,7 +106,7 @@ struct Key {
 
 /// When it may fire.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[repr(packed)]
+#[repr(Rust, packed)]
 struct FiresAt(Timestamp);
 
 /// The timers of a scope: of each kind and id at most one, so that what is kept bounds them.

@@ -28,7 +28,7 @@ impl fmt::Display for AlertId {
 
 /// The identity of a condition within a scope. Packed: what holds one needs no gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[repr(packed(8))]
+#[repr(Rust, packed(8))]
 pub struct Fingerprint(pub u128);
 
 impl fmt::Display for Fingerprint {

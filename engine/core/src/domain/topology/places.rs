@@ -50,7 +50,7 @@ impl Ring {
 
 /// That something lies on a ground. Packed: each alert has a dozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[repr(packed)]
+#[repr(Rust, packed)]
 pub struct Facet {
     /// Hash of the ground's name.
     pub ground: u64,

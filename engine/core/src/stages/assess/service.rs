@@ -85,9 +85,8 @@ impl KpiHealth {
 /// A service's alerts, KPIs and score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceHealth {
-    /// Severity, entity and check of each open alert.
     #[serde(deserialize_with = "read_open")]
-    pub open: BTreeMap<AlertId, (Severity, Arc<str>, Arc<str>)>,
+    pub open: Open,
     /// How many there are of each severity.
     counts: [u32; 5],
     pub kpis: BTreeMap<Arc<str>, KpiHealth>,
@@ -100,9 +99,10 @@ pub struct ServiceHealth {
     pub score: i32,
 }
 
-fn read_open<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<AlertId, (Severity, Arc<str>, Arc<str>)>, D::Error> {
+/// Severity, entity and check of each open alert.
+pub type Open = BTreeMap<AlertId, (Severity, Arc<str>, Arc<str>)>;
+
+fn read_open<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Open, D::Error> {
     let open = BTreeMap::<AlertId, (Severity, Text, Text)>::deserialize(deserializer)?;
     Ok(open.into_iter().map(|(id, (severity, entity, check))| (id, (severity, entity.0, check.0))).collect())
 }
