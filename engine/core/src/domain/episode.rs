@@ -26,19 +26,19 @@ pub enum Reason {
     /// Another alert of the same entity.
     SameEntity,
     /// The entity runs on this one, as others in the episode do.
-    RunsOn(Arc<str>),
+    RunsOn(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// Something with an alert runs on the entity, or mentions it.
     Carries,
     /// Both belong to this service.
-    SameService(Arc<str>),
+    SameService(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// Its service depends on this one.
-    DependsOn(Arc<str>),
+    DependsOn(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// Services with an alert depend on this one of its own.
-    Serves(Arc<str>),
+    Serves(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// It names this, or is linked to it.
-    Mentions(Arc<str>),
+    Mentions(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// They have this label.
-    SameLabel(Arc<str>),
+    SameLabel(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// Nothing but time and kind.
     SameTime,
     /// It has come back.
@@ -46,7 +46,7 @@ pub enum Reason {
     /// An alert of this entity mutes it.
     Inhibited(Arc<str>),
     /// An explicit policy says so.
-    Policy(Arc<str>),
+    Policy(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// A person said so.
     ByHand,
 }
@@ -114,10 +114,14 @@ pub struct Evidence {
 pub struct Member {
     pub alert: AlertId,
     pub fingerprint: Fingerprint,
+    #[serde(deserialize_with = "crate::shared::read_text")]
     pub entity: Arc<str>,
+    #[serde(deserialize_with = "crate::shared::read_text")]
     pub check: Arc<str>,
+    #[serde(deserialize_with = "crate::shared::read_text")]
     pub summary: Arc<str>,
-    pub services: Vec<Arc<str>>,
+    #[serde(deserialize_with = "crate::shared::read_list")]
+    pub services: Arc<[Arc<str>]>,
     pub severity: Severity,
     pub open: bool,
     /// It is open and flaps.
@@ -207,6 +211,14 @@ pub struct Episode {
 }
 
 impl Episode {
+    /// An alert joins. Members are large and most episodes small: room is made for a quarter more, not for twice as many.
+    pub fn add(&mut self, member: Member) {
+        if self.members.len() == self.members.capacity() {
+            self.members.reserve_exact(1 + self.members.len() / 4);
+        }
+        self.members.push(member);
+    }
+
     /// How many of its open alerts are heard and do not flap.
     pub const fn steady(&self) -> usize {
         self.open - self.unsteady

@@ -17,6 +17,7 @@ use crate::{
         topology::Topology,
     },
     output::Placed,
+    room::give_back,
     scope::Cx,
     stages::{deduplicate::first_of, raise::Raiser},
     timers::TimerKind,
@@ -264,7 +265,7 @@ impl Correlator {
             member.occurrences += 1;
             member.severity = alert.severity;
         } else {
-            episode.members.push(Member::of(alert, reason, evidence, after));
+            episode.add(Member::of(alert, reason, evidence, after));
         }
         alert.member = former.unwrap_or(episode.members.len() - 1);
         episode.mark(alert.member, alert.flapping, false);
@@ -337,6 +338,7 @@ impl Correlator {
         let done = episode.open == 0 && episode.incident.is_none();
         self.index.unlist(episode);
         self.profiles.remove(&id);
+        give_back(&mut self.profiles);
         self.groups.forget(episode);
         if done {
             self.remove(id, cx);

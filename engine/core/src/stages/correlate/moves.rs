@@ -213,7 +213,7 @@ fn receive(
             place
         }
         None => {
-            to.members.push(member);
+            to.add(member);
             to.members.len() - 1
         }
     };

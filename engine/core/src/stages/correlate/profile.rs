@@ -155,10 +155,10 @@ impl Profile {
             self.grounds.reserve(seen.facets.len());
         }
         for facet in &seen.facets {
-            if let Err(place) = tenant.facets.binary_search_by_key(&facet.ground, |f| f.ground) {
+            if let Err(place) = tenant.facets.binary_search_by_key(&{ facet.ground }, |f| f.ground) {
                 tenant.facets.insert(place, *facet);
                 self.grounds.entry(facet.ground).or_default().0[facet.ring as usize] += 1;
-                if !self.leaders.contains(&facet.ground) {
+                if !self.leaders.contains(&{ facet.ground }) {
                     self.leaders.push(facet.ground);
                 }
             }
@@ -197,10 +197,10 @@ impl Profile {
     }
 
     fn uncount(&mut self, facet: Facet) {
-        let Some(tally) = self.grounds.get_mut(&facet.ground) else { return };
+        let Some(tally) = self.grounds.get_mut(&{ facet.ground }) else { return };
         tally.0[facet.ring as usize] -= 1;
         if tally.total() == 0 {
-            self.grounds.remove(&facet.ground);
+            self.grounds.remove(&{ facet.ground });
         }
     }
 
@@ -228,7 +228,7 @@ impl Profile {
             }
             tenant.alerts += more.alerts;
             for facet in more.facets {
-                if let Err(place) = tenant.facets.binary_search_by_key(&facet.ground, |f| f.ground) {
+                if let Err(place) = tenant.facets.binary_search_by_key(&{ facet.ground }, |f| f.ground) {
                     tenant.facets.insert(place, facet);
                     self.grounds.entry(facet.ground).or_default().0[facet.ring as usize] += 1;
                 }

@@ -1,5 +1,8 @@
 //! The alerts themselves: each shared with whoever was told of it, until it changes.
-use crate::domain::alert::{Alert, Fingerprint};
+use crate::{
+    domain::alert::{Alert, Fingerprint},
+    room::excess,
+};
 use hashbrown::HashTable;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, sync::Arc};
@@ -35,7 +38,11 @@ impl Alerts {
 
     pub fn remove(&mut self, key: Fingerprint) -> Option<Arc<Alert>> {
         let entry = self.0.find_entry(hash(key), |alert| alert.fingerprint == key).ok()?;
-        Some(entry.remove().0)
+        let (alert, _) = entry.remove();
+        if let Some(room) = excess(self.0.len(), self.0.capacity()) {
+            self.0.shrink_to(room, |alert| hash(alert.fingerprint));
+        }
+        Some(alert)
     }
 
     pub fn len(&self) -> usize {

@@ -49,7 +49,10 @@ pub(super) fn rank(
         reason: suspect.reason,
         confidence: u32::try_from(1_000 * suspect.score / sum.max(1)).unwrap_or(0),
     };
-    (ranked.into_iter().take(CAUSES_MAX).map(cause).collect(), changes)
+    let mut causes: Vec<Cause> = ranked.into_iter().take(CAUSES_MAX).map(cause).collect();
+    // Collected in place, they lie where all the suspects lay.
+    causes.shrink_to_fit();
+    (causes, changes)
 }
 
 struct Suspect {
@@ -65,7 +68,7 @@ struct Suspect {
 fn alerts(suspects: &[&Member], cx: &Cx<'_>) -> Vec<Suspect> {
     let scope = &cx.core.name;
     let mut weights: BTreeMap<&str, i64> = BTreeMap::new();
-    for service in suspects.iter().flat_map(|m| &m.services) {
+    for service in suspects.iter().flat_map(|m| &*m.services) {
         *weights.entry(service).or_default() += 1;
     }
     // What of the others each service explains: those that depend on it, nearer ones more. In thousandths.

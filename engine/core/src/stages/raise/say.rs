@@ -74,6 +74,7 @@ pub(super) fn say(
     incident.unsaid = false;
     if !cx.out.brief {
         incident.summary = summary(incident, episode, by);
+        incident.summary.shrink_to_fit();
     }
     let shown = if cx.out.brief { &[][..] } else { &episode.members };
     let removed = std::mem::take(&mut incident.removed);
@@ -147,7 +148,7 @@ fn rest(incident: &Incident, scope: &str) -> usize {
 
 /// The first by name, sorted.
 fn add_services(services: &mut Vec<Arc<str>>, members: &[Member]) {
-    for service in members.iter().flat_map(|m| &m.services) {
+    for service in members.iter().flat_map(|m| &*m.services) {
         if let Err(place) = services.binary_search(service) {
             services.insert(place, service.clone());
             services.truncate(SERVICES_MAX);
