@@ -150,7 +150,7 @@ fn ratios_are_of_what_the_fold_counted() -> Result {
     let sources = sources(2);
     let counts = |ledger: &[(Outcome, u64)], alerts, incidents| Counts {
         ledger: ledger.iter().map(|(outcome, n)| (("tool".into(), *outcome), *n)).collect(),
-        totals: quell_core::totals::Totals { alerts, episodes: alerts, incidents },
+        totals: quell_core::totals::Totals { alerts, episodes: alerts, incidents, ..Default::default() },
         ..Counts::default()
     };
     sources.progress.set_counts(0, counts(&[(Outcome::Opened, 10), (Outcome::Folded, 70)], 12, 1));
