@@ -133,6 +133,7 @@ fn at_the_limit_the_longest_ended_silence_goes_and_one_more_is_refused() {
     assert_eq!(world.silence("first", "entity=a", 0, 10), Ok(1));
     assert_eq!(world.silence("second", "entity=a", 0, 20), Ok(1));
     assert_eq!(world.silence("third", "entity=a", 0, 30), Err(Code::ResourceExhausted));
+    assert_eq!(world.engine.scopes()[0].evicted().silences, 1, "it is counted");
     world.fires(25, "b", "up");
     assert_eq!(world.silence("third", "entity=a", 0, 30), Ok(1));
     assert_eq!(world.silences(), ["second", "third"]);

@@ -26,7 +26,7 @@ pub(super) fn gather(sources: &Sources, page: &mut Page) {
     let mut by_kind = Family::counter(
         "quell_evicted_total",
         &["kind"],
-        "What a limit under [limits] made go before its time, by kind; continues over restarts.",
+        "What a limit under [limits] made go before its time, or kept out, by kind; continues over restarts.",
     );
     evicted.by_kind().into_iter().for_each(|(kind, n)| by_kind.add([kind], n as f64));
     page.push(by_kind);

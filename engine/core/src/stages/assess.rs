@@ -65,6 +65,7 @@ impl HealthBoard {
         for id in &*alert.services {
             if !self.services.contains_key(id) {
                 if self.services.len() >= cx.policy.limits.services {
+                    cx.core.evicted.services += 1;
                     continue;
                 }
                 self.services.insert(id.clone(), ServiceHealth::well());

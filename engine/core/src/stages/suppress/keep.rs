@@ -73,8 +73,11 @@ impl Suppressor {
         let max = cx.policy.limits.silences;
         if self.silences.len() >= max {
             let over = self.silences.iter().map(|(key, silence)| (silence.ends_at, *key));
-            let victim = over.min().filter(|(ends_at, _)| *ends_at <= cx.core.clock).ok_or(Refused::Limit(max))?;
-            self.remove(victim.1, cx);
+            let Some((_, victim)) = over.min().filter(|(ends_at, _)| *ends_at <= cx.core.clock) else {
+                cx.core.evicted.silences += 1;
+                return Err(Refused::Limit(max));
+            };
+            self.remove(victim, cx);
         }
         cx.set(TimerKind::ForgetSuppressor, key.into(), silence.ends_at);
         self.index.silences.insert(key, &silence.matchers);
@@ -98,8 +101,11 @@ impl Suppressor {
         let max = cx.policy.limits.maintenance_windows;
         if self.windows.len() >= max {
             let over = self.windows.iter().filter_map(|(key, window)| Some((window.schedule.ends_at()?, *key)));
-            let victim = over.min().filter(|(ends_at, _)| *ends_at <= cx.core.clock).ok_or(Refused::Limit(max))?;
-            self.remove(victim.1, cx);
+            let Some((_, victim)) = over.min().filter(|(ends_at, _)| *ends_at <= cx.core.clock) else {
+                cx.core.evicted.maintenance_windows += 1;
+                return Err(Refused::Limit(max));
+            };
+            self.remove(victim, cx);
         }
         if let Some(ends_at) = ends_at {
             cx.set(TimerKind::ForgetSuppressor, key.into(), ends_at);
