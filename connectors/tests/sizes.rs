@@ -90,6 +90,7 @@ impl World {
             scope: self.scope.clone(),
             at: Timestamp(at),
             action: Action::Incident(act),
+            digest: 0,
         }));
     }
 
