@@ -4,6 +4,7 @@ use super::{
     index::is_open_at,
     moves::Moves,
     score::{Subject, millinats},
+    sighting::Occurrence,
     unite::{self, Part},
 };
 use crate::{
@@ -50,7 +51,7 @@ impl Correlator {
         cx: &mut Cx<'_>,
     ) -> Moves {
         let mut moves = Moves::default();
-        let Some((seen, rivals)) = self.reconsider(key, due, deduplicator, raiser, cx, &mut moves) else {
+        let Some((occurrence, rivals)) = self.reconsider(key, due, deduplicator, raiser, cx, &mut moves) else {
             return moves;
         };
         for rival in rivals {
@@ -60,7 +61,7 @@ impl Correlator {
             }
         }
         self.consolidate(key, deduplicator, raiser, cx, &mut moves);
-        self.settle(key, &seen, deduplicator, cx);
+        self.settle(key, occurrence, deduplicator, cx);
         moves
     }
 
@@ -73,7 +74,7 @@ impl Correlator {
         raiser: &mut Raiser,
         cx: &mut Cx<'_>,
         moves: &mut Moves,
-    ) -> Option<(Sighting, Vec<EpisodeId>)> {
+    ) -> Option<(Occurrence, Vec<EpisodeId>)> {
         let revise = cx.policy.correlate.revise;
         let alert = deduplicator.get(key).filter(|a| a.occurred_at + revise.after == due)?;
         let own = alert.episode?;
@@ -81,15 +82,16 @@ impl Correlator {
         let member = episode.members.get(alert.member).filter(|m| m.alert == alert.id)?;
         let fixed =
             member.reason.is_decided() || member.occurrences > 1 || cx.core.clock > member.opened_at + revise.until;
+        let occurrence = Occurrence::of(alert);
+        // In the midst of a storm there is nothing to reconsider for each alert: once in a while will do.
+        if i64::from(member.evidence.margin) >= SURE && cx.core.clock - profile.revised_at < SURE_INTERVAL {
+            return Some((occurrence, Vec::new()));
+        }
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
         let seen = Sighting::of(alert, &self.learned, &lens).look(&self.learned, &lens);
-        let subject = Subject::new(&seen, self.learned.ln_background(&seen, &lens));
-        // In the midst of a storm there is nothing to reconsider for each alert: once in a while will do.
-        if i64::from(member.evidence.margin) >= SURE && cx.core.clock - profile.revised_at < SURE_INTERVAL {
-            return Some((seen, Vec::new()));
-        }
-        let others = self.rivals(&subject, own, raiser, &lens);
+        let mut subject = Subject::new(&seen, self.learned.ln_background(&seen, &lens), &self.learned);
+        let others = self.rivals(&mut subject, own, raiser, &lens);
         let alone = profile.alerts == 1;
         let stays = if alone { 0 } else { subject.of_own(profile, &self.learned, &lens).total };
         let clock = cx.core.clock;
@@ -118,7 +120,7 @@ impl Correlator {
         }
         let near = others.iter().take(RIVALS_MAX).filter(|(score, _)| score.total >= RIVAL_MIN);
         let near = near.map(|(_, id)| *id).collect();
-        Some((seen, near))
+        Some((occurrence, near))
     }
 
     fn rejoin(&mut self, seen: &Sighting, background: f64, into: EpisodeId, cx: &Cx<'_>) {
@@ -128,10 +130,16 @@ impl Correlator {
     }
 
     /// The other episodes that an alert might belong to, the best first.
-    fn rivals(&self, subject: &Subject<'_>, own: EpisodeId, raiser: &Raiser, cx: &Lens<'_>) -> Vec<(Score, EpisodeId)> {
+    fn rivals(
+        &self,
+        subject: &mut Subject<'_>,
+        own: EpisodeId,
+        raiser: &Raiser,
+        cx: &Lens<'_>,
+    ) -> Vec<(Score, EpisodeId)> {
         let (seen, max) = (subject.seen, cx.policy.correlate.candidates_max);
         let mut found: Vec<(Score, EpisodeId)> = Vec::new();
-        for candidate in self.index.candidates(seen, max).into_iter().filter(|c| c.id != own) {
+        for candidate in self.index.candidates(seen, max).filter(|c| c.id != own) {
             let Some(profile) = self.profiles.get(&candidate.id).filter(|p| is_open_at(p, seen.at, cx)) else {
                 continue;
             };
@@ -150,10 +158,12 @@ impl Correlator {
 
     fn are_one(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> bool {
         let (Some(first), Some(second)) = (self.part(a), self.part(b)) else { return false };
+        if self.survivor(a, b, raiser, cx).is_none() {
+            return false;
+        }
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
-        let is_gain = millinats(unite::gain_of_pair(first, second, &self.learned, &lens)) > 0;
-        is_gain && self.survivor(a, b, raiser, cx).is_some()
+        unite::gain_of_pair(first, second, &self.learned, &lens).is_some_and(|gain| millinats(gain) > 0)
     }
 
     fn survivor(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<(EpisodeId, EpisodeId)> {
@@ -263,7 +273,7 @@ impl Correlator {
     }
 
     /// What the alert teaches, now that its company is known.
-    fn settle(&mut self, key: Fingerprint, seen: &Sighting, deduplicator: &Deduplicator, cx: &Cx<'_>) {
+    fn settle(&mut self, key: Fingerprint, seen: Occurrence, deduplicator: &Deduplicator, cx: &Cx<'_>) {
         let Some(own) = deduplicator.get(key).and_then(|a| a.episode) else { return };
         if let Some(profile) = self.profiles.get(&own) {
             self.learned.settle(seen, &profile.checks, profile.around(seen.at, COMPANY), cx.policy);
