@@ -150,16 +150,23 @@ impl Profile {
             self.crowding += crowd(tenant.alerts, seen.entity, learned, cx);
         }
         tenant.alerts += 1;
+        let mut count = |facet: &Facet| {
+            let tally = self.grounds.entry(facet.ground).or_default();
+            let is_new = tally.total() == 0;
+            tally.0[facet.ring as usize] += 1;
+            // One that did not lead may do so now.
+            if is_new || !self.leaders.contains(&facet.ground) {
+                self.leaders.push(facet.ground);
+            }
+        };
         if tenant.facets.is_empty() {
-            tenant.facets.reserve_exact(seen.facets.len());
-            self.grounds.reserve(seen.facets.len());
-        }
-        for facet in &seen.facets {
-            if let Err(place) = tenant.facets.binary_search_by_key(&facet.ground, |f| f.ground) {
-                tenant.facets.insert(place, *facet);
-                self.grounds.entry(facet.ground).or_default().0[facet.ring as usize] += 1;
-                if !self.leaders.contains(&facet.ground) {
-                    self.leaders.push(facet.ground);
+            tenant.facets.clone_from(&seen.facets);
+            seen.facets.iter().for_each(count);
+        } else if tenant.facets != seen.facets {
+            for facet in &seen.facets {
+                if let Err(place) = tenant.facets.binary_search_by_key(&facet.ground, |f| f.ground) {
+                    tenant.facets.insert(place, *facet);
+                    count(facet);
                 }
             }
         }

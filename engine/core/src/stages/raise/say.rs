@@ -71,7 +71,7 @@ pub(super) fn update(
     scope: &Arc<str>,
     change: &'static str,
 ) -> IncidentUpdate {
-    let mut bytes = rest(incident, scope);
+    let mut bytes = if shown.is_empty() { 0 } else { rest(incident, scope) };
     let mut fits = |m: &&Member| {
         bytes += PART_BYTES + m.entity.len() + m.check.len() + m.summary.len() + scope.len();
         bytes <= UPDATE_BYTES_MAX
