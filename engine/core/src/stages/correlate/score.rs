@@ -7,6 +7,8 @@ use crate::domain::{
 
 /// Members that are looked at for whether an episode lives.
 const SAMPLES: usize = 16;
+/// Checks that are kept in mind while candidates are weighed.
+const SLOTS: usize = 64;
 /// Odds as long as that make no rival, and add nothing to many weak links.
 const HOPELESS: f64 = 0.01;
 /// An episode that is all but dead still has a chance.
@@ -69,8 +71,8 @@ pub struct Subject<'a> {
     rarest: f64,
     /// The share of its check among what is found together.
     usual: f64,
-    /// How often its check was seen with others, as [`Learned::met`] says it: many candidates have the same ones.
-    met: Vec<(u64, (f64, f64))>,
+    /// What others let expect of its check, as two terms of a fraction, in slots: many candidates have the same ones.
+    expected: [Option<(u64, (f64, f64))>; SLOTS],
 }
 
 impl<'a> Subject<'a> {
@@ -79,7 +81,7 @@ impl<'a> Subject<'a> {
         let shares = seen.facets.iter().zip(&seen.known).map(|(facet, known)| known.shares[facet.ring as usize]);
         let rarest = 1.0 / shares.fold(1.0, f64::min);
         let usual = learned.usual(seen.check);
-        Self { seen, background, rate: libm::exp(background), rarest, usual, met: Vec::new() }
+        Self { seen, background, rate: libm::exp(background), rarest, usual, expected: [None; SLOTS] }
     }
 
     /// As it opens, against an episode that may be near. `None` where nothing could come of it.
@@ -160,21 +162,23 @@ impl<'a> Subject<'a> {
             if is_its {
                 own = count;
             }
-            let (met, together) = self.met(*check, learned);
-            sum += f64::from(count) * (met + model.shrinkage * self.usual) / (together + model.shrinkage);
+            let (met, together) = self.expected(*check, learned, model.shrinkage);
+            sum += f64::from(count) * met / together;
             all += f64::from(count);
         }
         let expected = if all > 0.0 { sum / all } else { self.usual };
         (f64::from(own) + model.prior * expected) / (f64::from(alerts) + model.prior)
     }
 
-    fn met(&mut self, other: u64, learned: &Learned) -> (f64, f64) {
-        if let Some((_, met)) = self.met.iter().find(|known| known.0 == other) {
-            return *met;
+    fn expected(&mut self, other: u64, learned: &Learned, shrinkage: f64) -> (f64, f64) {
+        let slot = &mut self.expected[other as usize % SLOTS];
+        if let Some((_, terms)) = slot.filter(|known| known.0 == other) {
+            return terms;
         }
-        let met = learned.met(self.seen.check, other);
-        self.met.push((other, met));
-        met
+        let (met, together) = learned.met(self.seen.check, other);
+        let terms = (met + shrinkage * self.usual, together + shrinkage);
+        *slot = Some((other, terms));
+        terms
     }
 }
 
