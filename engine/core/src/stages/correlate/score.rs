@@ -69,6 +69,8 @@ pub struct Subject<'a> {
     rate: f64,
     /// How much likelier than anywhere it is near, at most.
     rarest: f64,
+    /// How finely the origins tell time.
+    resolution: Span,
     /// The share of its check among what is found together.
     usual: f64,
     /// What others let expect of its check, as two terms of a fraction, in slots: many candidates have the same ones.
@@ -80,8 +82,8 @@ impl<'a> Subject<'a> {
     pub fn new(seen: &'a Sighting, background: f64, learned: &Learned) -> Self {
         let shares = seen.facets.iter().zip(&seen.known).map(|(facet, known)| known.shares[facet.ring as usize]);
         let rarest = 1.0 / shares.fold(1.0, f64::min);
-        let usual = learned.usual(seen.check);
-        Self { seen, background, rate: libm::exp(background), rarest, usual, expected: [None; SLOTS] }
+        let (usual, resolution) = (learned.usual(seen.check), learned.pace.resolution());
+        Self { seen, background, rate: libm::exp(background), rarest, resolution, usual, expected: [None; SLOTS] }
     }
 
     /// As it opens, against an episode that may be near. `None` where nothing could come of it.
@@ -91,7 +93,7 @@ impl<'a> Subject<'a> {
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        let density = profile.density(self.seen.at, learned.pace.resolution(), cx);
+        let density = profile.density(self.seen.at, self.resolution, cx);
         if self.is_hopeless(density, is_near) {
             return None;
         }
@@ -106,7 +108,7 @@ impl<'a> Subject<'a> {
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        let density = 0.5 * profile.density(self.seen.at, learned.pace.resolution(), cx);
+        let density = 0.5 * profile.density(self.seen.at, self.resolution, cx);
         if self.is_hopeless(density, is_near) {
             return None;
         }
@@ -142,7 +144,7 @@ impl<'a> Subject<'a> {
     /// The same of one that is in the episode, against the rest of it.
     pub fn of_own(&mut self, profile: &Profile, learned: &Learned, cx: &Lens<'_>) -> Score {
         let seen = self.seen;
-        let resolution = learned.pace.resolution();
+        let resolution = self.resolution;
         let others = profile.density(seen.at, resolution, cx) - Profile::own_density(resolution, cx);
         let alive = alive(profile, seen.at, seen.ended_at.unwrap_or(Timestamp::MAX), cx);
         let density = 0.5 * others.max(0.0) * alive;
