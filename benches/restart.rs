@@ -1,4 +1,5 @@
-//! From a start after `kill -9` to `/ready`, with many live alerts in the snapshot, with each journal.
+//! From a start after `kill -9` to `/ready`, with many live alerts in the snapshot, with each journal; and the memory of
+//! the process.
 //!
 //!     QUELL_KAFKA=127.0.0.1:9092 cargo bench -p quell-benches --bench restart
 //!
@@ -52,6 +53,7 @@ async fn main() -> anyhow::Result<()> {
             snapshots = now;
         }
         let (live, incidents) = (quell.metric("quell_alerts")?, quell.metric("quell_incidents")?);
+        let fresh = quell.resident()? / live;
         let mut took = Vec::with_capacity(RESTARTS);
         for _ in 0..RESTARTS {
             let since = Instant::now();
@@ -59,7 +61,10 @@ async fn main() -> anyhow::Result<()> {
             quell.ready()?;
             took.push(format!("{:.2}", since.elapsed().as_secs_f64()));
         }
+        thread::sleep(Duration::from_secs(5));
+        let restored = quell.resident()? / live;
         println!("{journal:?}: {live} live alerts, {incidents} incidents; s from start to /ready: {}", took.join(", "));
+        println!("{journal:?}: {fresh:.0} bytes of memory a live alert; {restored:.0} after the last start");
     }
     Ok(())
 }

@@ -142,6 +142,17 @@ impl Quell {
         Ok(page.lines().filter_map(of).sum())
     }
 
+    /// The memory that it has, in bytes.
+    ///
+    /// # Errors
+    /// Where the system does not say.
+    pub fn resident(&self) -> anyhow::Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        let kibibytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kibibytes * 1024.0)
+    }
+
     /// Waits until so many events have an outcome; how many there were when it first saw some, and the time from then.
     ///
     /// # Errors

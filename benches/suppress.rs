@@ -103,6 +103,7 @@ fn ask(engine: &mut Engine, load: Load, out: &mut Outputs) -> Result<(), Box<dyn
             ends_at: BEGIN + Span::hours(24),
             creator: "bench".into(),
             comment: "".into(),
+            hits: 0,
         };
         command(engine, Action::CreateSilence { silence, force: true }, out)?;
     }
@@ -120,7 +121,7 @@ fn ask(engine: &mut Engine, load: Load, out: &mut Outputs) -> Result<(), Box<dyn
 fn command(engine: &mut Engine, action: Action, out: &mut Outputs) -> Result<(), Box<dyn Error>> {
     let (request_id, position) = (engine.position().to_string(), engine.position());
     let (actor, scope) = ("bench".to_owned(), "default".to_owned());
-    engine.step(position, &Input::Command(Command { request_id, actor, scope, at: BEGIN, action }), out)?;
+    engine.step(position, &Input::Command(Command { request_id, actor, scope, at: BEGIN, action, digest: 0 }), out)?;
     match out
         .items
         .drain(..)

@@ -4,10 +4,13 @@ use anyhow::{Context as _, ensure};
 use futures::stream;
 use quell_proto::v1::{
     AcknowledgeIncidentRequest, AcknowledgeUpdatesRequest, ApplyTopologyRequest, AssignIncidentRequest,
-    CloseIncidentRequest, GetIncidentRequest, GetTopologyRequest, Incident, IncidentReply, LinkTicketRequest,
-    ListAlertsRequest, ListIncidentsRequest, ListServicesRequest, PublishEventsRequest, PublishEventsResponse,
-    ResolveIncidentRequest, SetIncidentStateRequest, Ticket, Topology, WatchIncidentsRequest, WatchIncidentsResponse,
-    WatchServicesRequest, incident::State, quell_client::QuellClient, watch_incidents_request::From as Start,
+    CloseIncidentRequest, CreateMaintenanceWindowRequest, CreateSilenceRequest, ExpireMaintenanceWindowRequest,
+    ExpireSilenceRequest, GetIncidentRequest, GetMaintenanceWindowRequest, GetSilenceRequest, GetTopologyRequest,
+    Incident, IncidentReply, LinkTicketRequest, ListAlertsRequest, ListIncidentsRequest, ListMaintenanceWindowsRequest,
+    ListServicesRequest, ListSilencesRequest, MaintenanceWindow, PublishEventsRequest, PublishEventsResponse,
+    ResolveIncidentRequest, Schedule, SetIncidentStateRequest, Silence, Ticket, Topology, WatchAlertsRequest,
+    WatchAlertsResponse, WatchIncidentsRequest, WatchIncidentsResponse, WatchServicesRequest, incident::State,
+    quell_client::QuellClient, schedule, silence, watch_incidents_request::From as Start,
 };
 use quell_tests::process::{Quell, free_port, quell, quell_ok};
 use serde_json::{Value, json};
@@ -26,10 +29,15 @@ struct Site {
 
 impl Site {
     fn new() -> anyhow::Result<Self> {
+        Self::with("clock = \"events\"")
+    }
+
+    /// With these lines after those of the journal.
+    fn with(more: &str) -> anyhow::Result<Self> {
         let (directory, port) = (TempDir::new()?, free_port());
         fs::write(directory.path().join("topology.json"), topology(&["db"]))?;
         let config = format!(
-            "data_dir = \"{}\"\ntopology = \"topology.json\"\n[server]\nlisten = \"127.0.0.1:{port}\"\n[journal]\npartitions = 3\nclock = \"events\"\n",
+            "data_dir = \"{}\"\ntopology = \"topology.json\"\n[server]\nlisten = \"127.0.0.1:{port}\"\n[journal]\npartitions = 3\n{more}\n",
             directory.path().join("data").display()
         );
         fs::write(directory.path().join("quell.toml"), config)?;
@@ -121,6 +129,10 @@ async fn commands_and_what_refuses_them() -> anyhow::Result<()> {
     // On what it was before: refused, with a reason that stays.
     let stale = AcknowledgeIncidentRequest { request_id: "ack-2".into(), ..acknowledge.clone() };
     ensure!(refusal(client.acknowledge_incident(stale).await)? == (Code::Aborted, "ETAG_MISMATCH".to_owned()));
+    // Under a used id, something else: refused, and nothing is done.
+    let reused = ResolveIncidentRequest { name: name.clone(), request_id: "ack-1".into(), ..Default::default() };
+    let reused = refusal(client.resolve_incident(reused).await)?;
+    ensure!(reused == (Code::AlreadyExists, "REQUEST_ID_REUSED".to_owned()), "{reused:?}");
     let assign = AssignIncidentRequest { name: name.clone(), assignee: "grace".into(), ..Default::default() };
     let assigned = client.assign_incident(assign).await?.into_inner();
     ensure!(assigned.incident.as_ref().is_some_and(|incident| incident.assignee == "grace"), "{assigned:?}");
@@ -188,8 +200,10 @@ async fn events_over_grpc() -> anyhow::Result<()> {
     let other = ListAlertsRequest { page_token: page.next_page_token, filter: "check = a".into(), ..listed };
     let (code, reason) = refusal(client.list_alerts(other).await)?;
     ensure!((code, &*reason) == (Code::FailedPrecondition, "PAGE_TOKEN_OF_ANOTHER_FILTER"), "{code} {reason}");
-    // Those that were refused are accounted for too.
+    // Those that were refused are accounted for too, in the ledger and at the door.
     ensure!(quell.metric("quell_events_received_total")? == 5.0);
+    ensure!(quell.metric("quell_grpc_events_taken_total")? == 2.0);
+    ensure!(quell.metric("quell_grpc_events_refused_total")? == 3.0);
     Ok(())
 }
 
@@ -236,6 +250,236 @@ async fn a_topology_applied_over_the_api_holds_over_a_restart() -> anyhow::Resul
     let bad = ApplyTopologyRequest { topology: Some(Topology { json: "{\"services\": 5}".into(), version: 0 }) };
     ensure!(refusal(client.apply_topology(bad).await)? == (Code::InvalidArgument, "topology.json".to_owned()));
     drop(quell);
+    Ok(())
+}
+
+async fn alerts(watch: &mut Streaming<WatchAlertsResponse>, n: usize) -> anyhow::Result<Vec<WatchAlertsResponse>> {
+    let mut told = Vec::new();
+    while told.len() < n {
+        let next = tokio::time::timeout(Duration::from_secs(10), watch.message()).await;
+        told.push(next.with_context(|| format!("after {told:?}"))??.context("it goes on")?);
+    }
+    Ok(told)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alerts_are_watched() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let quell = site.run()?;
+    let mut client = site.client().await?;
+    let of = |filter: &str, parent: &str| WatchAlertsRequest { filter: filter.into(), parent: parent.into() };
+    let events = ["a", "b"].map(|check| event(0, "db-1", check, "firing")).to_vec();
+    let published = publish(&mut client, vec![events]).await?;
+    let shown = ListAlertsRequest { min_position: published.position, ..Default::default() };
+    ensure!(client.list_alerts(shown).await?.into_inner().alerts.len() == 2);
+
+    let mut watch = client.watch_alerts(of("state = OPEN", "scopes/default")).await?.into_inner();
+    let mut other = client.watch_alerts(of("", "scopes/elsewhere")).await?.into_inner();
+    let first = alerts(&mut watch, 2).await?;
+    ensure!(first.iter().all(|it| it.snapshot && !it.gone && it.alert.is_some()), "{first:?}");
+    // One clears, and passes no more; the other is in an incident now.
+    publish(&mut client, vec![vec![event(60, "db-1", "a", "resolved"), event(200, "db-1", "b", "firing")]]).await?;
+    let (mut gone, mut raised) = (None, None);
+    while gone.is_none() || raised.is_none() {
+        let it = alerts(&mut watch, 1).await?.remove(0);
+        ensure!(!it.snapshot, "{it:?}");
+        let alert = it.alert.clone().context("an alert")?;
+        gone = gone.or_else(|| it.gone.then(|| alert.name.clone()));
+        raised = raised.or_else(|| (!alert.incident.is_empty()).then_some(alert));
+    }
+    let raised = raised.context("an alert")?;
+    ensure!(raised.check == "b" && raised.services == ["db"] && gone.as_ref() != Some(&raised.name), "{raised:?}");
+    let filter = format!("incident = \"{}\" AND service = db AND NOT suppressed_by:*", raised.incident);
+    let listed = client.list_alerts(ListAlertsRequest { filter, ..Default::default() }).await?.into_inner().alerts;
+    ensure!(listed.iter().any(|alert| *alert == raised), "{listed:?}");
+    // Nothing of it is of the other scope.
+    ensure!(tokio::time::timeout(Duration::from_millis(200), other.message()).await.is_err());
+    let bad = client.watch_alerts(of("colour = 1", "")).await;
+    ensure!(refusal(bad)? == (Code::InvalidArgument, "filter".to_owned()));
+    ensure!(refusal(client.watch_alerts(of("", "eu")).await)? == (Code::InvalidArgument, "parent".to_owned()));
+    drop(quell);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_feed_is_of_one_scope_and_of_what_passes() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let quell = site.run()?;
+    let mut client = site.client().await?;
+    let of = |seconds: i64, scope: &str, severity: &str| {
+        json!({"id": format!("{scope}-{seconds}"), "time": T0 + seconds * 1_000, "origin": "test", "entity": "e", "check": "c",
+               "scope": scope, "severity": severity})
+        .to_string()
+    };
+    let events = |seconds: i64| vec![of(seconds, "eu", "critical"), of(seconds, "us", "minor")];
+    publish(&mut client, vec![events(0), events(300)]).await?;
+    let feed = |parent: &str, filter: &str| WatchIncidentsRequest {
+        from: Some(Start::Beginning(true)),
+        until_caught_up: true,
+        parent: parent.into(),
+        filter: filter.into(),
+        ..Default::default()
+    };
+    for (parent, filter, number) in
+        [("scopes/us", "", "us-1"), ("", "severity = CRITICAL", "eu-1"), ("scopes/-", "number = us-1", "us-1")]
+    {
+        let mut stream = client.watch_incidents(feed(parent, filter)).await?.into_inner();
+        let mut numbers = Vec::new();
+        while let Some(update) = stream.message().await? {
+            numbers.push(update.incident.context("an incident")?.number);
+        }
+        ensure!(!numbers.is_empty() && numbers.iter().all(|it| it == number), "{parent} {filter}: {numbers:?}");
+    }
+    // What was told is followed, whether it passes or not.
+    let request = WatchIncidentsRequest {
+        until_caught_up: false,
+        from: Some(Start::Now(true)),
+        ..feed("", "state = NEW AND severity = CRITICAL")
+    };
+    let mut stream = client.watch_incidents(request).await?.into_inner();
+    let first = stream.message().await?.and_then(|it| it.incident).context("an incident")?;
+    ensure!(first.number == "eu-1", "{first:?}");
+    client.resolve_incident(ResolveIncidentRequest { name: first.name.clone(), ..Default::default() }).await?;
+    let next = tokio::time::timeout(Duration::from_secs(10), stream.message()).await??;
+    let next = next.and_then(|it| it.incident).context("an incident")?;
+    ensure!(next.name == first.name && next.state() == State::Resolved, "{next:?}");
+    ensure!(
+        refusal(client.watch_incidents(feed("", "colour = 1")).await)? == (Code::InvalidArgument, "filter".to_owned())
+    );
+    drop(quell);
+    Ok(())
+}
+
+fn seconds_from_now(seconds: i64) -> Option<prost_types::Timestamp> {
+    let at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+    Some(prost_types::Timestamp { seconds: at.as_second(), nanos: 0 })
+}
+
+/// Silences and maintenance windows, on the wall's clock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silences_and_windows_are_made_listed_and_ended() -> anyhow::Result<()> {
+    let site = Site::with(
+        "[[maintenance]]\nid = \"always\"\nservices = [\"web\"]\nschedule = { timezone = \"UTC\", times = [\"00:00-24:00\"] }",
+    )?;
+    let quell = site.run()?;
+    let mut client = site.client().await?;
+    let now = jiff::Timestamp::now().as_millisecond();
+    let firing = |entity: &str, service: &str| {
+        json!({"id": entity, "time": now, "entity": entity, "check": "c", "severity": "critical", "service": service})
+            .to_string()
+    };
+    let events = vec![firing("db-1", "db"), firing("db-2", "db"), firing("web-1", "web")];
+    publish(&mut client, vec![events]).await?;
+
+    let silence = Silence {
+        matchers: vec!["entity=~\"db-.*\"".into()],
+        ends_at: seconds_from_now(3_600),
+        comment: "index".into(),
+        ..Default::default()
+    };
+    let create = CreateSilenceRequest {
+        parent: "scopes/default".into(),
+        silence: Some(silence.clone()),
+        request_id: "s".into(),
+        actor: "ada".into(),
+        force: false,
+    };
+    let reply = client.create_silence(create.clone()).await?.into_inner();
+    let made = reply.silence.clone().context("a silence")?;
+    ensure!((made.state(), made.open_alert_count, &*made.creator) == (silence::State::Active, 2, "ada"), "{made:?}");
+    ensure!(client.create_silence(create.clone()).await?.into_inner().silence == reply.silence, "sent again");
+    let got = GetSilenceRequest { name: made.name.clone(), ..Default::default() };
+    ensure!(client.get_silence(got.clone()).await?.into_inner() == made);
+    let filter = |filter: &str| ListSilencesRequest { filter: filter.into(), ..Default::default() };
+    for (text, found) in [
+        ("state = ACTIVE AND creator = ada AND matchers:\"entity=~\\\"db-.*\\\"\"", 1),
+        ("comment:\"INDEX\" AND ends_at > \"2026-01-01T00:00:00Z\"", 1),
+        ("state = PENDING", 0),
+    ] {
+        let listed = client.list_silences(filter(text)).await?.into_inner().silences;
+        ensure!(listed.len() == found, "{text}: {listed:?}");
+    }
+    let hidden = |by: &str| ListAlertsRequest { filter: format!("suppressed_by = \"{by}\""), ..Default::default() };
+    ensure!(client.list_alerts(hidden(&made.name)).await?.into_inner().alerts.len() == 2);
+    let all = Silence { matchers: vec!["x=~\".*\"".into()], ..silence.clone() };
+    let all = CreateSilenceRequest { silence: Some(all), request_id: String::new(), ..create.clone() };
+    ensure!(refusal(client.create_silence(all).await)?.0 == Code::InvalidArgument);
+    let endless = Silence { ends_at: None, ..silence };
+    let endless = CreateSilenceRequest { silence: Some(endless), request_id: String::new(), ..create };
+    ensure!(refusal(client.create_silence(endless).await)? == (Code::InvalidArgument, "silence.ends_at".to_owned()));
+    let expire = ExpireSilenceRequest { name: made.name.clone(), ..Default::default() };
+    let over = client.expire_silence(expire.clone()).await?.into_inner().silence.context("a silence")?;
+    ensure!((over.state(), over.open_alert_count) == (silence::State::Expired, 2), "{over:?}");
+    ensure!(client.list_alerts(hidden(&made.name)).await?.into_inner().alerts.is_empty());
+    ensure!(refusal(client.expire_silence(expire).await)?.0 == Code::NotFound);
+
+    windows(&mut client).await?;
+    // What it hit stands over a restart, and so does who asked.
+    ensure!(quell.terminate()?.0 == Some(0));
+    let quell = site.run()?;
+    let mut client = site.client().await?;
+    ensure!(client.get_silence(got).await?.into_inner().open_alert_count == 2);
+    let listed = client.list_maintenance_windows(ListMaintenanceWindowsRequest::default()).await?.into_inner();
+    ensure!(listed.maintenance_windows.iter().any(|window| window.creator == "grace"), "{listed:?}");
+    drop(quell);
+    Ok(())
+}
+
+async fn windows(client: &mut QuellClient<Channel>) -> anyhow::Result<()> {
+    // What hides an alert can be asked for, where it is of the configuration too.
+    let alerts = ListAlertsRequest { filter: "entity = web-1".into(), ..Default::default() };
+    let by = client.list_alerts(alerts).await?.into_inner().alerts.remove(0).suppressed_by;
+    ensure!(by == "scopes/default/maintenanceWindows/always", "{by}");
+    let get = |name: &str| GetMaintenanceWindowRequest { name: name.into(), ..Default::default() };
+    let always = client.get_maintenance_window(get(&by)).await?.into_inner();
+    ensure!(always.name == by && always.active && always.services == ["web"], "{always:?}");
+    let list = |parent: &str, filter: &str| ListMaintenanceWindowsRequest {
+        parent: parent.into(),
+        filter: filter.into(),
+        ..Default::default()
+    };
+    let everywhere = client.list_maintenance_windows(list("", "")).await?.into_inner().maintenance_windows;
+    let name = "scopes/-/maintenanceWindows/always";
+    ensure!(everywhere.len() == 1 && everywhere[0].name == name, "{everywhere:?}");
+    ensure!(client.get_maintenance_window(get(name)).await?.into_inner().active);
+    let end = |name: &str| ExpireMaintenanceWindowRequest { name: name.into(), ..Default::default() };
+    ensure!(refusal(client.expire_maintenance_window(end(&by)).await)?.0 == Code::FailedPrecondition);
+
+    let once = schedule::Once { starts_at: seconds_from_now(600), ends_at: seconds_from_now(3_600) };
+    let window = MaintenanceWindow {
+        title: "move".into(),
+        entities: vec!["db-1".into()],
+        schedule: Some(Schedule { kind: Some(schedule::Kind::Once(once)) }),
+        ..Default::default()
+    };
+    let create = CreateMaintenanceWindowRequest {
+        parent: "scopes/default".into(),
+        maintenance_window: Some(window.clone()),
+        request_id: "w".into(),
+        actor: "grace".into(),
+    };
+    let made = client.create_maintenance_window(create.clone()).await?.into_inner().maintenance_window;
+    let made = made.context("a window")?;
+    ensure!(made.creator == "grace" && !made.active && !made.ended && made.entities == ["db-1"], "{made:?}");
+    ensure!(client.get_maintenance_window(get(&made.name)).await?.into_inner() == made);
+    for (parent, filter, found) in [
+        ("scopes/default", "", 2),
+        ("scopes/default", "creator = grace AND title = move AND active = false", 1),
+        ("scopes/default", "entities:db-1 AND ended = true", 0),
+        ("scopes/eu", "", 1),
+    ] {
+        let listed = client.list_maintenance_windows(list(parent, filter)).await?.into_inner().maintenance_windows;
+        ensure!(listed.len() == found, "{parent} {filter}: {listed:?}");
+    }
+    // Ended before it began: it never opens.
+    let over = client.expire_maintenance_window(end(&made.name)).await?.into_inner().maintenance_window;
+    let over = over.context("a window")?;
+    ensure!(over.ended && !over.active && over.next_change_at.is_none(), "{over:?}");
+    ensure!(refusal(client.expire_maintenance_window(end(&made.name)).await)?.0 == Code::NotFound);
+    let nothing = MaintenanceWindow { entities: Vec::new(), ..window };
+    let nothing =
+        CreateMaintenanceWindowRequest { maintenance_window: Some(nothing), request_id: String::new(), ..create };
+    ensure!(refusal(client.create_maintenance_window(nothing).await)?.0 == Code::InvalidArgument);
     Ok(())
 }
 

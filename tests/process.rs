@@ -1,6 +1,7 @@
 //! The real binary as its users meet it: doors, feed, metrics, API, stop and start. Over the local journal, and the same
 //! over a journal on a real Apache Kafka.
 use anyhow::{Context as _, ensure};
+use quell_connectors::log::local::LocalLog;
 use quell_proto::v1::{
     GetAlertRequest, GetIncidentRequest, ListAlertsRequest, ListIncidentsRequest, ListServicesRequest,
     WatchIncidentsRequest, quell_client::QuellClient, watch_incidents_request::From as Start,
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use std::{
     env, fs,
     io::Write as _,
+    net::TcpListener,
     path::Path,
     process::{Command, Stdio},
     time::Duration,
@@ -257,5 +259,30 @@ fn bad_input_is_named_and_ends_with_2() -> anyhow::Result<()> {
     fs::write(&config, "")?;
     ensure!(quell(&["check", "--config", &config.display().to_string()])?.status.success());
     ensure!(quell(&["feed", "--no-such-flag"])?.status.code() == Some(2));
+    Ok(())
+}
+
+/// A supervisor starts it again after 1, and not after 2.
+#[test]
+fn what_may_start_later_ends_with_1() -> anyhow::Result<()> {
+    let directory = TempDir::new()?;
+    let (config, data) = (directory.path().join("quell.toml"), directory.path().join("data"));
+    fs::write(directory.path().join("topology.json"), "{\"services\": 5}")?;
+    let (held, free) = (TcpListener::bind("127.0.0.1:0")?, free_port());
+    let listen = |port| format!("[server]\nlisten = \"127.0.0.1:{port}\"\n");
+    let _journal = LocalLog::open(&data.join("journal"))?;
+    let at = format!("data_dir = \"{}\"\n", data.display());
+    for (text, code, expected) in [
+        (listen(held.local_addr()?.port()), 1, "can't be listened on"),
+        (at + &listen(free), 1, "is open already"),
+        (listen(free) + "[journal]\nkind = \"kafka\"\n[kafka]\nbrokers = \"127.0.0.1:1\"\n", 1, "kafka at 127.0.0.1:1"),
+        ("topology = \"topology.json\"\n".to_owned() + &listen(free), 2, "topology.json"),
+        ("[server]\nlisten = 5\n".to_owned(), 2, "quell.toml:2:"),
+    ] {
+        fs::write(&config, &text)?;
+        let output = quell(&["run", "--config", &config.display().to_string()])?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(code) && said.contains(expected), "{text}: {:?}: {said}", output.status);
+    }
     Ok(())
 }

@@ -6,6 +6,8 @@ use quell::{
     config::Config,
     serve::rest,
 };
+use quell_connectors::log::Topic;
+use quell_proto::v1::{PublishEventsRequest, quell_client::QuellClient};
 use quell_tests::process::{Quell, free_port, get, http, post};
 use serde_json::{Value, json};
 use std::{
@@ -16,6 +18,7 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
+use tonic_types::StatusExt as _;
 
 /// 2026-01-05T00:00:00Z
 const T0: i64 = 1_767_571_200_000;
@@ -112,8 +115,8 @@ fn every_method_with_a_path_answers_there() -> anyhow::Result<()> {
         } else {
             ""
         };
-        if operation["operationId"] == "WatchServices" {
-            // It goes on for as long as the client stays, and there is no service to tell of.
+        if operation["operationId"] == "WatchServices" || operation["operationId"] == "WatchAlerts" {
+            // They go on for as long as the client stays.
             ensure!(status_line(address, &path)?.starts_with("HTTP/1.1 200"), "{path}");
             continue;
         }
@@ -123,6 +126,7 @@ fn every_method_with_a_path_answers_there() -> anyhow::Result<()> {
         ensure!(answer.status == 200 || !answer.message()?.starts_with("there is nothing at"), "{what}");
     }
     reads(address, &position)?;
+    keeps_quiet(address)?;
     commands(address)?;
     refusals(address)?;
     ensure!(quell.terminate()?.0 == Some(0));
@@ -157,6 +161,45 @@ fn reads(address: SocketAddr, position: &str) -> anyhow::Result<()> {
     ensure!(watched.head.contains("content-type: application/x-ndjson"), "{}", watched.head);
     let lines: Vec<Value> = watched.text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     ensure!(lines.last().is_some_and(|line| line["incident"] == *incident), "{}", watched.text);
+    Ok(())
+}
+
+/// Silences and windows: made, read, listed, ended.
+fn keeps_quiet(address: SocketAddr) -> anyhow::Result<()> {
+    let post = |path: &str, body: &Value| ask(address, "POST", &format!("/api/v1/{path}"), "", &body.to_string());
+    let read = |path: &str| ask(address, "GET", &format!("/api/v1/{path}"), "", "")?.json();
+    let silence = json!({"matchers": ["entity=\"db-1\""], "endsAt": "2100-01-01T00:00:00Z", "comment": "index"});
+    let asked = json!({"silence": silence, "actor": "ann", "requestId": "q1"});
+    let made = post("scopes/default/silences", &asked)?.json()?["silence"].clone();
+    ensure!(made["openAlertCount"] == 1 && made["creator"] == "ann" && made["state"] == "ACTIVE", "{made}");
+    let name = made["name"].as_str().context("a name")?;
+    ensure!(read(name)? == made && read("silences?filter=creator%3Dann")?["silences"] == json!([made]));
+    ensure!(read("scopes/other/silences")? == json!({}));
+    let other = post("scopes/default/silences", &json!({"silence": {"matchers": ["a=b"]}, "requestId": "q1"}))?;
+    ensure!(other.status == 400, "{}", other.text);
+    let mut other = asked;
+    other["silence"]["matchers"] = json!(["entity=\"db-2\""]);
+    let other = post("scopes/default/silences", &other)?;
+    ensure!(other.status == 409 && other.text.contains("REQUEST_ID_REUSED"), "{}", other.text);
+    let over = post(&format!("{name}:expire"), &json!({}))?.json()?;
+    ensure!(over["silence"]["state"] == "EXPIRED" && over["silence"]["openAlertCount"] == 1, "{over}");
+
+    let recurring = json!({"timeZone": "UTC", "times": ["00:00-24:00"]});
+    let window = json!({"title": "move", "entities": ["db-1"], "schedule": {"recurring": recurring}});
+    let asked = json!({"maintenanceWindow": window, "actor": "bob"});
+    let made = post("scopes/default/maintenanceWindows", &asked)?.json()?["maintenanceWindow"].clone();
+    ensure!(made["active"] == true && made["creator"] == "bob", "{made}");
+    let name = made["name"].as_str().context("a name")?;
+    let without_time = |mut window: Value| {
+        window.as_object_mut().map(|window| window.remove("nextChangeAt"));
+        window
+    };
+    ensure!(without_time(read(name)?) == without_time(made.clone()), "{made}");
+    let listed = read("scopes/default/maintenanceWindows?filter=entities%3Adb-1")?;
+    ensure!(listed["maintenanceWindows"].as_array().map(Vec::len) == Some(1), "{listed}");
+    let over = post(&format!("{name}:expire"), &json!({"actor": "bob"}))?.json()?;
+    ensure!(over["maintenanceWindow"]["ended"] == true, "{over}");
+    ensure!(post(&format!("{name}:expire"), &json!({}))?.status == 404);
     Ok(())
 }
 
@@ -276,6 +319,106 @@ async fn a_watch_is_flushed_and_a_client_that_leaves_frees_its_feed() -> anyhow:
     })
     .await?;
     watched?;
+    app.stop().await;
+    Ok(())
+}
+
+/// Who sends more than is folded, or more than there is room for, is told when to come again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_overloaded_door_puts_off() -> anyhow::Result<()> {
+    let directory = site(0)?;
+    let path = directory.path().join("quell.toml");
+    let config =
+        fs::read_to_string(&path)?.replace("64 KiB\"", "64 KiB\"\nin_flight_max = \"64 KiB\"\nrequest_max = \"2s\"");
+    fs::write(&path, config)?;
+    let app = App::start(&Config::load(Some(&path))?, Membership::Group).await?;
+    app.api.until_ready().await?;
+    let (address, progress) = (app.address, app.api.shared.progress.clone());
+    let put_off = move |event: &str| -> anyhow::Result<()> {
+        let answer = ask(address, "POST", "/api/v1/events", "", event)?;
+        ensure!(
+            answer.status == 503 && answer.head.to_ascii_lowercase().contains("\r\nretry-after: 1\r\n"),
+            "{}",
+            answer.head
+        );
+        ensure!(answer.text.contains("send it again, with the same ids"), "{}", answer.text);
+        Ok(())
+    };
+    let event = json!({"time": T0, "entity": "db-1", "check": "latency", "severity": "critical"}).to_string();
+    let told = event.clone();
+    let bytes = tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
+        // One whose body does not come holds all the room there is, but not for ever.
+        let mut slow = TcpStream::connect(address)?;
+        slow.set_read_timeout(Some(Duration::from_secs(20)))?;
+        slow.write_all(b"POST /api/v1/events HTTP/1.1\r\nHost: q\r\nContent-Length: 65536\r\n\r\n{")?;
+        std::thread::sleep(Duration::from_millis(500));
+        put_off(&told)?;
+        let first = BufReader::new(slow).lines().next().context("an answer")??;
+        ensure!(first.starts_with("HTTP/1.1 503"), "{first}");
+        ensure!(post(address, "/api/v1/events", told.as_bytes())?.0 == 200, "there is room again");
+        Ok(())
+    });
+    bytes.await??;
+    // What is appended and never folded makes a tail.
+    (0..2).for_each(|partition| progress.appended(partition, u64::MAX / 2));
+    let tail = std::time::Instant::now();
+    while tail.elapsed() < Duration::from_secs(6) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let told = event.clone();
+    tokio::task::spawn_blocking(move || put_off(&told)).await??;
+    let mut client = QuellClient::connect(format!("http://{address}")).await?;
+    let messages = futures::stream::iter([PublishEventsRequest { events: vec![event] }]);
+    let status = client.publish_events(messages).await.err().context("it is put off")?;
+    ensure!(status.code() == tonic::Code::Unavailable && status.get_details_retry_info().is_some(), "{status:?}");
+    let page = tokio::task::spawn_blocking(move || get(address, "/metrics")).await??.1;
+    for line in [
+        "quell_door_overloaded_total{reason=\"bytes\"} 1",
+        "quell_door_overloaded_total{reason=\"slow\"} 1",
+        "quell_door_overloaded_total{reason=\"tail\"} 2",
+        "quell_http_events_unavailable_total 1",
+        "quell_grpc_events_unavailable_total 1",
+    ] {
+        ensure!(page.lines().any(|it| it == line), "{line}\n{page}");
+    }
+    app.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_that_is_too_old_says_how_to_go_on() -> anyhow::Result<()> {
+    let directory = site(0)?;
+    let app = App::start(&Config::load(Some(&directory.path().join("quell.toml")))?, Membership::Group).await?;
+    app.api.until_ready().await?;
+    let address = app.address;
+    let watch = move |from: &str| -> anyhow::Result<Vec<Value>> {
+        let text = ask(address, "GET", &format!("/api/v1/incidents:watch?until_caught_up=true&{from}"), "", "")?.text;
+        text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    };
+    let first = tokio::task::spawn_blocking(move || {
+        outage(address)?;
+        watch("beginning=true")
+    });
+    let cursor = first.await??[0]["cursor"].as_str().context("a cursor")?.to_owned();
+    let (commented, log) = (cursor.clone(), app.api.shared.log.clone());
+    tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
+        let incident = ask(address, "GET", "/api/v1/incidents", "", "")?.json()?["incidents"][0]["name"].clone();
+        let path = format!("/api/v1/{}:comment", incident.as_str().context("a name")?);
+        ensure!(ask(address, "POST", &path, "", "{\"comment\": \"seen\", \"actor\": \"ann\"}")?.status == 200);
+        ensure!(watch(&format!("cursor={commented}"))?.len() == 1);
+        Ok(())
+    })
+    .await??;
+    for partition in 0..2 {
+        let end = log.extent(Topic::Incidents, partition).await?.end;
+        log.trim(Topic::Incidents, partition, end).await?;
+    }
+    let told = tokio::task::spawn_blocking(move || watch(&format!("cursor={cursor}"))).await??;
+    let error = &told.last().context("an error")?["error"];
+    ensure!(error["status"] == "OUT_OF_RANGE" && error.to_string().contains("CURSOR_TOO_OLD"), "{error}");
+    ensure!(error.to_string().contains("Watch from `now`"), "{error}");
+    let now = tokio::task::spawn_blocking(move || watch("now=true")).await??;
+    ensure!(now.len() == 1 && now[0]["snapshot"] == true, "{now:?}");
     app.stop().await;
     Ok(())
 }

@@ -19,7 +19,9 @@ use quell_proto::v1;
 pub mod command;
 mod incident;
 pub mod suppression;
-pub use incident::{incident, incident_update, state_back as incident_state_back};
+pub use incident::{
+    incident, incident_update, number as incident_number, state as incident_state, state_back as incident_state_back,
+};
 
 /// What of a protobuf message is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -254,8 +256,14 @@ pub const fn topic(topic: OutputTopic) -> crate::log::Topic {
     }
 }
 
-fn alert_state(open: bool) -> i32 {
+/// The state of an alert, as a number of the API.
+pub const fn alert_state(open: bool) -> i32 {
     if open { v1::alert::State::Open as i32 } else { v1::alert::State::Cleared as i32 }
+}
+
+/// The name of the episode that an alert belongs to; empty where it belongs to none.
+pub fn alert_episode(AlertUpdate { scope, alert }: &AlertUpdate) -> String {
+    alert.episode.map(|id| format!("scopes/{scope}/episodes/{id}")).unwrap_or_default()
 }
 
 /// An alert of the API. Which incident it belongs to is the reader's to add.
@@ -281,13 +289,14 @@ pub fn alert(update: &AlertUpdate) -> v1::Alert {
         last_fired_at: Some(time(alert.last_fired_at)),
         cleared_at: alert.cleared_at.filter(|_| !alert.open).map(time),
         expired: alert.expired,
-        episode: alert.episode.map(|id| format!("scopes/{scope}/episodes/{id}")).unwrap_or_default(),
+        episode: alert_episode(update),
         incident: String::new(),
         reopened: alert.reopened,
         flapping: alert.flapping,
         switch: alert.switch.is_some(),
         suppressed: alert.suppressed_by.is_some(),
         suppressed_by: alert.suppressed_by.as_ref().map(|by| by.describe(scope)).unwrap_or_default(),
+        services: alert.services.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -41,7 +41,7 @@ pub fn read(now: Timestamp, line: &str, number: usize) -> Result<Option<Command>
         "silence" => {
             let ends_at = from + lasts.context("for how long?")?;
             let (matchers, creator, comment) = (about.parse()?, "ann".into(), "".into());
-            let silence = Silence { id: id.into(), matchers, starts_at: from, ends_at, creator, comment };
+            let silence = Silence { id: id.into(), matchers, starts_at: from, ends_at, creator, comment, hits: 0 };
             Action::CreateSilence { silence, force }
         }
         "maintenance" => {
@@ -55,7 +55,7 @@ pub fn read(now: Timestamp, line: &str, number: usize) -> Result<Option<Command>
         _ => Action::ExpireSilence(about.to_owned()),
     };
     let request_id = format!("{first} {about}, line {number}");
-    Ok(Some(Command { request_id, actor: "ann".to_owned(), scope: scope.to_owned(), at: now, action }))
+    Ok(Some(Command { request_id, actor: "ann".to_owned(), scope: scope.to_owned(), at: now, action, digest: 0 }))
 }
 
 fn rfc3339(at: Timestamp) -> Result<String> {

@@ -26,6 +26,7 @@ pub fn read(now: Timestamp, verb: &str, words: &[&str], line: usize) -> Result<C
             "closed" => State::Closed,
             other => bail!("`{other}` is no state"),
         }),
+        ("ack", []) => Act::Acknowledge,
         ("assign", []) => Act::Assign(String::new()),
         ("assign", [assignee]) => Act::Assign((*assignee).to_owned()),
         ("comment", []) => Act::Comment,
@@ -49,7 +50,7 @@ pub fn read(now: Timestamp, verb: &str, words: &[&str], line: usize) -> Result<C
             (key, _) => bail!("a command has no `{key}`"),
         }
     }
-    Ok(Command { request_id, actor, scope, at: now, action: Action::Incident(act) })
+    Ok(Command { request_id, actor, scope, at: now, action: Action::Incident(act), digest: 0 })
 }
 
 /// Stands for an alert by `entity/check` until it is known.

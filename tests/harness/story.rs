@@ -4,19 +4,17 @@
 //! # A database outage drags its callers down.
 //! topology db <- payments <- checkout      (services, each on an entity of its name; or JSON as in the file)
 //! policy raise.settle = 1m                 (over the defaults)
+//! show incidents                           (how they stand at the end, too)
 //! 00:00 firing db latency critical         (minutes and seconds, or hours too)
-//! 00:10 firing payments errors major at=00:05 id=7 scope=eu origin=zabbix service=s fingerprint=f source=a
+//! 00:10 firing payments errors major at=00:05 id=7 scope=eu origin=zabbix service=s labels.rack=r fingerprint=f source=a
 //! 00:15 firing db latency major identity=replica-2 started=00:12 labels.rack=r7
 //! 00:20 resolved db latency ended=00:18
 //! 00:30 reach a                            (the source partition `a` is read until now)
 //! 05:00 state 1 acknowledged by=ann id=r1 revision=2 comment=mine      (also assign 1 ann, comment 1, merge 1 2,
 //!                                          split 1 db/latency, ticket 1 servicenow/INC7: on incidents by number)
 //! 00:40 topology db <- checkout            (instead of the one before)
-//! 00:10 firing payments errors major at=00:05 id=7 scope=eu origin=zabbix service=s labels.rack=r fingerprint=f source=a
-//! 00:20 resolved db latency
 //! 00:25 sample db latency_p99 812          (a measurement)
 //! 01:00 sample db latency_p99 95,105,100 every=10s times=60    (sixty of them, over and over again)
-//! 00:30 reach a                            (the source partition `a` is read until now)
 //! 00:25 silence {check="latency"} for=10m id=s1 from=01:00 scope=eu force
 //! 00:25 maintenance w1 entities=db,payments for=10m from=01:00
 //! 00:25 maintenance w2 services=db timezone=UTC days=thu times=22:00-04:00   (or matchers={check="latency"})
@@ -56,6 +54,8 @@ pub struct Story {
     pub policy: Policy,
     pub topology: TopologyFile,
     pub inputs: Vec<Input>,
+    /// How incidents stand at the end is of interest too.
+    shows: bool,
     /// How often the topology has changed.
     changes: u64,
     /// The next offset of each source partition.
@@ -105,7 +105,8 @@ impl Story {
             engine.step(position as u64, input, &mut out)?;
             ensure!(engine.ledger_balances(), "the ledger does not balance after {input:?}");
         }
-        Ok(tell::tell(&out.items, &engine))
+        let stand = if self.shows { tell::stand(&mut engine) } else { String::new() };
+        Ok(tell::tell(&out.items, &engine) + &stand)
     }
 
     fn read(&mut self, line: &str) -> Result<()> {
@@ -113,6 +114,10 @@ impl Story {
         match first {
             "topology" => read_topology(&mut self.topology, rest),
             "policy" => self.read_policy(rest),
+            "show" if rest == "incidents" => {
+                self.shows = true;
+                Ok(())
+            }
             time => self.read_input(moment(time)?, rest),
         }
     }
@@ -151,7 +156,7 @@ impl Story {
             }
             ["firing", entity, check, ref rest @ ..] => self.event(now, Status::Firing, [entity, check], rest)?,
             ["resolved", entity, check, ref rest @ ..] => self.event(now, Status::Resolved, [entity, check], rest)?,
-            ["state" | "assign" | "comment" | "merge" | "split" | "ticket", ref rest @ ..] => {
+            ["state" | "ack" | "assign" | "comment" | "merge" | "split" | "ticket", ref rest @ ..] => {
                 Input::Command(command::read(now, words[0], rest, self.inputs.len())?)
             }
             ["change", entity, check, ref rest @ ..] => {

@@ -31,8 +31,8 @@ pub fn tell(said: &[Output], engine: &Engine) -> String {
             Body::Alert(update) => teller.alert(update),
             Body::Service(update) => teller.service(update),
             Body::Result(result) => teller.result(result),
-            Body::Silence(update) if update.hits > 0 => {
-                teller.text.push_str(&format!("silence {} hits={}\n", update.silence.id, update.hits));
+            Body::Silence(update) if update.silence.hits > 0 => {
+                teller.text.push_str(&format!("silence {} hits={}\n", update.silence.id, update.silence.hits));
             }
             Body::Silence(_)
             | Body::Window(_)
@@ -57,7 +57,12 @@ impl<'a> Teller<'a> {
         };
         let previous = if i.previous.is_some() && update.change == "opened" { " after an earlier one" } else { "" };
         let by = i.assignee.is_empty().then(String::new).unwrap_or_else(|| format!(" assignee={}", i.assignee));
-        let what = format!("incident {} {}{previous}{by}", i.number, update.change);
+        let said = i
+            .timeline
+            .back()
+            .filter(|_| update.change == "suggested")
+            .map_or(String::new(), |e| format!(": {}", e.text));
+        let what = format!("incident {} {}{previous}{by}{said}", i.number, update.change);
         if matches!(i.state, State::Resolved | State::Closed) {
             return self.line(at, &update.scope, &what);
         }
@@ -132,6 +137,28 @@ impl<'a> Teller<'a> {
         let scope = if scope == "default" { String::new() } else { format!("{scope}: ") };
         self.text.push_str(&format!("{} {scope}{what}\n", clock(at)));
     }
+}
+
+/// How incidents stand at the end: what people gave to them, and where they went.
+pub fn stand(engine: &mut Engine) -> String {
+    let views = engine.views();
+    let mut incidents: Vec<_> = views.iter().flat_map(|view| &view.incidents).collect();
+    incidents.sort_by_key(|i| (&i.scope, i.incident.number));
+    let number = |id| incidents.iter().find(|i| i.incident.id == id).map_or(0, |i| i.incident.number);
+    let mut text = String::new();
+    for IncidentUpdate { incident: i, .. } in &incidents {
+        let by = i.acknowledged.as_ref().map(|by| format!(" acknowledged by {} at {}", by.actor, clock(by.at)));
+        let tickets: String = i.tickets.iter().map(|t| format!(" {}/{}", t.system, t.key)).collect();
+        let comments = i.timeline.iter().filter(|e| &*e.kind == "comment");
+        let comments: String = comments.map(|e| format!(" {}: {};", e.actor, e.text)).collect();
+        let into = i.merged_into.map(|id| format!(" merged into {}", number(id)));
+        let previous = i.previous.map(|id| format!(" after {}", number(id)));
+        let more = [by, into, previous].into_iter().flatten().collect::<String>();
+        let (state, began) = (i.state.name(), clock(i.started_at));
+        writeln!(text, "= incident {} {state} since={began}{more}{tickets}{comments}", i.number)
+            .expect("writing to a string");
+    }
+    text
 }
 
 /// Where it began before it was told, and what is known of it.

@@ -4,10 +4,12 @@ use super::{
     incident::{state, state_back, ticket},
     suppression::{silence, silence_back, window, window_back},
 };
+use prost::Message as _;
 use quell_core::{
     domain::{
         alert::AlertId,
         command::{Act, Action, Command, CommandResult, IncidentAct},
+        hash::Framed,
         incident::{IncidentId, Ticket},
         maintenance::Maintenance,
         silence::Silence,
@@ -15,27 +17,51 @@ use quell_core::{
     },
     output::{SilenceUpdate, WindowUpdate},
 };
-use quell_proto::v1::{self, command, command_output::Body, incident_act};
+use quell_proto::v1::{self, command, command_output::Body, incident_act, schedule};
 
 /// A command of the journal.
 pub fn command(asked: &Command) -> v1::Command {
-    let action = match &asked.action {
-        Action::Incident(act) => command::Action::Incident(incident_act(act)),
-        Action::CreateSilence { silence: asked, force } => {
-            let silence = Some(silence(&asked.id, asked, 0));
-            command::Action::CreateSilence(v1::CreateSilence { silence, force: *force })
-        }
-        Action::ExpireSilence(id) => command::Action::ExpireSilence(id.clone()),
-        Action::CreateWindow(asked) => command::Action::CreateMaintenance(window(&asked.id, asked)),
-        Action::ExpireWindow(id) => command::Action::ExpireMaintenance(id.clone()),
-    };
     v1::Command {
         request_id: asked.request_id.clone(),
         actor: asked.actor.clone(),
         scope: asked.scope.clone(),
         at_ms: asked.at.0,
-        action: Some(action),
+        digest: asked.digest,
+        action: Some(action(&asked.action)),
     }
+}
+
+fn action(asked: &Action) -> command::Action {
+    match asked {
+        Action::Incident(act) => command::Action::Incident(incident_act(act)),
+        Action::CreateSilence { silence: asked, force } => {
+            let silence = Some(silence(&asked.id, asked));
+            command::Action::CreateSilence(v1::CreateSilence { silence, force: *force })
+        }
+        Action::ExpireSilence(id) => command::Action::ExpireSilence(id.clone()),
+        Action::CreateWindow(asked) => command::Action::CreateMaintenance(window(&asked.id, asked)),
+        Action::ExpireWindow(id) => command::Action::ExpireMaintenance(id.clone()),
+    }
+}
+
+/// Tells an action from another one under the same request id. Its times are left out: `for two hours` is another moment when it
+/// is sent again.
+pub fn digest(asked: &Action) -> u64 {
+    let mut action = action(asked);
+    match &mut action {
+        command::Action::CreateSilence(v1::CreateSilence { silence: Some(silence), .. }) => {
+            (silence.starts_at, silence.ends_at) = (None, None);
+        }
+        command::Action::CreateMaintenance(window) => {
+            let schedule = window.schedule.as_mut().and_then(|schedule| schedule.kind.as_mut());
+            if let Some(schedule::Kind::Once(once)) = schedule {
+                *once = schedule::Once::default();
+            }
+        }
+        _ => {}
+    }
+    let action = v1::Command { action: Some(action), ..Default::default() };
+    Framed::default().field(action.encode_to_vec()).hash64()
 }
 
 /// A command of the journal, read back.
@@ -63,12 +89,14 @@ pub fn command_back(asked: v1::Command) -> Result<Command, Invalid> {
         scope: asked.scope,
         at: Timestamp(asked.at_ms),
         action,
+        digest: asked.digest,
     })
 }
 
 fn incident_act(act: &IncidentAct) -> v1::IncidentAct {
     let what = match &act.act {
         Act::State(to) => incident_act::Act::State(state(*to) as i32),
+        Act::Acknowledge => incident_act::Act::Acknowledged(true),
         Act::Assign(assignee) => incident_act::Act::Assignee(assignee.clone()),
         Act::Comment => incident_act::Act::Commented(true),
         Act::Merge(other) => incident_act::Act::MergeWith(other.0),
@@ -88,6 +116,7 @@ fn incident_act(act: &IncidentAct) -> v1::IncidentAct {
 fn incident_act_back(act: v1::IncidentAct) -> Option<IncidentAct> {
     let what = match act.act? {
         incident_act::Act::State(to) => Act::State(state_back(v1::incident::State::try_from(to).ok()?)?),
+        incident_act::Act::Acknowledged(_) => Act::Acknowledge,
         incident_act::Act::Assignee(assignee) => Act::Assign(assignee),
         incident_act::Act::Commented(_) => Act::Comment,
         incident_act::Act::MergeWith(other) => Act::Merge(IncidentId(other)),
@@ -110,13 +139,14 @@ pub fn result(result: &CommandResult) -> Body {
         code: result.code as i32,
         message: result.message.clone(),
         name: result.name.clone(),
+        digest: result.digest,
     })
 }
 
 /// A silence as it is now.
 pub fn silence_update(update: &SilenceUpdate) -> Body {
     let name = Silence::name(&update.scope, &update.silence.id);
-    Body::Silence(silence(&name, &update.silence, update.hits))
+    Body::Silence(silence(&name, &update.silence))
 }
 
 /// A maintenance window as it is now.
@@ -128,4 +158,31 @@ pub fn window_update(update: &WindowUpdate) -> Body {
 /// As it stands in the topic of commands.
 pub const fn output(body: Body) -> v1::CommandOutput {
     v1::CommandOutput { body: Some(body) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_tells_actions_apart_but_not_moments() {
+        let silence = |matchers: &str, at: i64| {
+            let silence = Silence {
+                id: "s".into(),
+                matchers: matchers.parse().expect("matchers"),
+                starts_at: Timestamp(at),
+                ends_at: Timestamp(at + 1),
+                creator: "ann".into(),
+                comment: "".into(),
+                hits: 0,
+            };
+            digest(&Action::CreateSilence { silence, force: false })
+        };
+        assert_eq!(silence("entity=a", 1), silence("entity=a", 2));
+        assert_ne!(silence("entity=a", 1), silence("entity=b", 1));
+        let act = |act| {
+            Action::Incident(IncidentAct { incident: IncidentId(1), revision: None, comment: String::new(), act })
+        };
+        assert_ne!(digest(&act(Act::Acknowledge)), digest(&act(Act::Comment)));
+    }
 }

@@ -28,7 +28,7 @@ pub fn incident(update: &IncidentUpdate) -> v1::Incident {
     let named = |id: &Option<IncidentId>| id.as_ref().map(name).unwrap_or_default();
     v1::Incident {
         name: name(&incident.id),
-        number: format!("{scope}-{}", incident.number),
+        number: number(update),
         revision: incident.revision,
         state: state(incident.state) as i32,
         title: incident.title.clone(),
@@ -66,6 +66,11 @@ pub fn incident(update: &IncidentUpdate) -> v1::Incident {
         previous: named(&incident.previous),
         changes: incident.changes.iter().map(change).collect(),
     }
+}
+
+/// The number of an incident, as people say it: `payments-12`.
+pub fn number(update: &IncidentUpdate) -> String {
+    format!("{}-{}", update.scope, update.incident.number)
 }
 
 /// A state of the API.
@@ -112,14 +117,14 @@ fn nats(thousandths: i16) -> f64 {
     f64::from(thousandths) / 1_000.0
 }
 
-/// What was weighed, in the order of the sum: how rarely its check opens by itself speaks against chance.
+/// What was weighed, in the order of the sum. Each is signed as it counts: the rarer its check, the more speaks against chance.
 fn parts(evidence: Evidence) -> Vec<v1::ReasonPart> {
     let Evidence { time, place, what, background, .. } = evidence;
     if (time, place, what, background) == (0, 0, 0, 0) {
         return Vec::new();
     }
     let part = |name: &str, log_odds| v1::ReasonPart { name: name.to_owned(), log_odds };
-    let all = [("time", nats(time)), ("place", nats(place)), ("what", nats(what)), ("rarity", -nats(background))];
+    let all = [("time", nats(time)), ("place", nats(place)), ("what", nats(what)), ("rarity", nats(background))];
     all.into_iter().map(|(name, log_odds)| part(name, log_odds)).collect()
 }
 

@@ -11,7 +11,7 @@ use quell_core::domain::{
 use quell_proto::v1::{self, schedule};
 
 /// A silence under this name. Its state is the reader's to add.
-pub fn silence(name: &str, silence: &Silence, hits: usize) -> v1::Silence {
+pub fn silence(name: &str, silence: &Silence) -> v1::Silence {
     v1::Silence {
         name: name.to_owned(),
         matchers: silence.matchers.iter().map(ToString::to_string).collect(),
@@ -20,7 +20,7 @@ pub fn silence(name: &str, silence: &Silence, hits: usize) -> v1::Silence {
         creator: silence.creator.to_string(),
         comment: silence.comment.to_string(),
         state: v1::silence::State::Unspecified as i32,
-        open_alert_count: hits as u32,
+        open_alert_count: silence.hits,
     }
 }
 
@@ -37,6 +37,7 @@ pub fn silence_back(id: String, silence: v1::Silence) -> Result<Silence, Invalid
         ends_at: time_back(&silence.ends_at.ok_or_else(|| missing("ends_at"))?),
         creator: silence.creator.into(),
         comment: silence.comment.into(),
+        hits: 0,
     })
 }
 
@@ -58,7 +59,7 @@ fn inner(text: &str) -> &str {
 /// A maintenance window under this name. Whether it is open now is the reader's to add.
 pub fn window(name: &str, window: &Maintenance) -> v1::MaintenanceWindow {
     let ended = window.schedule.ends_at();
-    let MaintenanceText { title, matchers, entities, services, schedule, .. } = window.clone().into();
+    let MaintenanceText { title, matchers, entities, services, schedule, creator, .. } = window.clone().into();
     let list = |ids: &std::collections::BTreeSet<std::sync::Arc<str>>| ids.iter().map(ToString::to_string).collect();
     v1::MaintenanceWindow {
         name: name.to_owned(),
@@ -67,7 +68,7 @@ pub fn window(name: &str, window: &Maintenance) -> v1::MaintenanceWindow {
         entities: list(&entities),
         services: list(&services),
         schedule: Some(schedule_of(schedule)),
-        creator: String::new(),
+        creator: creator.to_string(),
         active: false,
         ended: false,
         next_change_at: ended.map(time),
@@ -85,6 +86,7 @@ pub fn window_back(id: String, window: v1::MaintenanceWindow) -> Result<Maintena
     let text = MaintenanceText {
         id: id.into(),
         title: window.title.into(),
+        creator: window.creator.into(),
         matchers: matchers("maintenance_window", &window.matchers)?,
         entities: ids(window.entities),
         services: ids(window.services),

@@ -1,6 +1,7 @@
 //! The process, wired in one straight line: log, control, tasks, views, ingest, doors.
 use crate::{
     clock::{Outside, System},
+    commands::bad_input,
     config::{Config, JournalKind},
     control::Control,
     ingest::{self, Ingest, IngestCounts},
@@ -9,8 +10,9 @@ use crate::{
     rules::Rules,
     serve::{
         cursor::Cursor,
+        door::Door,
         grpc::Api,
-        http::{self, DoorCounts, Doors},
+        http::{self, Doors},
         rest,
         subscriptions::{self, Subscriptions},
     },
@@ -74,11 +76,11 @@ impl App {
     /// Builds everything and starts it. Returns when the port is open; recovery goes on beside it.
     ///
     /// # Errors
-    /// Where a part can't start, with a word for a person.
+    /// Where a part can't start, with a word for a person; [`crate::commands::BadInput`] where the topology is not valid.
     pub async fn start(config: &Config, membership: Membership) -> anyhow::Result<Self> {
         let outside: Arc<dyn Outside> = Arc::new(System);
         let rules = Rules::default();
-        let topology = config.read_topology()?;
+        let topology = config.read_topology().map_err(bad_input)?;
         let listener = TcpListener::bind(config.server.listen)
             .await
             .with_context(|| format!("server.listen: {} can't be listened on", config.server.listen))?;
@@ -124,8 +126,6 @@ impl App {
                 topics: topics.clone(),
             };
             tasks.spawn(task::run(shared, partition, tasks_stopping.clone()));
-            let (log, control) = (log.clone(), control.clone());
-            followers.spawn(views.clone().follow(log, control, rules, partition));
         }
 
         let counts = Arc::new(IngestCounts::default());
@@ -150,6 +150,7 @@ impl App {
         followers.spawn(async move { followed.follow().await });
 
         let feeds = Arc::new(Semaphore::new(config.server.feeds_max));
+        let door = Door::new(config.door_limits());
         let api = Api {
             shared,
             views: views.clone(),
@@ -158,16 +159,16 @@ impl App {
             mappings: Arc::new(config.http_mappings()),
             sources,
             page_bytes_max: config.server.page_bytes_max,
+            door: door.clone(),
             stop: stopping.clone(),
         };
-        let doors = Arc::new(DoorCounts::default());
         let feeds_max = config.server.feeds_max;
         let (lagging, said) = (api.subscriptions.clone(), progress.clone());
         let gathered = metrics::Sources {
             progress,
             views,
             ingest: counts,
-            doors: doors.clone(),
+            door,
             feeds,
             feeds_max,
             subscriptions: Arc::new(move || lagging.lags(&said.incident_numbers())),
@@ -175,7 +176,7 @@ impl App {
             syncs,
             origins: metrics::Sources::origins(),
         };
-        let router = router(config, &api, doors, gathered).await?;
+        let router = router(&api, gathered).await?;
         let mut server = JoinSet::new();
         let mut until = stopping;
         server.spawn(async move {
@@ -302,13 +303,8 @@ fn instance(data_dir: &Path, outside: &dyn Outside) -> anyhow::Result<String> {
     Ok(name)
 }
 
-async fn router(
-    config: &Config,
-    api: &Api,
-    counts: Arc<DoorCounts>,
-    gathered: metrics::Sources,
-) -> anyhow::Result<axum::Router> {
-    let body_max = usize::try_from(config.server.body_max).unwrap_or(usize::MAX);
+async fn router(api: &Api, gathered: metrics::Sources) -> anyhow::Result<axum::Router> {
+    let body_max = api.door.limits.body_max;
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<v1::quell_server::QuellServer<Api>>().await;
     reporter.set_serving::<v1::admin_server::AdminServer<Api>>().await;
@@ -326,10 +322,9 @@ async fn router(
     let doors = Doors {
         api: api.clone(),
         mappings: api.mappings.clone(),
-        counts,
         metrics: Arc::new(move || metrics::page(&gathered).map_err(|error| error.to_string())),
     };
     // What no door and no service answers is REST's.
     let rest = rest::router(grpc.clone(), body_max)?;
-    Ok(http::router(doors, body_max).merge(grpc.into_axum_router().reset_fallback()).merge(rest))
+    Ok(http::router(doors).merge(grpc.into_axum_router().reset_fallback()).merge(rest))
 }

@@ -18,7 +18,7 @@ pub mod silence;
 pub mod table;
 pub mod topology;
 
-/// A failure that is the user's to mend: exit code 2.
+/// A failure that is the user's to mend: exit code 2. What may succeed when it is tried again is none.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct BadInput(pub String);

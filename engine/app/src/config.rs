@@ -1,5 +1,5 @@
 //! The configuration: `default.toml` is the manual and the one source of defaults.
-use crate::{human, ingest, task, toml_file};
+use crate::{human, ingest, serve::door, task, toml_file};
 use anyhow::Context as _;
 use quell_connectors::{
     kafka::{PropertyError, check_properties},
@@ -8,7 +8,7 @@ use quell_connectors::{
 use quell_core::domain::{
     kpi::IMPORTANCE_MAX,
     maintenance::Maintenance,
-    policy::{Absence, Assess, Clock, Correlate, Deduplicate, Flap, Limits, Policy, Raise, Score, Suppress},
+    policy::{Absence, Action, Assess, Clock, Correlate, Deduplicate, Flap, Limits, Policy, Raise, Score, Suppress},
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
 };
@@ -59,7 +59,10 @@ pub struct Server {
     pub listen: SocketAddr,
     pub allow_public: bool,
     #[serde(with = "human::bytes")]
-    pub body_max: u64,
+    body_max: u64,
+    #[serde(with = "human::bytes")]
+    in_flight_max: u64,
+    request_max: Span,
     pub feeds_max: usize,
     pub subscriptions_max: usize,
     #[serde(with = "human::bytes")]
@@ -221,6 +224,7 @@ impl Config {
             anyhow::ensure!(limit > 0, "{name}: at least 1");
         }
         for (name, span) in [
+            ("server.request_max", self.server.request_max),
             ("flap.window", self.flap.window),
             ("ingest.commit_interval", self.ingest.commit_interval),
             ("engine.snapshot_interval", self.engine.snapshot_interval),
@@ -234,6 +238,11 @@ impl Config {
             self.engine.output_record_bytes <= RECORD_BYTES_MAX as u64 / 2,
             "engine.output_record_bytes: at most {} KiB",
             RECORD_BYTES_MAX / 2 / 1024
+        );
+        let (body, in_flight) = (self.server.body_max, self.server.in_flight_max);
+        anyhow::ensure!(
+            in_flight >= body && in_flight <= u64::from(u32::MAX),
+            "server.in_flight_max: at least server.body_max, or such a body would never be taken; at most 4095 MiB"
         );
         self.validate_suppression()?;
         let public = !self.server.listen.ip().is_loopback();
@@ -274,6 +283,7 @@ impl Config {
         for (n, window) in windows.iter().enumerate() {
             let twice = windows[..n].iter().any(|other| other.id == window.id);
             anyhow::ensure!(!twice, "maintenance[{n}].id: `{}` stands twice", window.id);
+            anyhow::ensure!(!window.schedule.is_empty(), "maintenance[{n}].schedule.end: not after its start");
         }
         Ok(())
     }
@@ -308,6 +318,17 @@ impl Config {
         let mut all = BTreeMap::new();
         self.kafka.properties.iter().for_each(|(name, property)| property.flatten(name, &mut all));
         all
+    }
+
+    /// Of the doors.
+    pub fn door_limits(&self) -> door::Limits {
+        let Server { body_max, in_flight_max, request_max, .. } = self.server;
+        door::Limits {
+            body_max: usize::try_from(body_max).unwrap_or(usize::MAX),
+            in_flight_max: u32::try_from(in_flight_max).unwrap_or(u32::MAX),
+            request_max: duration(request_max),
+            tail_max: duration(self.ingest.tail_max),
+        }
     }
 
     /// Of ingest.
@@ -392,6 +413,9 @@ fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
     for (n, policy) in correlate.policy.iter().enumerate() {
         anyhow::ensure!(!policy.name.is_empty(), "correlate.policy[{n}].name: not empty");
         anyhow::ensure!(names.insert(&policy.name), "correlate.policy[{n}].name: `{}` stands twice", policy.name);
+        let most = if policy.action == Action::Never { Some(1) } else { policy.breaks.max_alerts };
+        let ever = most.is_none_or(|most| policy.min_alerts <= most);
+        anyhow::ensure!(ever, "correlate.policy[{n}].min_alerts: a group never has so many");
     }
     Ok(())
 }
@@ -409,6 +433,23 @@ mod tests {
     fn from(user: &str) -> anyhow::Result<Config> {
         let config: Config = toml_file::load(DEFAULTS, Some((Path::new("q.toml"), user)))?;
         config.validate().map(|()| config)
+    }
+
+    #[test]
+    fn a_policy_of_correlation_is_written_as_the_manual_says() -> anyhow::Result<()> {
+        let with = |more: &str| from(&format!("[[correlate.policy]]\nname = \"mainframe\"\n{more}"));
+        let policy = &with("settle = \"0s\"\nseverity_min = \"critical\"\nbreak.event = 'check=\"deployed\"'")?
+            .correlate
+            .policy[0];
+        assert_eq!(
+            (policy.settle, policy.severity_min),
+            (Some(Span(0)), Some(quell_core::domain::severity::Severity::Critical))
+        );
+        assert!(policy.breaks.event.is_some());
+        for never in ["min_alerts = 3\nbreak.max_alerts = 2", "min_alerts = 2\naction = \"never\""] {
+            assert!(with(never).is_err_and(|e| e.to_string().contains("a group never has so many")), "{never}");
+        }
+        Ok(())
     }
 
     #[test]

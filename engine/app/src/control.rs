@@ -2,7 +2,7 @@
 //!
 //! A document is appended in chunks under the next version of its kind and name. Of several writers of one version, the
 //! one whose last chunk comes first wins, for every reader. It is never trimmed, so a journal names a version only.
-use crate::clock::Outside;
+use crate::{clock::Outside, commands::bad_input};
 use anyhow::{Context as _, bail};
 use prost::Message as _;
 use quell_connectors::{
@@ -144,9 +144,9 @@ impl Control {
         }
         let found = control.latest().partitions;
         if found != partitions {
-            bail!(
+            return Err(bad_input(anyhow::anyhow!(
                 "the journal has {found} partitions, and the configuration says {partitions}: set journal.partitions = {found} (the number is fixed when a journal is made)"
-            );
+            )));
         }
         Ok(Arc::new(control))
     }

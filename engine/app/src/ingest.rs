@@ -512,26 +512,41 @@ fn commit_metadata(incarnation: u32) -> String {
     format!("incarnation={incarnation}")
 }
 
-/// What came by HTTP: appended, and answered when it is durable.
+/// What came by a door: appended, and answered when it is durable. `None` where one of its partitions `is_behind`: then nothing is
+/// appended.
 ///
 /// # Errors
 /// Where an append failed; it may have happened all the same, and a retry is caught by the events' ids.
-pub async fn append_parts(shared: &Shared, mut parts: Vec<Part>) -> Result<BTreeMap<u32, u64>, LogError> {
+pub async fn append_parts(
+    shared: &Shared,
+    mut parts: Vec<Part>,
+    is_behind: impl Fn(u32) -> bool,
+) -> Option<Result<BTreeMap<u32, u64>, LogError>> {
     let arrival = parts.iter().map(Part::arrival).max();
     let mut packs = Packs::new(shared.partitions);
     // No pack has a range, so that they may end anywhere.
     packs.add(&mut parts);
+    let packs = packs.finish(0);
+    if packs.iter().any(|closed| is_behind(closed.journal)) {
+        return None;
+    }
     let append = |closed: pack::Closed| {
         let record = wire::pack(closed.pack);
         debug_assert!(record.encoded_len() <= RECORD_BYTES_MAX, "a pack is larger than was counted");
         (closed.journal, shared.log.append(Topic::Journal, closed.journal, wire::bytes(&record)))
     };
-    let appends: Vec<_> = packs.finish(0).into_iter().map(append).collect();
+    let appends: Vec<_> = packs.into_iter().map(append).collect();
     let mut positions = BTreeMap::new();
     for (journal, done) in appends {
-        let position = done.await.inspect_err(|error| shared.progress.fail_if_closed(error))?;
+        let position = match done.await {
+            Ok(position) => position,
+            Err(error) => {
+                shared.progress.fail_if_closed(&error);
+                return Some(Err(error));
+            }
+        };
         shared.appended(journal, position, arrival);
         positions.insert(journal, position);
     }
-    Ok(positions)
+    Some(Ok(positions))
 }

@@ -1,6 +1,6 @@
 //! Every metric, named once. Gathered when they are asked for, from what the parts count; `deploy/prometheus/METRICS.md`
 //! lists them.
-use crate::{ingest::IngestCounts, progress::Progress, serve::http::DoorCounts, views::Views};
+use crate::{ingest::IngestCounts, progress::Progress, serve::door::Door, views::Views};
 use quell_core::engine::FOLD;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -29,7 +29,7 @@ pub struct Sources {
     pub progress: Arc<Progress>,
     pub views: Arc<Views>,
     pub ingest: Arc<IngestCounts>,
-    pub doors: Arc<DoorCounts>,
+    pub door: Arc<Door>,
     pub feeds: Arc<Semaphore>,
     pub feeds_max: usize,
     pub subscriptions: Subscriptions,

@@ -1,6 +1,7 @@
 //! One port: gRPC, HTTP and metrics.
 pub mod commands;
 pub mod cursor;
+pub mod door;
 pub mod errors;
 pub mod feed;
 pub mod filter;
@@ -10,7 +11,7 @@ pub mod names;
 pub mod page;
 pub mod publish;
 pub mod rest;
-pub mod services;
 pub mod subscriptions;
 pub mod suppression;
 pub mod topology;
+pub mod watch;

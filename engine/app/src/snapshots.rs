@@ -31,12 +31,13 @@ pub struct Mark {
     pub next: u64,
 }
 
-/// A snapshot that was read and verified.
+/// A snapshot that was read and verified, without its bytes: of a large memory they are many.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub position: u64,
     pub fold: u32,
-    pub bytes: Vec<u8>,
+    /// In bytes.
+    pub size: usize,
     pub outputs: ByTopic<Mark>,
     pub trail: Vec<v1::TrailMark>,
     /// Where its first chunk stands in the log.
@@ -45,41 +46,70 @@ pub struct Snapshot {
     pub at: Timestamp,
 }
 
-/// Every verified snapshot of a partition, oldest position first, at most the newest two.
+/// A chunk that was read.
+struct Chunk {
+    position: u64,
+    hash: u64,
+    size: usize,
+    /// Empty where it is only to be verified.
+    content: Vec<u8>,
+}
+
+/// The chunks of a snapshot, in order.
+type Chunks = BTreeMap<u32, Chunk>;
+
+/// Every verified snapshot of a partition with its bytes, oldest position first, at most the newest two.
 ///
 /// # Errors
 /// Where the log can't be read.
-pub async fn read(log: &Arc<dyn Log>, partition: u32, journal: [u8; 16]) -> Result<Vec<Snapshot>, LogError> {
-    Ok(scan(log, partition, journal, None).await?.0)
+pub async fn read(log: &Arc<dyn Log>, partition: u32, journal: [u8; 16]) -> Result<Vec<(Snapshot, Vec<u8>)>, LogError> {
+    let (found, _) = scan(log, partition, journal, Contents::Kept).await?;
+    Ok(found.into_iter().map(|(snapshot, chunks)| (snapshot, whole(chunks))).collect())
 }
 
-/// As [`read`]; and whether the one with this id is whole.
+fn whole(chunks: Chunks) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(chunks.values().map(|chunk| chunk.size).sum());
+    chunks.into_values().for_each(|chunk| bytes.extend_from_slice(&chunk.content));
+    bytes
+}
+
+/// What becomes of the chunks' contents.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Contents {
+    Kept,
+    /// Once hashed: whether the snapshot with this id is whole is asked.
+    Verified(u64),
+}
+
+/// The newest two, and whether the one asked for is whole.
 async fn scan(
     log: &Arc<dyn Log>,
     partition: u32,
     journal: [u8; 16],
-    id: Option<u64>,
-) -> Result<(Vec<Snapshot>, bool), LogError> {
+    contents: Contents,
+) -> Result<(Vec<(Snapshot, Chunks)>, bool), LogError> {
     let Extent { oldest, end } = log.extent(Topic::Snapshots, partition).await?;
     let mut reader = log.read_from(Topic::Snapshots, partition, oldest).await?;
-    let mut chunks: BTreeMap<u64, BTreeMap<u32, (u64, Vec<u8>)>> = BTreeMap::new();
-    let (mut found, mut is_whole) = (Vec::<Snapshot>::new(), false);
+    let mut chunks: BTreeMap<u64, Chunks> = BTreeMap::new();
+    let (mut found, mut is_whole) = (Vec::<(Snapshot, Chunks)>::new(), false);
     while reader.position() < end {
         for record in reader.next(READ_BYTES, WAIT).await? {
             // What can't be read is as good as not there: hashes decide.
             let Ok(read) = v1::SnapshotRecord::decode(record.bytes) else { continue };
             match read.record {
-                Some(Record::Chunk(chunk)) => {
-                    chunks.entry(chunk.id).or_default().insert(chunk.index, (record.position, chunk.content));
+                Some(Record::Chunk(v1::SnapshotChunk { id, index, content })) => {
+                    let (position, hash, size) = (record.position, xxh3_64(&content), content.len());
+                    let content = if contents == Contents::Kept { content } else { Vec::new() };
+                    chunks.entry(id).or_default().insert(index, Chunk { position, hash, size, content });
                 }
                 Some(Record::Manifest(manifest)) => {
                     let of = manifest.id;
                     let parts = chunks.remove(&of).unwrap_or_default();
-                    let Some(snapshot) = verified(manifest, parts, journal) else { continue };
-                    is_whole |= id == Some(of);
-                    found.push(snapshot);
-                    found.sort_by_key(|snapshot| snapshot.position);
-                    found.dedup_by_key(|snapshot| snapshot.position);
+                    let Some(snapshot) = verified(manifest, &parts, journal) else { continue };
+                    is_whole |= contents == Contents::Verified(of);
+                    found.push((snapshot, parts));
+                    found.sort_by_key(|(snapshot, _)| snapshot.position);
+                    found.dedup_by_key(|(snapshot, _)| snapshot.position);
                     let surplus = found.len().saturating_sub(2);
                     found.drain(..surplus);
                 }
@@ -95,17 +125,13 @@ fn hash_of(manifest: &v1::SnapshotManifest) -> u64 {
     xxh3_64(&v1::SnapshotManifest { hash: 0, ..manifest.clone() }.encode_to_vec())
 }
 
-fn verified(
-    manifest: v1::SnapshotManifest,
-    parts: BTreeMap<u32, (u64, Vec<u8>)>,
-    journal: [u8; 16],
-) -> Option<Snapshot> {
+fn verified(manifest: v1::SnapshotManifest, chunks: &Chunks, journal: [u8; 16]) -> Option<Snapshot> {
     if manifest.hash != hash_of(&manifest) {
         return None;
     }
-    let whole = parts.len() == manifest.chunks as usize
-        && manifest.hashes.len() == parts.len()
-        && parts.values().zip(&manifest.hashes).all(|((_, content), hash)| xxh3_64(content) == *hash);
+    let whole = chunks.len() == manifest.chunks as usize
+        && manifest.hashes.len() == chunks.len()
+        && chunks.values().zip(&manifest.hashes).all(|(chunk, hash)| chunk.hash == *hash);
     if !whole || manifest.journal != journal || manifest.outputs.len() != OutputTopic::ALL.len() {
         return None;
     }
@@ -117,8 +143,8 @@ fn verified(
         position: manifest.position,
         fold: manifest.fold,
         at: Timestamp(manifest.at_ms),
-        begins: parts.values().map(|(position, _)| *position).min()?,
-        bytes: parts.into_values().flat_map(|(_, content)| content).collect(),
+        begins: chunks.values().map(|chunk| chunk.position).min()?,
+        size: chunks.values().map(|chunk| chunk.size).sum(),
         outputs,
         trail: manifest.trail,
     })
@@ -172,6 +198,7 @@ pub async fn write(
     };
     manifest.hash = hash_of(&manifest);
     append(Record::Manifest(manifest)).await?;
-    let (kept, is_whole) = scan(log, partition, journal, Some(id)).await?;
-    Ok(is_whole.then_some(kept))
+    drop(draft.bytes);
+    let (kept, is_whole) = scan(log, partition, journal, Contents::Verified(id)).await?;
+    Ok(is_whole.then(|| kept.into_iter().map(|(snapshot, _)| snapshot).collect()))
 }

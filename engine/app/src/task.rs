@@ -27,7 +27,7 @@ use quell_core::{
         time::{Span, Timestamp},
     },
     engine::{Engine, EngineError, FOLD, Input, Versions},
-    output::{ByTopic, OutputTopic, Outputs},
+    output::{ByTopic, Output, OutputTopic, Outputs},
 };
 use quell_proto::v1::{self, ControlKind, journal_record::Record as Journaled};
 use std::{
@@ -71,7 +71,7 @@ pub struct Shared {
     pub clock: Clock,
     pub rules: Rules,
     pub limits: Limits,
-    /// What shows what the engine holds once it is loaded: it need not be loaded twice.
+    /// What shows what the engine holds and says.
     pub views: Option<Arc<Views>>,
     /// Those that the configuration names; `None` where it is not to be asked.
     pub topics: Option<Arc<BTreeSet<String>>>,
@@ -240,25 +240,26 @@ pub async fn load(
     progress: &Progress,
     rules: Rules,
 ) -> Result<Loaded, LoadError> {
-    let mut kept = Vec::new();
-    for snapshot in snapshots::read(log, partition, contents.uuid).await? {
+    let (mut kept, mut newest) = (Vec::new(), None);
+    for (snapshot, bytes) in snapshots::read(log, partition, contents.uuid).await? {
         if !rules.snapshot_after_outputs || stands_on_outputs(log, partition, contents.uuid, &snapshot).await? {
             kept.push(snapshot);
+            newest = Some(bytes);
         } else {
             tracing::warn!(partition, position = snapshot.position, "a snapshot is beyond the outputs; not used");
             Progress::count(&progress.snapshots_refused);
         }
     }
-    let versions = match kept.last() {
+    let versions = match &newest {
         None => Versions { policy: 1, topologies: vec![1] },
-        Some(snapshot) => Engine::snapshot_versions(&snapshot.bytes)?,
+        Some(bytes) => Engine::snapshot_versions(bytes)?,
     };
     let topologies = versions.topologies.iter().map(|version| contents.topology(*version)).collect::<Option<Vec<_>>>();
     let (Some(policy), Some(topologies)) = (contents.policy(versions.policy), topologies) else {
         return Err(LoadError::Control(versions.policy, versions.topology()));
     };
-    let engine = match (kept.last(), topologies.last()) {
-        (Some(snapshot), _) => Engine::restore(&snapshot.bytes, policy, topologies)?,
+    let engine = match (newest, topologies.last()) {
+        (Some(bytes), _) => Engine::restore(&bytes, policy, topologies)?,
         (None, Some(topology)) => Engine::new(contents.uuid, policy, topology.clone()),
         (None, None) => return Err(LoadError::Control(versions.policy, versions.topology())),
     };
@@ -267,8 +268,8 @@ pub async fn load(
 
 /// What happens in the order of the outputs.
 enum Said {
-    /// So many outputs are durable.
-    Outputs(usize),
+    /// They are durable: so many were on their way, the others stood there.
+    Outputs(Vec<Output>, usize),
     /// Everything before it is durable; the last record of it arrived then.
     Mark(Folded, Option<Timestamp>),
     /// A snapshot may be written: everything before it is durable.
@@ -286,8 +287,10 @@ struct Batches {
     outputs: ByTopic<Vec<v1::Output>>,
     bytes: ByTopic<usize>,
     appends: Vec<Append>,
-    /// How many there are in all.
+    /// How many are to be appended.
     count: usize,
+    /// All, with those that stand in their topics, to be shown.
+    said: Vec<Output>,
 }
 
 /// What came of a snapshot that was begun at `since`.
@@ -368,7 +371,7 @@ impl<'a> Owner<'a> {
         let contents = shared.control.latest();
         let Loaded { mut engine, kept } = load(log, &contents, partition, &shared.progress, rules).await?;
         if let Some(views) = &shared.views {
-            views.load(partition, &mut engine, kept.last().map(|snapshot| snapshot.outputs).unwrap_or_default());
+            views.load(partition, &mut engine, &kept.last().map(|snapshot| snapshot.outputs).unwrap_or_default());
         }
         let engine = engine.with_rules(rules.into());
         let mut owner = Self {
@@ -474,9 +477,9 @@ impl<'a> Owner<'a> {
         for topic in OutputTopic::ALL {
             self.append(topic, &mut said);
         }
-        if said.count > 0 {
+        if !said.said.is_empty() {
             self.set_in_flight(self.in_flight + said.count);
-            self.said.push_back(all(said.appends, said.count).boxed());
+            self.said.push_back(all(said).boxed());
         }
         let position = self.engine.position().max(self.reader.position());
         if !self.ready && position >= self.ready_at {
@@ -521,16 +524,18 @@ impl<'a> Owner<'a> {
             let topic = output.body.topic();
             let muted = output.number <= self.mute[topic as usize];
             if muted && self.ready {
+                said.said.push(output);
                 continue;
             }
             let message = wire::output(&output);
+            said.said.push(output);
             if muted {
-                let stands = self.stands[topic as usize].remove(&output.number);
+                let stands = self.stands[topic as usize].remove(&message.number);
                 if stands.is_some_and(|hash| hash != xxh3_64(&hashed(&message))) {
                     Progress::count(&self.shared.progress.divergences);
                     return Err(Left::ForGood(anyhow!(
                         "output {} of {topic:?} comes out otherwise than it was said: the journal or the output topic was altered, or the same FOLD concludes differently",
-                        output.number
+                        message.number
                     )));
                 }
                 continue;
@@ -643,7 +648,12 @@ impl<'a> Owner<'a> {
             Said::Snapshot { position, bytes, numbers, since } => {
                 self.write_snapshot((position, bytes, numbers), since).await?;
             }
-            Said::Outputs(count) => self.set_in_flight(self.in_flight - count),
+            Said::Outputs(outputs, count) => {
+                self.set_in_flight(self.in_flight - count);
+                if let Some(views) = &self.shared.views {
+                    views.show(self.partition, outputs);
+                }
+            }
             Said::Journaled => {}
         }
         Ok(())
@@ -693,9 +703,12 @@ impl<'a> Owner<'a> {
     }
 
     fn tell_snapshot(&self, took: Option<Duration>) {
-        if let Some(Snapshot { position, at, bytes, .. }) = self.kept.last() {
-            let taken = SnapshotTaken { position: *position, at: *at, bytes: bytes.len(), took };
+        if let Some(Snapshot { position, at, size, outputs, .. }) = self.kept.last() {
+            let taken = SnapshotTaken { position: *position, at: *at, bytes: *size, took };
             self.shared.progress.set_snapshot(self.partition, taken);
+            if let Some(views) = &self.shared.views {
+                views.set_incidents_mark(self.partition, outputs[OutputTopic::Incidents as usize]);
+            }
         }
     }
 
@@ -779,11 +792,11 @@ async fn trim(
 
 /// Waits for appends in turn. They are on their way, and become durable about together: who waits for the first is woken
 /// once for most of them.
-async fn all(appends: Vec<Append>, count: usize) -> Result<Said, LogError> {
-    for append in appends {
+async fn all(batches: Batches) -> Result<Said, LogError> {
+    for append in batches.appends {
         append.await?;
     }
-    Ok(Said::Outputs(count))
+    Ok(Said::Outputs(batches.said, batches.count))
 }
 
 /// What two owners must say alike: all but the journal position's packing.

@@ -1,48 +1,58 @@
-//! Read models that the API's handlers share: a snapshot, then the tail of the output topics.
-use crate::{control::Control, outputs::OutputReader, rules::Rules, snapshots::Mark};
+//! Read models that the API's handlers share: what the owners of the partitions have said, as soon as it is durable.
+//!
+//! The fold is deterministic, so what an owner here says is what stands in the output topics, whoever wrote it there: the
+//! topics need not be read back. Alerts and incidents are kept as the engine says them, whose texts they share, and
+//! become messages where they are asked for.
+use crate::snapshots::Mark;
 use dashmap::DashMap;
-use prost::Message as _;
-use quell_connectors::{
-    log::{Log, Topic},
-    wire,
-};
+use quell_connectors::wire;
 use quell_core::{
+    domain::{
+        alert::AlertId,
+        episode::EpisodeId,
+        incident::{Incident, IncidentId},
+    },
     engine::Engine,
-    output::{ByTopic, OutputTopic},
+    output::{AlertUpdate, Body, ByTopic, IncidentUpdate, Output, OutputTopic, ServiceUpdate},
 };
-use quell_proto::v1::{self, command_output::Body};
+use quell_proto::v1::{self, command_output};
 use std::{
     collections::{HashMap, VecDeque},
+    ops::Deref,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
 mod tally;
 pub use tally::Tally;
 
-const RETRY: Duration = Duration::from_millis(500);
-const WAIT: Duration = Duration::from_secs(1);
-
-/// How far the views are, by output topic that they show.
+/// How far the views are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    pub incidents: Mark,
-    pub alerts: Mark,
-    pub health: Mark,
-    pub commands: Mark,
-    /// The snapshot is loaded.
+    /// The last output of each topic that they show.
+    pub numbers: ByTopic<u64>,
+    /// Where in the log of incidents whoever goes on from here finds the next.
+    pub incidents_next: u64,
+    /// A snapshot is loaded.
     pub loaded: bool,
+}
+
+impl Seen {
+    /// Where the feed of incidents goes on.
+    pub const fn incidents(&self) -> Mark {
+        Mark { number: self.numbers[OutputTopic::Incidents as usize], next: self.incidents_next }
+    }
 }
 
 /// Results of commands that are remembered: whoever asked waits for it now.
 const RESULTS_MAX: usize = 100_000;
 
-/// Changes of services that wait for a slow watch, which then looks at all of them.
-const CHANGES_MAX: usize = 1_024;
+/// Changes that wait for a slow watch, which then looks at everything.
+const SERVICE_CHANGES_MAX: usize = 1_024;
+const ALERT_CHANGES_MAX: usize = 16_384;
 
 /// Results of commands, the latest.
 #[derive(Debug, Default)]
@@ -66,26 +76,56 @@ impl Results {
     }
 }
 
-/// Incidents, alerts and services by name.
+/// Incidents, alerts and services by id or name.
 #[derive(Debug)]
 pub struct Views {
-    pub incidents: DashMap<String, Arc<v1::Incident>>,
-    pub alerts: DashMap<String, Arc<v1::Alert>>,
+    pub incidents: DashMap<IncidentId, Arc<IncidentUpdate>>,
+    pub alerts: DashMap<AlertId, AlertUpdate>,
     pub services: DashMap<String, Arc<v1::Service>>,
     /// Names of services that have changed, as they do.
     pub service_changes: broadcast::Sender<Arc<str>>,
+    /// Alerts that have changed, as they do.
+    pub alert_changes: broadcast::Sender<AlertId>,
     /// How many there are of what.
     pub tally: Tally,
     pub silences: DashMap<String, Arc<v1::Silence>>,
-    /// Maintenance windows that were asked for; those of the policy are its own.
+    /// Maintenance windows that were asked for; those of the policy are in control.
     pub windows: DashMap<String, Arc<v1::MaintenanceWindow>>,
     /// What came of commands, lately.
     results: Mutex<Results>,
-    /// By episode's name: the incident's.
-    episodes: DashMap<String, String>,
-    seen: Vec<watch::Sender<Seen>>,
+    /// The incident that an episode became.
+    episodes: DashMap<EpisodeId, IncidentId>,
+    seen: Vec<Mutex<Seen>>,
     /// Updates of incidents seen.
     pub incident_updates: AtomicU64,
+}
+
+/// An alert, with the views, which know its incident.
+#[derive(Clone, Debug)]
+pub struct ShownAlert {
+    pub update: AlertUpdate,
+    pub views: Arc<Views>,
+}
+
+impl ShownAlert {
+    /// The name of the incident that it belongs to; empty where it belongs to none.
+    pub fn incident(&self) -> String {
+        let incident = self.alert.episode.and_then(|episode| self.views.episodes.get(&episode).map(|id| *id));
+        incident.map(|id| Incident::name(&self.scope, id)).unwrap_or_default()
+    }
+
+    /// As a message.
+    pub fn message(&self) -> v1::Alert {
+        v1::Alert { incident: self.incident(), ..wire::alert(&self.update) }
+    }
+}
+
+impl Deref for ShownAlert {
+    type Target = AlertUpdate;
+
+    fn deref(&self) -> &AlertUpdate {
+        &self.update
+    }
 }
 
 impl Views {
@@ -95,134 +135,104 @@ impl Views {
             incidents: DashMap::new(),
             alerts: DashMap::new(),
             services: DashMap::new(),
-            service_changes: broadcast::channel(CHANGES_MAX).0,
+            service_changes: broadcast::channel(SERVICE_CHANGES_MAX).0,
+            alert_changes: broadcast::channel(ALERT_CHANGES_MAX).0,
             tally: Tally::default(),
             silences: DashMap::new(),
             windows: DashMap::new(),
             results: Mutex::default(),
             episodes: DashMap::new(),
-            seen: (0..partitions).map(|_| watch::channel(Seen::default()).0).collect(),
+            seen: (0..partitions).map(|_| Mutex::default()).collect(),
             incident_updates: AtomicU64::new(0),
         })
     }
 
+    fn lock(&self, partition: u32) -> MutexGuard<'_, Seen> {
+        self.seen[partition as usize].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How far a partition is seen.
     pub fn seen(&self, partition: u32) -> Seen {
-        *self.seen[partition as usize].borrow()
+        *self.lock(partition)
     }
 
-    /// All partitions are loaded.
-    pub fn is_loaded(&self) -> bool {
-        self.seen.iter().all(|seen| seen.borrow().loaded)
+    /// An incident.
+    pub fn incident(&self, id: IncidentId) -> Option<v1::Incident> {
+        let update = self.incidents.get(&id)?.clone();
+        Some(wire::incident(&update))
     }
 
-    /// Waits until a partition's views show the outputs up to `numbers`.
-    pub async fn wait_seen(&self, partition: u32, numbers: &[u64]) {
-        let reached = |seen: &Seen| {
-            seen.loaded
-                && seen.incidents.number >= numbers[OutputTopic::Incidents as usize]
-                && seen.alerts.number >= numbers[OutputTopic::Alerts as usize]
-                && seen.health.number >= numbers[OutputTopic::Health as usize]
-                && seen.commands.number >= numbers[OutputTopic::Commands as usize]
-        };
-        // The sender lives as long as the views.
-        let _ = self.seen[partition as usize].subscribe().wait_for(reached).await;
+    /// An alert.
+    pub fn alert(self: &Arc<Self>, id: AlertId) -> Option<ShownAlert> {
+        let update = self.alerts.get(&id)?.clone();
+        Some(ShownAlert { update, views: self.clone() })
     }
 
-    /// An alert with the incident it belongs to.
-    pub fn with_incident(&self, alert: &v1::Alert) -> v1::Alert {
-        let incident = self.episodes.get(&alert.episode).map(|name| name.clone()).unwrap_or_default();
-        v1::Alert { incident, ..alert.clone() }
+    /// All of them.
+    pub fn all_alerts(self: &Arc<Self>) -> impl Iterator<Item = ShownAlert> {
+        self.alerts.iter().map(|entry| ShownAlert { update: entry.value().clone(), views: self.clone() })
     }
 
     /// Begins with what an engine holds that has just been loaded from its snapshot, of which the outputs end at `marks`.
-    /// Once: from then on the views follow the outputs.
-    pub fn load(&self, partition: u32, engine: &mut Engine, marks: ByTopic<Mark>) {
+    /// Once: from then on the views follow what is said.
+    pub fn load(&self, partition: u32, engine: &mut Engine, marks: &ByTopic<Mark>) {
         if self.seen(partition).loaded {
             return;
         }
         for view in engine.views() {
-            view.incidents.iter().for_each(|update| self.put_incident(wire::incident(update)));
-            view.alerts.iter().for_each(|update| self.put_alert(wire::alert(update)));
-            view.services.iter().for_each(|update| self.put_service(wire::service(update)));
+            view.incidents.into_iter().for_each(|update| self.put_incident(update));
+            view.alerts.into_iter().for_each(|update| self.put_alert(update));
+            view.services.iter().for_each(|update| self.put_service(update));
             view.results.iter().for_each(|result| self.put_command(wire::command::result(result)));
             view.silences.iter().for_each(|update| self.put_command(wire::command::silence_update(update)));
             view.windows.iter().for_each(|update| self.put_command(wire::command::window_update(update)));
         }
-        self.seen[partition as usize].send_replace(Seen {
-            incidents: marks[OutputTopic::Incidents as usize],
-            alerts: marks[OutputTopic::Alerts as usize],
-            health: marks[OutputTopic::Health as usize],
-            commands: marks[OutputTopic::Commands as usize],
+        *self.lock(partition) = Seen {
+            numbers: marks.map(|mark| mark.number),
+            incidents_next: marks[OutputTopic::Incidents as usize].next,
             loaded: true,
-        });
+        };
     }
 
-    /// Follows a partition until the future is dropped.
-    pub async fn follow(self: Arc<Self>, log: Arc<dyn Log>, control: Arc<Control>, rules: Rules, partition: u32) {
-        loop {
-            if let Err(error) = self.try_follow(&log, &control, rules, partition).await {
-                tracing::warn!(partition, error = format!("{error:#}"), "the views can't be followed; trying again");
+    /// Shows what stands in the output topics of a partition, in the order in which it was said. An owner that recovers
+    /// says again what is shown.
+    pub fn show(&self, partition: u32, outputs: Vec<Output>) {
+        let mut seen = self.lock(partition);
+        for Output { number, body, .. } in outputs {
+            let last = &mut seen.numbers[body.topic() as usize];
+            if number > *last {
+                *last = number;
+                self.put(body);
             }
-            tokio::time::sleep(RETRY).await;
         }
     }
 
-    async fn try_follow(
-        &self,
-        log: &Arc<dyn Log>,
-        control: &Control,
-        rules: Rules,
-        partition: u32,
-    ) -> anyhow::Result<()> {
-        // The sender lives as long as the views.
-        let _ = self.seen[partition as usize].subscribe().wait_for(|seen| seen.loaded).await;
-        let mut seen = self.seen(partition);
-        let journal = control.latest().uuid;
-        let open = |topic, mark: Mark| {
-            OutputReader::open(log, (topic, partition), journal, (mark.number, mark.next), rules.readers_skip)
-        };
-        let mut incidents = open(Topic::Incidents, seen.incidents).await?;
-        let mut alerts = open(Topic::Alerts, seen.alerts).await?;
-        let mut health = open(Topic::Health, seen.health).await?;
-        let mut commands = open(Topic::Commands, seen.commands).await?;
-        loop {
-            tokio::select! {
-                next = incidents.next(WAIT) => if let Some(next) = next? {
-                    match next.output.gone.as_str() {
-                        "" => if let Some(incident) = v1::IncidentUpdate::decode(next.output.body)?.incident {
-                            self.put_incident(incident);
-                        },
-                        gone => self.remove_incident(gone),
-                    }
-                    self.incident_updates.fetch_add(1, Ordering::Relaxed);
-                    seen.incidents = Mark { number: next.output.number, next: next.next };
-                },
-                next = alerts.next(WAIT) => if let Some(next) = next? {
-                    match next.output.gone.as_str() {
-                        "" => self.put_alert(v1::Alert::decode(next.output.body)?),
-                        gone => self.remove_alert(gone),
-                    }
-                    seen.alerts = Mark { number: next.output.number, next: next.next };
-                },
-                next = health.next(WAIT) => if let Some(next) = next? {
-                    self.put_service(v1::Service::decode(next.output.body)?);
-                    seen.health = Mark { number: next.output.number, next: next.next };
-                },
-                next = commands.next(WAIT) => if let Some(next) = next? {
-                    match next.output.gone.as_str() {
-                        "" => if let Some(body) = v1::CommandOutput::decode(next.output.body)?.body {
-                            self.put_command(body);
-                        },
-                        gone => {
-                            self.silences.remove(gone);
-                            self.windows.remove(gone);
-                        }
-                    }
-                    seen.commands = Mark { number: next.output.number, next: next.next };
-                },
+    /// Who begins now begins there, where it is not beyond what is shown: another process may be further.
+    pub fn set_incidents_mark(&self, partition: u32, Mark { number, next }: Mark) {
+        let mut seen = self.lock(partition);
+        if number <= seen.incidents().number {
+            seen.incidents_next = seen.incidents_next.max(next);
+        }
+    }
+
+    fn put(&self, body: Body) {
+        if matches!(body.topic(), OutputTopic::Incidents) {
+            self.incident_updates.fetch_add(1, Ordering::Relaxed);
+        }
+        match body {
+            Body::Incident(update) => self.put_incident(*update),
+            Body::IncidentGone { id, .. } => self.remove_incident(id),
+            Body::Alert(update) => self.put_alert(*update),
+            Body::AlertGone { id, .. } => self.remove_alert(id),
+            Body::Service(update) => self.put_service(&update),
+            Body::Result(result) => self.put_command(wire::command::result(&result)),
+            Body::Silence(update) => self.put_command(wire::command::silence_update(&update)),
+            Body::Window(update) => self.put_command(wire::command::window_update(&update)),
+            Body::SuppressorGone { name, .. } => {
+                self.silences.remove(&name);
+                self.windows.remove(&name);
             }
-            self.seen[partition as usize].send_replace(seen);
+            Body::DeadLetter(_) => {}
         }
     }
 
@@ -232,7 +242,8 @@ impl Views {
         results.by_id.get(&(scope.to_owned(), request_id.to_owned())).cloned()
     }
 
-    fn put_command(&self, body: Body) {
+    fn put_command(&self, body: command_output::Body) {
+        use command_output::Body;
         match body {
             Body::Result(result) => {
                 self.results.lock().unwrap_or_else(PoisonError::into_inner).put(result);
@@ -242,33 +253,47 @@ impl Views {
         }
     }
 
-    fn put_incident(&self, incident: v1::Incident) {
-        self.episodes.insert(incident.episode.clone(), incident.name.clone());
-        let incident = Arc::new(incident);
-        let before = self.incidents.insert(incident.name.clone(), incident.clone());
-        self.tally.incident(before.as_deref(), Some(&incident));
+    fn put_incident(&self, update: IncidentUpdate) {
+        let incident = &update.incident;
+        let known = self.episodes.insert(incident.episode, incident.id) == Some(incident.id);
+        if !known {
+            // From now on they show it.
+            update.alerts.iter().for_each(|alert| self.tell_alert(alert.id));
+        }
+        let (id, update) = (incident.id, Arc::new(update));
+        let before = self.incidents.insert(id, update.clone());
+        self.tally.incident(before.as_deref().map(|update| &update.incident), Some(&update.incident));
     }
 
-    fn remove_incident(&self, name: &str) {
-        if let Some((_, incident)) = self.incidents.remove(name) {
-            self.episodes.remove(&incident.episode);
-            self.tally.incident(Some(&incident), None);
+    fn remove_incident(&self, id: IncidentId) {
+        if let Some((_, update)) = self.incidents.remove(&id) {
+            self.episodes.remove(&update.incident.episode);
+            update.alerts.iter().for_each(|alert| self.tell_alert(alert.id));
+            self.tally.incident(Some(&update.incident), None);
         }
     }
 
-    fn put_alert(&self, alert: v1::Alert) {
-        let alert = Arc::new(alert);
-        let before = self.alerts.insert(alert.name.clone(), alert.clone());
-        self.tally.alert(before.as_deref(), Some(&alert));
+    fn put_alert(&self, update: AlertUpdate) {
+        let alert = update.alert.clone();
+        let before = self.alerts.insert(alert.id, update);
+        self.tell_alert(alert.id);
+        self.tally.alert(before.as_ref().map(|update| &*update.alert), Some(&alert));
     }
 
-    fn remove_alert(&self, name: &str) {
-        if let Some((_, alert)) = self.alerts.remove(name) {
-            self.tally.alert(Some(&alert), None);
+    fn remove_alert(&self, id: AlertId) {
+        if let Some((_, update)) = self.alerts.remove(&id) {
+            self.tell_alert(id);
+            self.tally.alert(Some(&update.alert), None);
         }
     }
 
-    fn put_service(&self, service: v1::Service) {
+    fn tell_alert(&self, id: AlertId) {
+        // There may be no watch.
+        let _ = self.alert_changes.send(id);
+    }
+
+    fn put_service(&self, update: &ServiceUpdate) {
+        let service = wire::service(update);
         let name: Arc<str> = service.name.as_str().into();
         self.services.insert(service.name.clone(), Arc::new(service));
         // There may be no watch.
@@ -277,48 +302,142 @@ impl Views {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+    use quell_connectors::decode::{Context, Mapping, canonical};
+    use quell_core::domain::{
+        alert::{Alert, Fingerprint},
+        incident::{Priority, RaiseReason, State},
+        severity::Severity,
+        time::Timestamp,
+    };
     use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
+    const AT: Timestamp = Timestamp(1_767_571_200_000);
+
+    /// An alert that has just opened.
+    pub fn alert(entity: &str, check: &str, severity: Severity) -> Alert {
+        let text = format!(r#"{{"entity":"{entity}","check":"{check}","time":{},"severity":"{severity}"}}"#, AT.0);
+        let mapping = Mapping::default();
+        let context = Context { arrival: AT, offset: 0, check_wall: false, mapping: &mapping, default_origin: "test" };
+        let event = canonical::decode(text.as_bytes(), &context).expect("valid");
+        Alert::open(AlertId(1), Fingerprint(1), &event, AT)
+    }
+
+    fn severity(n: usize) -> Severity {
+        [Severity::Info, Severity::Warning, Severity::Minor, Severity::Major, Severity::Critical][n]
+    }
+
+    fn state(n: usize) -> State {
+        [State::New, State::Acknowledged, State::InProgress, State::OnHold, State::Resolved, State::Closed][n]
+    }
+
+    /// An incident that was just told.
+    pub fn incident_update(id: u64, state: State, impact: u8) -> IncidentUpdate {
+        let raised = RaiseReason::Many { alerts: 1, entities: 1 };
+        let incident = Incident::new(IncidentId(id), 1, EpisodeId(id), raised, AT);
+        let priority = Priority { impact, urgency: 1, reason: String::new() };
+        IncidentUpdate {
+            scope: "s".into(),
+            incident: Incident { state, priority, ..incident },
+            alerts: Vec::new(),
+            alerts_truncated: false,
+            alert_count: 1,
+            open_alert_count: 1,
+            added: Vec::new(),
+            removed: Vec::new(),
+            change: "updated",
+        }
+    }
+
+    fn incident(id: u64, state: State, impact: u8) -> Body {
+        Body::Incident(Box::new(incident_update(id, state, impact)))
+    }
+
+    fn output(number: u64, body: Body) -> Output {
+        Output { number, position: 0, body }
+    }
+
+    fn alert_output(number: u64, alert: Alert) -> Output {
+        output(number, Body::Alert(Box::new(AlertUpdate { scope: "s".into(), alert: Arc::new(alert) })))
+    }
+
     /// What the views hold, walked.
-    fn walked(views: &Views) -> (Vec<usize>, Vec<usize>, usize) {
-        let alerts = (0..3).flat_map(|state| (0..6).map(move |severity| (state, severity)));
-        let incidents = (0..7).flat_map(|state| (0..6).map(move |priority| (state, priority)));
-        let open = views.alerts.iter().filter(|a| a.state() == v1::alert::State::Open).map(|a| a.episode.clone());
-        (
-            alerts.map(|of| views.alerts.iter().filter(|a| (a.state, a.severity) == of).count()).collect(),
-            incidents.map(|of| views.incidents.iter().filter(|i| (i.state, i.priority as i32) == of).count()).collect(),
-            open.collect::<std::collections::BTreeSet<_>>().len(),
-        )
+    fn walked(views: &Views) -> (Vec<u64>, Vec<u64>, u64) {
+        let (mut alerts, mut incidents) = ([0; 3 * 6], [0; 7 * 6]);
+        let mut open = std::collections::BTreeSet::new();
+        for entry in &views.alerts {
+            let message = wire::alert(entry.value());
+            alerts[(message.state * 6 + message.severity) as usize] += 1;
+            open.extend(entry.alert.episode.filter(|_| entry.alert.open));
+        }
+        for entry in &views.incidents {
+            let message = wire::incident(entry.value());
+            incidents[message.state as usize * 6 + message.priority as usize] += 1;
+        }
+        (alerts.to_vec(), incidents.to_vec(), open.len() as u64)
     }
 
     #[test]
     fn what_is_counted_is_what_is_there() {
         let (views, mut random) = (Views::new(1), StdRng::seed_from_u64(1));
-        for round in 0..2_000 {
-            let name = random.random_range(0..40).to_string();
-            match random.random_range(0..4) {
-                0 => views.remove_alert(&name),
-                1 => views.remove_incident(&name),
-                2 => views.put_alert(v1::Alert {
-                    name,
-                    state: random.random_range(1..3),
-                    severity: random.random_range(1..6),
-                    episode: random.random_range(0..5).to_string(),
-                    ..Default::default()
-                }),
-                _ => views.put_incident(v1::Incident {
-                    name,
-                    state: random.random_range(1..7),
-                    priority: random.random_range(1..6),
-                    ..Default::default()
-                }),
-            }
-            let flat = |rows: &[[u64; 6]]| rows.iter().flatten().map(|n| *n as usize).collect::<Vec<_>>();
+        for number in 1..=2_000 {
+            let id = random.random_range(0..40);
+            let scope = Arc::<str>::from("s");
+            let body = match random.random_range(0..4) {
+                0 => Body::AlertGone { scope, id: AlertId(id) },
+                1 => Body::IncidentGone { scope, id: IncidentId(id) },
+                2 => {
+                    let mut alert = alert("db", "latency", severity(random.random_range(0..5)));
+                    (alert.id, alert.open) = (AlertId(id), random.random());
+                    alert.episode = Some(EpisodeId(random.random_range(0..5))).filter(|_| random.random());
+                    Body::Alert(Box::new(AlertUpdate { scope, alert: Arc::new(alert) }))
+                }
+                _ => incident(id, state(random.random_range(0..6)), random.random_range(1..=3)),
+            };
+            views.show(0, vec![output(number, body)]);
+            let flat = |rows: &[[u64; 6]]| rows.concat();
             let (alerts, incidents) = (flat(&views.tally.alerts()), flat(&views.tally.incidents()));
-            let counted = (alerts, incidents, views.tally.open_episodes() as usize);
-            assert_eq!(counted, walked(&views), "after {round} changes");
+            assert_eq!((alerts, incidents, views.tally.open_episodes()), walked(&views), "after {number} changes");
         }
+    }
+
+    #[test]
+    fn what_is_said_again_is_shown_once() {
+        let views = Views::new(1);
+        let say = |number, severity| alert_output(number, alert("db", "latency", severity));
+        views.show(0, vec![say(1, Severity::Minor), say(2, Severity::Critical)]);
+        // An owner that recovers begins anew.
+        views.show(0, vec![say(1, Severity::Minor)]);
+        let shown = || views.alert(AlertId(1)).map(|alert| alert.message().severity());
+        assert_eq!(shown(), Some(v1::Severity::Critical));
+        views.show(0, vec![say(3, Severity::Info)]);
+        assert_eq!(shown(), Some(v1::Severity::Info));
+        assert_eq!(views.seen(0).numbers[OutputTopic::Alerts as usize], 3);
+    }
+
+    #[test]
+    fn a_watch_begins_where_nothing_is_missed() {
+        let views = Views::new(1);
+        let gone = |number| output(number, Body::IncidentGone { scope: "s".into(), id: IncidentId(1) });
+        views.show(0, vec![gone(1), gone(2)]);
+        views.set_incidents_mark(0, Mark { number: 2, next: 7 });
+        assert_eq!(views.seen(0).incidents(), Mark { number: 2, next: 7 });
+        // Another process has said more than is shown here, up to there.
+        views.set_incidents_mark(0, Mark { number: 9, next: 30 });
+        views.show(0, vec![gone(3)]);
+        assert_eq!(views.seen(0).incidents(), Mark { number: 3, next: 7 });
+    }
+
+    #[test]
+    fn an_alert_knows_its_incident() {
+        let views = Views::new(1);
+        let mut alert = alert("db", "latency", Severity::Major);
+        alert.episode = Some(EpisodeId(5));
+        views.show(0, vec![alert_output(1, alert)]);
+        let named = || views.alert(AlertId(1)).map(|alert| alert.incident()).unwrap_or_default();
+        assert_eq!(named(), "");
+        views.show(0, vec![output(1, incident(5, State::New, 1))]);
+        assert_eq!(named(), Incident::name("s", IncidentId(5)));
     }
 }

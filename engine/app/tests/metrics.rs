@@ -4,13 +4,23 @@ use quell::{
     ingest::IngestCounts,
     metrics::{self, LogCounts, Sources},
     progress::{Counts, Progress},
-    serve::http::DoorCounts,
+    serve::door::{Door, Limits},
     views::Views,
 };
-use quell_core::ledger::Outcome;
+use quell_connectors::decode::{Context, Mapping, canonical};
+use quell_core::{
+    domain::{
+        alert::{Alert, AlertId, Fingerprint},
+        time::Timestamp,
+    },
+    ledger::Outcome,
+    output::AlertUpdate,
+};
 use quell_proto::v1;
-use std::{env, error::Error, fmt::Write as _, fs, path::Path, sync::Arc};
+use std::{env, error::Error, fmt::Write as _, fs, path::Path, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
+
+const AT: Timestamp = Timestamp(1_767_571_200_000);
 
 type Result = std::result::Result<(), Box<dyn Error>>;
 
@@ -19,7 +29,12 @@ fn sources(partitions: u32) -> Sources {
         progress: Progress::new(partitions),
         views: Views::new(partitions),
         ingest: Arc::new(IngestCounts::default()),
-        doors: Arc::new(DoorCounts::default()),
+        door: Door::new(Limits {
+            body_max: 1,
+            in_flight_max: 1,
+            request_max: Duration::ZERO,
+            tail_max: Duration::ZERO,
+        }),
         feeds: Arc::new(Semaphore::new(4)),
         feeds_max: 4,
         subscriptions: Arc::new(|| vec![("bridge\n".to_owned(), 7)]),
@@ -135,7 +150,7 @@ fn ratios_are_of_what_the_fold_counted() -> Result {
     let sources = sources(2);
     let counts = |ledger: &[(Outcome, u64)], alerts, incidents| Counts {
         ledger: ledger.iter().map(|(outcome, n)| (("tool".into(), *outcome), *n)).collect(),
-        totals: quell_core::totals::Totals { alerts, episodes: alerts, incidents },
+        totals: quell_core::totals::Totals { alerts, episodes: alerts, incidents, ..Default::default() },
         ..Counts::default()
     };
     sources.progress.set_counts(0, counts(&[(Outcome::Opened, 10), (Outcome::Folded, 70)], 12, 1));
@@ -157,12 +172,13 @@ fn ratios_are_of_what_the_fold_counted() -> Result {
 #[test]
 fn a_scrape_does_not_walk_the_alerts() -> Result {
     let sources = sources(16);
+    let mapping = Mapping::default();
+    let context = Context { arrival: AT, offset: 0, check_wall: false, mapping: &mapping, default_origin: "test" };
+    let event = br#"{"entity":"db","check":"down","severity":"critical","time":1767571200000}"#;
+    let event = canonical::decode(event, &context)?;
     for n in 0..100_000 {
-        let name = format!("scopes/default/alerts/{n}");
-        sources
-            .views
-            .alerts
-            .insert(name.clone(), Arc::new(v1::Alert { name, state: 1, severity: 5, ..Default::default() }));
+        let alert = Arc::new(Alert::open(AlertId(n), Fingerprint(n.into()), &event, AT));
+        sources.views.alerts.insert(AlertId(n), AlertUpdate { scope: "default".into(), alert });
     }
     // They went past what counts them: a page that walked them would tell.
     let page = metrics::page(&sources)?;

@@ -10,6 +10,7 @@ use crate::{
     ledger::{Ledger, Outcome},
     output::{Body, ByTopic, DeadLetter, Output, OutputTopic, Outputs},
     scope::{Scope, View, World},
+    shared::Restoring,
     stages::{correlate::tables::Tables, suppress::PolicyIndex},
 };
 use rustc_hash::FxHashMap;
@@ -23,7 +24,7 @@ use error::damaged;
 pub use input::{Input, Pack, Range, Rejected};
 
 /// Raised when the same input would be concluded otherwise (design rule 10).
-pub const FOLD: u32 = 2;
+pub const FOLD: u32 = 3;
 
 /// The source of what came by HTTP and could not be decoded.
 const HTTP: &str = "http";
@@ -431,6 +432,7 @@ impl Engine {
         if fold != FOLD {
             return Err(EngineError::OtherFold { found: fold });
         }
+        let _sharing = Restoring::begin();
         let (state, rest) = postcard::take_from_bytes::<State>(rest).map_err(damaged)?;
         if !rest.is_empty() {
             return Err(EngineError::Snapshot(format!("{} bytes too many", rest.len())));

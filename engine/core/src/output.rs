@@ -94,10 +94,11 @@ pub struct IncidentUpdate {
     pub incident: Incident,
     /// All that ever belonged to it, up to 800 KB.
     pub alerts: Vec<ShortAlert>,
+    /// There are more alerts than fit, or more joined or left.
     pub alerts_truncated: bool,
     pub alert_count: usize,
     pub open_alert_count: usize,
-    /// Those that joined with this revision.
+    /// Those that joined with this revision, up to 200 KB with those that left.
     pub added: Vec<AlertId>,
     /// Those that left with this revision.
     pub removed: Vec<AlertId>,
@@ -105,11 +106,11 @@ pub struct IncidentUpdate {
     pub change: &'static str,
 }
 
-/// An alert as it is now.
+/// An alert as it is now. The engine goes on with a copy where it changes while someone holds this.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertUpdate {
     pub scope: Arc<str>,
-    pub alert: Alert,
+    pub alert: Arc<Alert>,
 }
 
 /// A silence as it is now.
@@ -117,8 +118,6 @@ pub struct AlertUpdate {
 pub struct SilenceUpdate {
     pub scope: Arc<str>,
     pub silence: Silence,
-    /// Open alerts that it hit when it was created; 0 where it is only shown.
-    pub hits: usize,
 }
 
 /// A maintenance window as it is now.
@@ -210,12 +209,11 @@ impl Outputs {
     }
 }
 
-/// What became of each event, in the order it was decided.
+/// What became of each event, and where alerts were placed, each in the order it was decided.
 #[derive(Debug, Default)]
 pub struct Trace {
     pub verdicts: Vec<Verdict>,
-    pub joined: Vec<Joined>,
-    pub moved: Vec<Moved>,
+    pub placed: Vec<Placed>,
 }
 
 /// What became of an event.
@@ -237,25 +235,14 @@ impl Verdict {
     }
 }
 
-/// An alert took its place.
+/// An alert took a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Joined {
+pub struct Placed {
     pub scope: Arc<str>,
+    pub alert: AlertId,
+    /// The episode that it leaves for it; `None` where an occurrence begins.
+    pub from: Option<EpisodeId>,
     pub episode: EpisodeId,
-    pub alert: AlertId,
-    pub at: Timestamp,
-    pub reason: String,
-    /// Verdicts of the step that stood before it.
-    pub before: usize,
-}
-
-/// An alert took another place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moved {
-    pub scope: Arc<str>,
-    pub alert: AlertId,
-    pub from: EpisodeId,
-    pub to: EpisodeId,
     pub at: Timestamp,
     pub reason: String,
     /// Verdicts of the step that stood before it.

@@ -7,6 +7,7 @@ use crate::{
         event::{Event, Kind, Status},
         incident::{Incident, IncidentId},
         maintenance::Maintenance,
+        matcher::AlertView,
         policy::{Clock, Policy},
         silence::Silence,
         time::{Span, Timestamp},
@@ -21,7 +22,8 @@ use crate::{
         changes::Changes,
         correlate::{Correlator, Moves, tables::Tables},
         deduplicate::{Change, Deduplicator, event_key},
-        raise::{Evidence, Raiser, Times},
+        enrich,
+        raise::{Evidence, Held, Raiser, Times},
         score::{self, Finding, Scorer},
         suppress::{PolicyIndex, Suppressor},
     },
@@ -52,8 +54,14 @@ pub struct Core {
     pub alerts_opened: u64,
     /// Episodes that were ever founded.
     pub episodes_founded: u64,
+    /// Alerts that the model moved and episodes that it merged when it looked again.
+    pub revisions: u64,
+    /// What it only suggested.
+    pub suggestions: u64,
     /// What a limit made go.
     pub evicted: Evicted,
+    /// What open incidents are about.
+    pub held: Held,
 }
 
 impl Core {
@@ -132,7 +140,10 @@ impl Scope {
             ordinal: 0,
             alerts_opened: 0,
             episodes_founded: 0,
+            revisions: 0,
+            suggestions: 0,
             evicted: Evicted::default(),
+            held: Held::default(),
         };
         Self {
             core,
@@ -197,13 +208,39 @@ impl Scope {
 
     fn on_sample(&mut self, event: &Event, key: u64, at: Timestamp, world: World<'_>, out: &mut Outputs) {
         let series = self.deduplicator.fingerprint(event);
-        // Suppression says no here while the entity or its service is under maintenance.
-        let learn = true;
         let mut found = Vec::new();
+        let (in_maintenance, held) = self.is_disturbed(event, at, world, out);
         let mut cx = cx(&mut self.core, world, out);
-        let outcome = self.scorer.take(series, event, at, learn, &mut cx, &mut found);
+        let outcome = self.scorer.take(series, event, at, !in_maintenance && !held, &mut cx, &mut found);
         cx.decide(event, key, outcome, None);
+        if in_maintenance {
+            found.iter_mut().for_each(Finding::excuse);
+        }
         self.conclude(found, world, out);
+    }
+
+    /// Whether what a sample is of is under maintenance, and whether an open incident is about it: what it does then is not
+    /// as usual.
+    fn is_disturbed(&mut self, event: &Event, at: Timestamp, world: World<'_>, out: &mut Outputs) -> (bool, bool) {
+        let has_windows = self.suppressor.has_windows(world.index);
+        if !has_windows && self.core.held.is_empty() {
+            return (false, false);
+        }
+        let topology = world.topologies.at(at);
+        let services = enrich::services(topology, event);
+        let held = self.core.held.holds(&event.entity, &services);
+        let labels = if has_windows { enrich::labels(topology, event) } else { Arc::default() };
+        let view = AlertView {
+            entity: &event.entity,
+            check: &event.check,
+            origin: &event.origin,
+            services: &services,
+            severity: event.severity,
+            summary: &event.summary,
+            labels: &labels,
+        };
+        let cx = cx(&mut self.core, world, out);
+        (has_windows && self.suppressor.in_maintenance(&view, at, world.index, &cx), held)
     }
 
     /// What the scorer found is assessed, or takes the road of an event.
@@ -253,7 +290,7 @@ impl Scope {
     fn follow(&mut self, key: Fingerprint, change: Change, world: World<'_>, out: &mut Outputs) -> bool {
         let hidden = match change {
             Change::Opened | Change::Reopened => self.judge_opening(key, world, out),
-            Change::Severity if self.judge_severity(key, world, out) => {
+            Change::Severity { .. } if self.judge_severity(key, world, out) => {
                 self.judge_targets(key, world, out);
                 return false;
             }
@@ -261,7 +298,7 @@ impl Scope {
         };
         self.show(key, change, world, out);
         match change {
-            Change::Opened | Change::Reopened | Change::Severity => self.judge_targets(key, world, out),
+            Change::Opened | Change::Reopened | Change::Severity { .. } => self.judge_targets(key, world, out),
             Change::Cleared | Change::Recovered | Change::Evicted => self.release_targets(key, world, out),
             Change::FlapStarted | Change::FlapEnded | Change::Count => {}
         }
@@ -289,7 +326,7 @@ impl Scope {
         }
         let Some(alert) = self.deduplicator.get_mut(key) else { return };
         if change == Change::Count && !alert.unsaid {
-            alert.unsaid = true;
+            Arc::make_mut(alert).unsaid = true;
             cx.set(TimerKind::SpeakAlert, key.0, alert.said_at + world.policy.deduplicate.count_interval);
         }
         if alert.switch.is_some() {
@@ -300,7 +337,10 @@ impl Scope {
             // It may have been hidden when it came, and is heard since.
             Change::Opened | Change::Reopened => Some(place(alert, &mut self.correlator, &self.raiser, &mut cx)),
             Change::Cleared | Change::Recovered | Change::Evicted => self.correlator.clear(alert, &mut cx),
-            Change::Severity | Change::FlapStarted | Change::FlapEnded => self.correlator.update(alert),
+            Change::Severity { rose } if self.raiser.is_outgrown(alert, rose, &self.correlator, &cx) => {
+                Some(place_anew(alert, &mut self.correlator, &self.raiser, &mut cx))
+            }
+            Change::Severity { .. } | Change::FlapStarted | Change::FlapEnded => self.correlator.update(alert),
             Change::Count => return,
         };
         say_alert(alert, &mut cx);
@@ -344,7 +384,7 @@ impl Scope {
         let done = match &act.act {
             Act::Merge(other) => self.merge(act, *other, actor, world, out),
             Act::Split(alerts) => self.split(act, alerts, actor, world, out),
-            Act::State(_) | Act::Assign(_) | Act::Comment | Act::Ticket(_) => {
+            Act::State(_) | Act::Acknowledge | Act::Assign(_) | Act::Comment | Act::Ticket(_) => {
                 let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
                 self.raiser.act(act, actor, by, &mut cx(&mut self.core, world, out))
             }
@@ -362,8 +402,8 @@ impl Scope {
         let found = match change {
             Change::Evicted => None,
             Change::Cleared | Change::Recovered if alert.expired => None,
-            Change::Cleared | Change::Recovered => absence::on_resolved(alert, &mut cx),
-            _ => absence::on_heard(alert, &mut cx),
+            Change::Cleared | Change::Recovered => absence::on_resolved(Arc::make_mut(alert), &mut cx),
+            _ => absence::on_heard(Arc::make_mut(alert), &mut cx),
         };
         if let Some(event) = found {
             self.derive(&event, world, out);
@@ -381,6 +421,10 @@ impl Scope {
         }
         let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
         self.raiser.on_moved(&moves.episodes, by, &mut cx);
+        for suggestion in &moves.suggestions {
+            let alert = suggestion.alert.and_then(|key| self.deduplicator.get(key));
+            self.raiser.suggest(suggestion, alert, by, &mut cx);
+        }
     }
 
     /// Time passes for everyone.
@@ -470,8 +514,8 @@ impl Scope {
                 }
             }
             TimerKind::Absence => {
-                let found = self.deduplicator.get_mut(key).and_then(|alert| absence::on_timer(alert, due, &mut cx));
-                if let Some(event) = found {
+                let alert = self.deduplicator.get_mut(key).map(Arc::make_mut);
+                if let Some(event) = alert.and_then(|alert| absence::on_timer(alert, due, &mut cx)) {
                     self.derive(&event, world, out);
                 }
             }
@@ -501,8 +545,9 @@ impl Scope {
 
     /// What was ever made.
     pub const fn totals(&self) -> Totals {
-        let Core { alerts_opened, episodes_founded, .. } = self.core;
-        Totals { alerts: alerts_opened, episodes: episodes_founded, incidents: self.raiser.announced() }
+        let Core { alerts_opened, episodes_founded, revisions, suggestions, .. } = self.core;
+        let incidents = self.raiser.announced();
+        Totals { alerts: alerts_opened, episodes: episodes_founded, incidents, revisions, suggestions }
     }
 
     /// What a limit made go.
@@ -545,7 +590,7 @@ impl Scope {
         let incidents = self.raiser.iter().filter_map(incident).collect();
         let services = self.health.updates(&cx(&mut self.core, world, &mut out)).collect();
         let results = self.requests.iter().cloned().collect();
-        let silence = |s: &Silence| SilenceUpdate { scope: scope.clone(), silence: s.clone(), hits: 0 };
+        let silence = |s: &Silence| SilenceUpdate { scope: scope.clone(), silence: s.clone() };
         let window = |w: &Maintenance| WindowUpdate { scope: scope.clone(), window: w.clone() };
         let silences = self.suppressor.silences().map(silence).collect();
         let windows = self.suppressor.windows().map(window).collect();
@@ -574,9 +619,25 @@ fn cx<'a>(core: &'a mut Core, world: World<'a>, out: &'a mut Outputs) -> Cx<'a> 
 }
 
 /// An alert takes its place as if it had come when it began to be heard.
-fn place(alert: &mut Alert, correlator: &mut Correlator, raiser: &Raiser, cx: &mut Cx<'_>) -> EpisodeId {
-    let heard_since = alert.heard_since();
-    let occurred_at = std::mem::replace(&mut alert.occurred_at, heard_since);
+fn place(alert: &mut Arc<Alert>, correlator: &mut Correlator, raiser: &Raiser, cx: &mut Cx<'_>) -> EpisodeId {
+    place_at(alert.heard_since(), alert, correlator, raiser, cx)
+}
+
+/// An open alert whose incident is over for good takes another place, as if it had come now.
+fn place_anew(alert: &mut Arc<Alert>, correlator: &mut Correlator, raiser: &Raiser, cx: &mut Cx<'_>) -> EpisodeId {
+    correlator.leave(alert, cx);
+    place_at(cx.core.clock, alert, correlator, raiser, cx)
+}
+
+fn place_at(
+    at: Timestamp,
+    alert: &mut Arc<Alert>,
+    correlator: &mut Correlator,
+    raiser: &Raiser,
+    cx: &mut Cx<'_>,
+) -> EpisodeId {
+    let alert = Arc::make_mut(alert);
+    let occurred_at = std::mem::replace(&mut alert.occurred_at, at);
     let former = alert.episode;
     let episode = correlator.place(alert, raiser, cx);
     correlator.link(former, episode);
@@ -584,9 +645,9 @@ fn place(alert: &mut Alert, correlator: &mut Correlator, raiser: &Raiser, cx: &m
     episode
 }
 
-fn say_alert(alert: &mut Alert, cx: &mut Cx<'_>) {
-    alert.said_at = cx.core.clock;
-    alert.unsaid = false;
+fn say_alert(alert: &mut Arc<Alert>, cx: &mut Cx<'_>) {
+    let now = Arc::make_mut(alert);
+    (now.said_at, now.unsaid) = (cx.core.clock, false);
     let scope = cx.core.name.clone();
     cx.out.say(Body::Alert(Box::new(AlertUpdate { scope, alert: alert.clone() })));
 }

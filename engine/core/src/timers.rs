@@ -1,8 +1,11 @@
 //! What will happen by itself, and when (design rule 7).
-use crate::domain::time::{Span, Timestamp};
+use crate::{
+    domain::time::{Span, Timestamp},
+    room::give_back,
+};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// What a timer does. Of several that may fire at one clock, the earlier variant goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,8 +75,8 @@ impl TimerKind {
     }
 }
 
-/// Ordered as they fire: by (the clock at which it may fire, kind, id).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// A timer, as it fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timer {
     /// The clock at which it may fire.
     pub fires_at: Timestamp,
@@ -83,11 +86,35 @@ pub struct Timer {
     pub due: Timestamp,
 }
 
+/// A timer's place in the queue: ordered as they fire, by (the clock at which it may fire, kind, id). Packed, since there
+/// are several timers of each alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(Rust, packed)]
+struct Place {
+    fires_at: Timestamp,
+    kind: TimerKind,
+    id: u128,
+}
+
+/// What a timer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(Rust, packed)]
+struct Key {
+    kind: TimerKind,
+    id: u128,
+}
+
+/// When it may fire.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(Rust, packed)]
+struct FiresAt(Timestamp);
+
 /// The timers of a scope: of each kind and id at most one, so that what is kept bounds them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Timers {
-    queue: BTreeSet<Timer>,
-    pending: FxHashMap<(TimerKind, u128), Timer>,
+    /// What each is stamped with.
+    queue: BTreeMap<Place, Timestamp>,
+    pending: FxHashMap<Key, FiresAt>,
 }
 
 /// The watermark has passed a time when what is dated so would be late.
@@ -97,28 +124,27 @@ impl Timers {
     /// Sets a timer, in place of the one that was set.
     pub fn set(&mut self, kind: TimerKind, id: u128, due: Timestamp, lateness: Span) {
         let fires_at = if kind.closes() { due + lateness + PASSED } else { due };
-        let timer = Timer { fires_at, kind, id, due };
-        if let Some(old) = self.pending.insert((kind, id), timer) {
-            self.queue.remove(&old);
+        if let Some(FiresAt(before)) = self.pending.insert(Key { kind, id }, FiresAt(fires_at)) {
+            self.queue.remove(&Place { fires_at: before, kind, id });
         }
-        self.queue.insert(timer);
+        self.queue.insert(Place { fires_at, kind, id }, due);
     }
 
     /// What it would act on is gone.
     pub fn cancel(&mut self, kind: TimerKind, id: u128) {
-        if let Some(old) = self.pending.remove(&(kind, id)) {
-            self.queue.remove(&old);
+        if let Some(FiresAt(fires_at)) = self.pending.remove(&Key { kind, id }) {
+            self.queue.remove(&Place { fires_at, kind, id });
+            give_back(&mut self.pending);
         }
     }
 
     /// The next timer that may fire at `clock`.
     pub fn pop(&mut self, clock: Timestamp) -> Option<Timer> {
-        if self.queue.first()?.fires_at > clock {
-            return None;
-        }
-        let timer = self.queue.pop_first()?;
-        self.pending.remove(&(timer.kind, timer.id));
-        Some(timer)
+        let first = self.queue.first_entry().filter(|first| { first.key().fires_at } <= clock)?;
+        let (Place { fires_at, kind, id }, due) = first.remove_entry();
+        self.pending.remove(&Key { kind, id });
+        give_back(&mut self.pending);
+        Some(Timer { fires_at, kind, id, due })
     }
 
     /// How many are set.
@@ -132,17 +158,23 @@ impl Timers {
     }
 }
 
+/// In the order in which they fire.
 impl Serialize for Timers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.queue.serialize(serializer)
+        let timer = |(place, due): (&Place, &Timestamp)| {
+            let Place { fires_at, kind, id } = *place;
+            Timer { fires_at, kind, id, due: *due }
+        };
+        serializer.collect_seq(self.queue.iter().map(timer))
     }
 }
 
 impl<'de> Deserialize<'de> for Timers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let queue = BTreeSet::<Timer>::deserialize(deserializer)?;
-        let pending = queue.iter().map(|timer| ((timer.kind, timer.id), *timer)).collect();
-        Ok(Self { queue, pending })
+        let timers = Vec::<Timer>::deserialize(deserializer)?;
+        let pending = timers.iter().map(|t| (Key { kind: t.kind, id: t.id }, FiresAt(t.fires_at))).collect();
+        let place = |Timer { fires_at, kind, id, due }: Timer| (Place { fires_at, kind, id }, due);
+        Ok(Self { queue: timers.into_iter().map(place).collect(), pending })
     }
 }
 

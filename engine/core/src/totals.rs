@@ -7,6 +7,10 @@ pub struct Totals {
     pub alerts: u64,
     pub episodes: u64,
     pub incidents: u64,
+    /// Alerts that the model moved and episodes that it merged when it looked again.
+    pub revisions: u64,
+    /// What it only suggested, as somebody looked after the incident.
+    pub suggestions: u64,
 }
 
 impl Totals {
@@ -15,10 +19,12 @@ impl Totals {
         self.alerts += other.alerts;
         self.episodes += other.episodes;
         self.incidents += other.incidents;
+        self.revisions += other.revisions;
+        self.suggestions += other.suggestions;
     }
 }
 
-/// What a limit made go before its time, by kind (design rule 16).
+/// What a limit made go before its time, or kept out, by kind (design rule 16).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evicted {
     pub alerts: u64,
@@ -29,11 +35,17 @@ pub struct Evicted {
     pub requests: u64,
     pub series: u64,
     pub checks: u64,
+    /// Alerts that found no room for a health of their service,
+    pub services: u64,
+    /// silences
+    pub silences: u64,
+    /// and windows that were refused.
+    pub maintenance_windows: u64,
 }
 
 impl Evicted {
     /// By kind, as in the options under `[limits]`.
-    pub const fn by_kind(&self) -> [(&'static str, u64); 8] {
+    pub const fn by_kind(&self) -> [(&'static str, u64); 11] {
         [
             ("alerts", self.alerts),
             ("episodes", self.episodes),
@@ -43,6 +55,9 @@ impl Evicted {
             ("requests", self.requests),
             ("series", self.series),
             ("checks", self.checks),
+            ("services", self.services),
+            ("silences", self.silences),
+            ("maintenance_windows", self.maintenance_windows),
         ]
     }
 
@@ -56,5 +71,8 @@ impl Evicted {
         self.requests += other.requests;
         self.series += other.series;
         self.checks += other.checks;
+        self.services += other.services;
+        self.silences += other.silences;
+        self.maintenance_windows += other.maintenance_windows;
     }
 }

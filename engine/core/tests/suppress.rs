@@ -79,7 +79,7 @@ impl World {
         self.event(second, entity, check, Status::Resolved, Severity::Critical);
     }
 
-    fn silence(&mut self, id: &str, matchers: &str, from: i64, until: i64) -> Result<usize, Code> {
+    fn silence(&mut self, id: &str, matchers: &str, from: i64, until: i64) -> Result<u32, Code> {
         let silence = Silence {
             id: id.into(),
             matchers: matchers.parse().expect(matchers),
@@ -87,6 +87,7 @@ impl World {
             ends_at: START + Span::seconds(until),
             creator: "ann".into(),
             comment: "".into(),
+            hits: 0,
         };
         let command = Command {
             request_id: format!("{id} at {}", self.position),
@@ -94,11 +95,12 @@ impl World {
             scope: "default".to_owned(),
             at: START,
             action: Action::CreateSilence { silence, force: false },
+            digest: 0,
         };
         let before = self.said.len();
         self.fold(Input::Command(command));
         let hits = self.said[before..].iter().find_map(|body| match body {
-            Body::Silence(update) => Some(update.hits),
+            Body::Silence(update) => Some(update.silence.hits),
             _ => None,
         });
         let result = self.said[before..].iter().find_map(|body| match body {
@@ -120,7 +122,7 @@ impl World {
     /// Of each open alert, by entity: what hides it.
     fn open(&mut self) -> BTreeMap<String, Option<SuppressedBy>> {
         let alerts = self.engine.views().remove(0).alerts.into_iter().filter(|update| update.alert.open);
-        alerts.map(|update| (update.alert.entity.to_string(), update.alert.suppressed_by.map(|by| *by))).collect()
+        alerts.map(|update| (update.alert.entity.to_string(), update.alert.suppressed_by.as_deref().cloned())).collect()
     }
 }
 
@@ -131,6 +133,7 @@ fn at_the_limit_the_longest_ended_silence_goes_and_one_more_is_refused() {
     assert_eq!(world.silence("first", "entity=a", 0, 10), Ok(1));
     assert_eq!(world.silence("second", "entity=a", 0, 20), Ok(1));
     assert_eq!(world.silence("third", "entity=a", 0, 30), Err(Code::ResourceExhausted));
+    assert_eq!(world.engine.scopes()[0].evicted().silences, 1, "it is counted");
     world.fires(25, "b", "up");
     assert_eq!(world.silence("third", "entity=a", 0, 30), Ok(1));
     assert_eq!(world.silences(), ["second", "third"]);
@@ -220,6 +223,21 @@ fn a_snapshot_among_silences_windows_and_inhibitors_changes_nothing() {
         assert!(said == whole.0, "outputs differ after a cut at {cut}");
         assert!(snapshot == whole.1, "memory differs after a cut at {cut}");
     }
+}
+
+#[test]
+fn a_window_that_is_ended_before_it_begins_is_read_back() {
+    let mut world = World::new("{}", |_| {});
+    world.fires(0, "a", "up");
+    let text = r#"{"id": "w", "entities": ["a"], "schedule": {"start": "2026-02-01T00:00:00Z", "end": "2026-02-01T01:00:00Z"}}"#;
+    let window: Box<Maintenance> = serde_json::from_str(text).expect("a window");
+    for action in [Action::CreateWindow(window), Action::ExpireWindow("w".to_owned())] {
+        let (request_id, actor, scope) = (format!("at {}", world.position), "ann".to_owned(), "default".to_owned());
+        world.fold(Input::Command(Command { request_id, actor, scope, at: START, action, digest: 0 }));
+    }
+    let bytes = world.engine.snapshot().expect("a snapshot");
+    let restored = Engine::restore(&bytes, world.policy.clone(), vec![world.topology.clone()]).expect("it restores");
+    assert_eq!(restored.snapshot().expect("a snapshot"), bytes);
 }
 
 #[test]

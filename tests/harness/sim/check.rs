@@ -143,7 +143,7 @@ pub async fn check(
             let number = reader.number;
             *seen.entry("duplicates skipped").or_default() += reader.skipped;
             outputs.iter().try_for_each(|output| add(&mut said, topic, output))?;
-            for snapshot in &kept {
+            for (snapshot, _) in &kept {
                 let mark = snapshot.outputs[topic as usize];
                 let last = read(log, place, uuid, (mark.number, mark.next), true).await?.1.number;
                 if last != number {

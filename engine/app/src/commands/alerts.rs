@@ -1,17 +1,21 @@
 //! `quell alerts`: conditions, each with its events folded.
 use super::{
-    client::{self, Connection, explain, parent, quoted},
-    table::{Cell, Look, Table},
+    client::{self, Connection, explain, parent, quoted, resource},
+    incidents::facts,
+    table::{Cell, Look, Table, Tone, time},
 };
-use quell_proto::v1::{Alert, ListAlertsRequest};
+use quell_proto::v1::{Alert, GetAlertRequest, ListAlertsRequest};
 use std::num::NonZeroUsize;
 
-/// Alerts that are open.
+/// Alerts that are open, or one in full.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  quell alerts\n  quell alerts --incident payments-1042 --all\n  quell alerts --filter 'entity = \"db-07\"' --json"
+    after_help = "Examples:\n  quell alerts\n  quell alerts scopes/default/alerts/00f1a2b3c4d5e6f7\n  quell alerts --incident payments-1042 --all\n  quell alerts --filter 'entity = \"db-07\"' --json"
 )]
 pub struct AlertsArgs {
+    /// Its resource name, or its id in the scope `default`.
+    #[arg(value_name = "ALERT", conflicts_with_all = ["scope", "incident", "all", "filter", "limit"])]
+    alert: Option<String>,
     /// Of this scope only.
     #[arg(long, value_name = "SCOPE")]
     scope: Option<String>,
@@ -21,7 +25,8 @@ pub struct AlertsArgs {
     /// Cleared ones too.
     #[arg(long)]
     all: bool,
-    /// Over state, severity, entity, check, origin, service, episode: `entity = "db-07" AND check != "disk"`.
+    /// Over state, severity, entity, check, origin, service, incident, suppressed_by, labels.NAME and more:
+    /// `entity = "db-07" AND check != "disk"`.
     #[arg(long, value_name = "FILTER")]
     filter: Option<String>,
     /// At most so many.
@@ -37,6 +42,11 @@ pub struct AlertsArgs {
 /// Where the server can't be reached or refuses.
 pub async fn run(args: AlertsArgs) -> anyhow::Result<()> {
     let mut client = args.connection.client().await?;
+    if let Some(means) = &args.alert {
+        let asked = GetAlertRequest { name: resource(means, "alerts"), ..Default::default() };
+        let alert = client.get_alert(asked).await.map_err(explain)?.into_inner();
+        return args.connection.show("Alert", &alert, detail);
+    }
     let mut filter = if args.all { None } else { Some("state = \"OPEN\"".to_owned()) };
     if let Some(means) = &args.incident {
         let episode = client::incident(&mut client, means).await?.episode;
@@ -70,6 +80,40 @@ const fn flags(alert: &Alert) -> &'static str {
         (false, false, true) => "switch",
         (false, false, false) => "",
     }
+}
+
+fn detail(alert: &Alert, look: Look) -> String {
+    let head = [
+        look.paint(&Cell::new(&format!("{} {}", alert.entity, alert.check)).into_text(), Tone::Head),
+        Cell::alert_state(alert.state()).into_text(),
+        Cell::severity(alert.severity()).into_text(),
+        flags(alert).to_owned(),
+    ];
+    let mut text = format!("{}\n{}", head.join("  ").trim_end(), look.paragraph(&alert.summary, 0));
+    let cleared = time(alert.cleared_at.as_ref());
+    text.push('\n');
+    text.push_str(&facts(
+        look,
+        &[
+            ("name", alert.name.clone()),
+            ("incident", alert.incident.clone()),
+            ("suppressed by", alert.suppressed_by.clone()),
+            ("services", alert.services.join(", ")),
+            ("origin", alert.origin.clone()),
+            ("opened", time(alert.opened_at.as_ref())),
+            ("last fired", time(alert.last_fired_at.as_ref())),
+            ("cleared", if alert.expired { format!("{cleared}, as nothing was heard of it") } else { cleared }),
+            ("events", alert.count.to_string()),
+            ("reopened", if alert.reopened > 0 { format!("{} times", alert.reopened) } else { String::new() }),
+            ("fingerprint", alert.fingerprint.clone()),
+            ("episode", alert.episode.clone()),
+        ],
+    ));
+    if !alert.labels.is_empty() {
+        let labels: Vec<_> = alert.labels.iter().map(|label| (&*label.key, label.value.clone())).collect();
+        text.push_str(&format!("\n{}\n{}", look.paint("Labels", Tone::Head), facts(look, &labels)));
+    }
+    text
 }
 
 fn list(alerts: &[Alert], look: Look) -> String {

@@ -1,6 +1,6 @@
 //! `quell feed`: follows the incident feed.
 use super::{
-    client::{endpoint, explain},
+    client::{endpoint, explain, parent},
     json::Json,
 };
 use anyhow::Context as _;
@@ -38,6 +38,12 @@ pub struct FeedArgs {
     /// begins. What was printed and not acknowledged, because of a crash, comes again.
     #[arg(long, value_name = "NAME", default_value = "")]
     subscription: String,
+    /// Of this scope only.
+    #[arg(long, value_name = "SCOPE")]
+    scope: Option<String>,
+    /// Of incidents that pass, as `quell incidents` takes it; each is then followed to its end.
+    #[arg(long, value_name = "FILTER", default_value = "", hide_default_value = true)]
+    filter: String,
     /// An update a line, in protobuf's JSON form.
     #[arg(long)]
     json: bool,
@@ -59,7 +65,13 @@ pub async fn run(args: FeedArgs) -> anyhow::Result<()> {
         cursor => Start::Cursor(cursor.to_owned()),
     };
     let FeedArgs { subscription, exit_when_caught_up: until_caught_up, .. } = args;
-    let request = WatchIncidentsRequest { from: Some(from), until_caught_up, subscription: subscription.clone() };
+    let request = WatchIncidentsRequest {
+        from: Some(from),
+        until_caught_up,
+        subscription: subscription.clone(),
+        parent: parent(args.scope.as_deref()),
+        filter: args.filter,
+    };
     let mut client = client.max_decoding_message_size(UPDATE_BYTES_MAX);
     let (printed, to_acknowledge) = watch::channel(None);
     let acknowledging = tokio::spawn(acknowledge(client.clone(), subscription.clone(), to_acknowledge));

@@ -29,7 +29,8 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let config = Config::load(args.config.as_deref()).map_err(bad_input)?;
     let membership = if args.drain { Membership::Nobody } else { Membership::Group };
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut app = App::start(&config, membership).await.map_err(bad_input)?;
+    // What does not start for another reason than the configuration may start later: whoever watches over it tries again.
+    let mut app = App::start(&config, membership).await?;
     tracing::info!(address = %app.address, "listening: gRPC, HTTP and /metrics");
     if args.drain {
         app.api.until_ready().await?;

@@ -123,7 +123,7 @@ async fn list(args: Page) -> anyhow::Result<()> {
 fn told(silence: &Silence, look: Look) -> String {
     let hits = match silence.open_alert_count {
         0 => String::new(),
-        n => format!("it matches {} now\n", crate::demo::text::count(n as usize, "open alert")),
+        n => format!("it matched {} when it was created\n", crate::demo::text::count(n as usize, "open alert")),
     };
     table(std::slice::from_ref(silence), look) + &hits
 }

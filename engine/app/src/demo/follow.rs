@@ -12,8 +12,13 @@ use crate::serve::{
 use futures::{FutureExt as _, StreamExt as _};
 use quell_connectors::wire;
 use quell_core::{
-    domain::time::{Span, Timestamp},
+    domain::{
+        alert::Alert,
+        incident::Incident,
+        time::{Span, Timestamp},
+    },
     ledger::Outcome,
+    output::{AlertUpdate, IncidentUpdate},
 };
 use quell_proto::v1::{self, WatchIncidentsRequest, WatchIncidentsResponse, watch_incidents_request::From as Start};
 use std::{
@@ -113,8 +118,9 @@ impl Follower {
     pub fn poll(&mut self, all: bool) -> anyhow::Result<Vec<Line>> {
         let mut blocks = std::mem::take(&mut self.blocks);
         for entry in &self.api.views.alerts {
-            if !entry.service.is_empty() && !self.of_service.contains_key(entry.key()) {
-                self.of_service.insert(entry.key().clone(), entry.service.clone());
+            let AlertUpdate { scope, alert } = entry.value();
+            if let Some(service) = alert.services.first() {
+                self.of_service.entry(Alert::name(scope, alert.id)).or_insert_with(|| service.to_string());
             }
         }
         // Before the incidents of the same moment: what suffers, then why.
@@ -226,11 +232,11 @@ impl Follower {
 
     /// Whether everything that the views show was told.
     pub fn is_current(&self) -> bool {
-        self.api
-            .views
-            .incidents
-            .iter()
-            .all(|entry| self.incidents.get(entry.key()).is_some_and(|told| told.incident.revision >= entry.revision))
+        self.api.views.incidents.iter().all(|entry| {
+            let IncidentUpdate { scope, incident, .. } = &**entry.value();
+            let told = self.incidents.get(&Incident::name(scope, incident.id));
+            told.is_some_and(|told| told.incident.revision >= incident.revision)
+        })
     }
 
     /// The counts as they are now.
@@ -239,7 +245,6 @@ impl Follower {
         let counts = self.api.shared.progress.counts();
         // What was cleared long ago is in no view.
         let opened = |outcome| outcome == Outcome::Opened;
-        let open = |alert: &v1::Alert| alert.state() == v1::alert::State::Open;
         let is_open = |told: &&Told| told.incident.state() == v1::incident::State::New;
         let mut services: Vec<_> = views
             .services
@@ -255,7 +260,7 @@ impl Follower {
                 .filter(|((_, outcome), _)| opened(*outcome))
                 .map(|(_, n)| n)
                 .sum(),
-            alerts_open: views.alerts.iter().filter(|entry| open(entry.value())).count(),
+            alerts_open: views.alerts.iter().filter(|entry| entry.alert.open).count(),
             incidents: self.incidents.len(),
             incidents_open: self.incidents.values().filter(is_open).count(),
             services,

@@ -10,11 +10,10 @@ use crate::{
     app::{App, Membership},
     commands::bad_input,
     config::{Config, JournalKind, SourceEntry},
-    serve::grpc::Api,
 };
 use anyhow::Context as _;
 use futures::FutureExt as _;
-use quell_core::domain::policy::Clock;
+use quell_core::domain::{incident::State, policy::Clock};
 use quell_proto::v1::{self, SettleRequest, admin_server::Admin as _};
 use std::{fs, io, net::SocketAddr, path::Path, time::Duration};
 use tokio::{net::TcpListener, time::MissedTickBehavior};
@@ -62,7 +61,7 @@ pub async fn play(
     let directory = tempfile::tempdir().context("a temporary directory")?;
     let broker = Broker::start()?;
     let config = config(directory.path(), &recording, &broker, options).await?;
-    let mut app = App::start(&config, Membership::Alone).await.map_err(bad_input)?;
+    let mut app = App::start(&config, Membership::Alone).await?;
     let played = tokio::select! {
         played = watch(&mut app, &broker, recording, options, screen) => played.map(Some),
         () = stop => Ok(None),
@@ -99,13 +98,6 @@ async fn config(directory: &Path, recording: &Recording, broker: &Broker, option
     Ok(config)
 }
 
-/// Until the views show what is concluded.
-async fn seen(api: &Api) {
-    for partition in 0..api.shared.partitions {
-        api.views.wait_seen(partition, &api.shared.progress.folded(partition).numbers).await;
-    }
-}
-
 async fn watch(
     app: &mut App,
     broker: &Broker,
@@ -128,12 +120,9 @@ async fn watch(
     let concluded = async {
         recording::send(producer, recording.events, pace).await?;
         api.caught_up().await?;
-        seen(&api).await;
         // What is open now ends as it would have; not without need, as then everything is past and forgotten.
-        let open = |i: &v1::Incident| i.state() == v1::incident::State::New;
-        if api.views.incidents.iter().any(|entry| open(entry.value())) {
+        if api.views.incidents.iter().any(|entry| entry.incident.state == State::New) {
             api.settle(Request::new(SettleRequest {})).await?;
-            seen(&api).await;
         }
         anyhow::Ok(())
     };

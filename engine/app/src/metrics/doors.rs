@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 const MOST_BEHIND: usize = 1_000;
 
 pub(super) fn gather(sources: &Sources, page: &mut Page) {
-    let (ingest, doors) = (&sources.ingest, &sources.doors);
+    let (ingest, door) = (&sources.ingest, &sources.door);
     let lag = ingest.lag.iter().map(|entry| (entry.key().clone(), *entry.value())).collect();
     page.push(most_behind(
         Family::gauge(
@@ -23,17 +23,31 @@ pub(super) fn gather(sources: &Sources, page: &mut Page) {
         ("quell_ingest_sessions_total", "Readings of a source partition that began.", &ingest.sessions),
         ("quell_ingest_sessions_failed_total", "Readings that ended with a failure.", &ingest.sessions_failed),
         ("quell_ingest_pauses_total", "Times that reading waited for the journal.", &ingest.pauses),
-        ("quell_http_events_taken_total", "Events taken at the HTTP door.", &doors.taken),
-        ("quell_http_events_refused_total", "Events refused at the HTTP door, with a reason.", &doors.refused),
-        ("quell_http_bodies_too_large_total", "Bodies beyond server.body_max.", &doors.too_large),
+        ("quell_http_events_taken_total", "Events taken at the HTTP door.", &door.http.taken),
+        ("quell_http_events_refused_total", "Events refused at the HTTP door, with a reason.", &door.http.refused),
+        ("quell_http_bodies_too_large_total", "Bodies beyond server.body_max.", &door.too_large),
         (
             "quell_http_events_unavailable_total",
             "Events that the journal did not take; their senders have to send them again.",
-            &doors.unavailable,
+            &door.http.unavailable,
+        ),
+        ("quell_grpc_events_taken_total", "Events taken over gRPC (PublishEvents).", &door.grpc.taken),
+        ("quell_grpc_events_refused_total", "Events refused over gRPC, with a reason.", &door.grpc.refused),
+        (
+            "quell_grpc_events_unavailable_total",
+            "Events over gRPC that the journal did not take; their senders have to send them again.",
+            &door.grpc.unavailable,
         ),
     ] {
         page.push(Family::counter(name, &[], help).of(value.load(Ordering::Relaxed) as f64));
     }
+    let mut overloaded = Family::counter(
+        "quell_door_overloaded_total",
+        &["reason"],
+        "Requests that a door put off: bytes (server.in_flight_max), tail (ingest.tail_max), slow (server.request_max).",
+    );
+    door.overloaded().into_iter().for_each(|(reason, n)| overloaded.add([reason], n as f64));
+    page.push(overloaded);
     let in_flight = ingest.in_flight.load(Ordering::Relaxed) as f64;
     page.push(
         Family::gauge("quell_ingest_in_flight", &[], "Packs of sources on their way to the journal.").of(in_flight),

@@ -26,7 +26,7 @@ pub(super) fn gather(sources: &Sources, page: &mut Page) {
     let mut by_kind = Family::counter(
         "quell_evicted_total",
         &["kind"],
-        "What a limit under [limits] made go before its time, by kind; continues over restarts.",
+        "What a limit under [limits] made go before its time, or kept out, by kind; continues over restarts.",
     );
     evicted.by_kind().into_iter().for_each(|(kind, n)| by_kind.add([kind], n as f64));
     page.push(by_kind);
@@ -128,6 +128,16 @@ fn made(totals: &Totals, page: &mut Page) {
             "quell_incidents_opened_total",
             "Incidents ever announced; a reopened one counts once. Continues over restarts.",
             totals.incidents,
+        ),
+        (
+            "quell_correlation_revisions_total",
+            "Alerts moved to another episode and episodes merged when the model looked again; continues over restarts.",
+            totals.revisions,
+        ),
+        (
+            "quell_correlation_suggestions_total",
+            "Merges and moves that were only suggested, as somebody looks after the incident; continues over restarts.",
+            totals.suggestions,
         ),
     ] {
         page.push(Family::counter(name, &[], help).of(value as f64));

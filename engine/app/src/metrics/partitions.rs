@@ -1,7 +1,6 @@
 //! Each journal partition: how far it is, what it has before it, what a restart would cost. As many as the journal has,
 //! at most 1,024.
 use super::{Family, Page, Sources};
-use quell_core::output::OutputTopic;
 use std::sync::atomic::Ordering;
 
 const PARTITION: &[&str] = &["partition"];
@@ -50,8 +49,8 @@ pub(super) fn gather(sources: &Sources, page: &mut Page) {
         "From when the fold was held for the newest snapshot until it was written and read back.",
         &|p| Some(snapshot(p)?.took?.as_secs_f64()),
     );
-    let ready = progress.is_ready() && progress.stopped().is_none() && sources.views.is_loaded();
-    let help = "1 where /ready is 200: all partitions are recovered, none has stopped, and the views are loaded.";
+    let ready = progress.is_ready() && progress.stopped().is_none();
+    let help = "1 where /ready is 200: all partitions are recovered, and none has stopped.";
     page.push(Family::gauge("quell_ready", &[], help).of(f64::from(u8::from(ready))));
     for (name, help, value) in [
         (
@@ -66,27 +65,6 @@ pub(super) fn gather(sources: &Sources, page: &mut Page) {
     ] {
         page.push(Family::counter(name, &[], help).of(value.load(Ordering::Relaxed) as f64));
     }
-    queues(sources, page);
-}
-
-fn queues(sources: &Sources, page: &mut Page) {
     let in_flight = sources.progress.outputs_in_flight() as f64;
     page.push(Family::gauge("quell_outputs_in_flight", &[], "Outputs on their way to their topics.").of(in_flight));
-    let mut behind = Family::gauge(
-        "quell_views_behind_outputs",
-        &["topic"],
-        "Outputs that are durable and that the views, which reads are answered from, do not show yet.",
-    );
-    for partition in 0..sources.progress.partitions() {
-        let (said, seen) = (sources.progress.folded(partition).numbers, sources.views.seen(partition));
-        for (topic, name, number) in [
-            (OutputTopic::Incidents, "incidents", seen.incidents.number),
-            (OutputTopic::Alerts, "alerts", seen.alerts.number),
-            (OutputTopic::Health, "health", seen.health.number),
-            (OutputTopic::Commands, "commands", seen.commands.number),
-        ] {
-            behind.add([name], said[topic as usize].saturating_sub(number) as f64);
-        }
-    }
-    page.push(behind);
 }

@@ -64,7 +64,7 @@ fn incidents(sources: &Sources, page: &mut Page) {
         ),
         (
             "quell_incident_resolution_seconds",
-            "MTTR: from the beginning of an incident's first alert to its resolution. Continues over restarts.",
+            "MTTR: from the beginning of an incident's first alert to the end of its last, as their origins tell them, or to the person who resolved it; without those that ended by auto-clear. Continues over restarts.",
             &times.resolve,
         ),
     ] {

@@ -65,6 +65,7 @@ impl Api {
             actor,
             scope: scope.to_owned(),
             at: self.shared.outside.now(),
+            digest: wire::command::digest(&action),
             action,
         };
         let record = wire::bytes(&wire::journal_record(Record::Command(wire::command::command(&command))));
@@ -74,6 +75,10 @@ impl Api {
         self.await_position(&position).await?;
         let result = self.views.result(scope, &request_id);
         let result = result.ok_or_else(|| Status::internal("the command was folded, and its result was not found"))?;
+        if result.digest != command.digest {
+            let message = format!("request_id: `{request_id}` was used for another action; take a new one");
+            return Err(refused(Code::AlreadyExists, "REQUEST_ID_REUSED", message));
+        }
         match Code::from_i32(result.code) {
             Code::Ok => Ok(Done { name: result.name, position }),
             code => Err(refused(code, reason(code), result.message)),
@@ -93,7 +98,8 @@ impl Api {
         };
         let act = IncidentAct { incident, revision, comment: on.comment, act };
         let done = self.ask(scope, on.asked, Action::Incident(act)).await?;
-        let incident = self.views.incidents.get(&done.name).map(|entry| v1::Incident::clone(&entry));
+        let id = names::parse_id("name", &done.name, "incidents")?.1;
+        let incident = self.views.incident(IncidentId(id));
         Ok(v1::IncidentReply { incident, position: done.position })
     }
 

@@ -29,7 +29,7 @@ impl Cursor {
             // Writing to a string can't fail.
             let _ = write!(text, "{byte:02x}");
         }
-        for (partition, mark) in self.marks.iter().enumerate().filter(|(_, mark)| mark.next > 0) {
+        for (partition, mark) in self.marks.iter().enumerate().filter(|(_, mark)| **mark != Mark::default()) {
             let _ = write!(text, ".{partition:x}-{:x}-{:x}", mark.number, mark.next);
         }
         text
@@ -88,6 +88,8 @@ mod tests {
     fn reads_what_it_writes_and_refuses_the_rest() {
         let mut cursor = Cursor::beginning([7; 16], 4);
         cursor.marks[2] = Mark { number: 300, next: 401 };
+        // In the middle of the first record, in which several stand.
+        cursor.marks[3] = Mark { number: 2, next: 0 };
         let text = cursor.encode();
         assert_eq!(Cursor::decode(&text, [7; 16], 4).ok(), Some(cursor));
         assert!(Cursor::decode(&text, [8; 16], 4).is_err());

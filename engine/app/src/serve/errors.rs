@@ -6,7 +6,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 const DOMAIN: &str = "quell";
 /// After it a client tries again: a recovery or a broker's change of leader takes about so long.
-const RETRY: Duration = Duration::from_secs(1);
+pub const RETRY: Duration = Duration::from_secs(1);
 
 /// `INVALID_ARGUMENT`: what of which field is not well formed.
 pub fn invalid(field: &str, description: impl Display) -> Status {

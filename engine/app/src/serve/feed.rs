@@ -2,16 +2,27 @@
 use super::{
     cursor::Cursor,
     errors::{exhausted, invalid, refused, unavailable},
+    filter::Filter,
     grpc::Api,
+    names,
     page::Placed,
     subscriptions::{Claim, check_name},
 };
 use crate::{outputs::OutputReader, snapshots::Mark};
 use futures::Stream;
 use prost::Message as _;
-use quell_connectors::log::{LogError, Topic};
+use quell_connectors::{
+    log::{LogError, Topic},
+    wire,
+};
+use quell_core::domain::incident::{Incident, State};
 use quell_proto::v1::{self, WatchIncidentsResponse, watch_incidents_request::From as Start};
-use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
 use tonic::{Code, Status};
 
@@ -22,14 +33,49 @@ const WAIT: Duration = Duration::from_secs(1);
 /// The stream of a watch.
 pub type Updates = Pin<Box<dyn Stream<Item = Result<WatchIncidentsResponse, Status>> + Send>>;
 
+/// How far the client is.
+struct Sent {
+    cursor: Cursor,
+    /// Incidents that were sent and are not closed: they are followed, whether they pass or not.
+    followed: HashSet<String>,
+}
+
+/// Which incidents are asked for.
+struct Asked {
+    prefix: String,
+    /// `None`: all.
+    passes: Option<Filter<v1::Incident>>,
+}
+
+impl Asked {
+    fn of(request: &v1::WatchIncidentsRequest) -> Result<Self, Status> {
+        let passes = if request.filter.is_empty() { None } else { Some(Filter::parse(&request.filter)?) };
+        Ok(Self { prefix: names::prefix(&request.parent)?, passes })
+    }
+
+    /// Whether it is sent; then it is followed until it is closed.
+    fn takes(&self, incident: &v1::Incident, followed: &mut HashSet<String>) -> bool {
+        let Some(passes) = &self.passes else { return incident.name.starts_with(&self.prefix) };
+        let passes = incident.name.starts_with(&self.prefix) && passes.matches(incident);
+        let takes = passes || followed.contains(&incident.name);
+        if incident.state() == v1::incident::State::Closed {
+            followed.remove(&incident.name);
+        } else if passes {
+            followed.insert(incident.name.clone());
+        }
+        takes
+    }
+}
+
 /// One client's watch.
 struct Watch {
     api: Api,
     send: mpsc::Sender<Result<WatchIncidentsResponse, Status>>,
     /// What was sent: order across partitions is that of this lock.
-    cursor: Mutex<Cursor>,
+    sent: Mutex<Sent>,
     /// Revisions in the snapshot of a watch from now: updates up to them were sent as part of it.
     shown: HashMap<String, u64>,
+    asked: Asked,
     /// By partition: where in the log the stream ends.
     until: Option<Vec<u64>>,
     claim: Option<Claim>,
@@ -48,6 +94,7 @@ pub async fn watch(api: &Api, request: v1::WatchIncidentsRequest) -> Result<Upda
         })?;
     let contents = api.shared.control.latest();
     let (journal, partitions) = (contents.uuid, contents.partitions);
+    let asked = Asked::of(&request)?;
     if !request.subscription.is_empty() {
         check_name(&request.subscription)?;
     }
@@ -57,7 +104,13 @@ pub async fn watch(api: &Api, request: v1::WatchIncidentsRequest) -> Result<Upda
         Some(Start::Now(true)) => {
             api.until_ready().await?;
             // The marks before what stands: what comes between is sent again as an update only where it is newer.
-            Cursor::at(journal, (0..partitions).map(|p| api.views.seen(p).incidents).collect())
+            let mut marks: Vec<_> = (0..partitions).map(|p| api.views.seen(p).incidents()).collect();
+            for (partition, mark) in (0..).zip(&mut marks) {
+                // Of what is older than the mark nothing is needed, nor that it is still kept.
+                let extent = api.shared.log.extent(Topic::Incidents, partition).await.map_err(unavailable)?;
+                mark.next = mark.next.max(extent.oldest);
+            }
+            Cursor::at(journal, marks)
         }
         Some(Start::Beginning(true)) | None => Cursor::beginning(journal, partitions),
         Some(Start::Now(false) | Start::Beginning(false)) => {
@@ -73,12 +126,14 @@ pub async fn watch(api: &Api, request: v1::WatchIncidentsRequest) -> Result<Upda
     // What stands is told until something was acknowledged: the client may have ended before it dealt with it.
     let tells = from_now && claim.as_ref().is_none_or(|claim| claim.fresh);
     let stream = claim.as_ref().map_or_else(String::new, |claim| claim.stream.clone());
-    let (first, shown) = if tells { standing(api, &cursor, &stream) } else { Default::default() };
+    let mut followed = HashSet::new();
+    let (mut first, shown) = if tells { standing(api, &cursor, &stream) } else { Default::default() };
+    first.retain(|it| it.incident.as_ref().is_some_and(|incident| asked.takes(incident, &mut followed)));
     let until = if request.until_caught_up { Some(api.caught_up().await?) } else { None };
     let (send, receive) = mpsc::channel(AHEAD_MAX);
     let marks = cursor.marks.clone();
-    let (api, cursor) = (api.clone(), Mutex::new(cursor));
-    let watch = Arc::new(Watch { api, send, cursor, shown, until, claim, _permit: permit });
+    let (api, sent) = (api.clone(), Mutex::new(Sent { cursor, followed }));
+    let watch = Arc::new(Watch { api, send, sent, shown, asked, until, claim, _permit: permit });
     tokio::spawn(async move {
         for response in first {
             if watch.send.send(Ok(response)).await.is_err() {
@@ -95,13 +150,13 @@ pub async fn watch(api: &Api, request: v1::WatchIncidentsRequest) -> Result<Upda
 /// The open incidents as they are, and the revisions of all.
 fn standing(api: &Api, cursor: &Cursor, stream: &str) -> (Vec<WatchIncidentsResponse>, HashMap<String, u64>) {
     let (mut shown, mut first) = (HashMap::new(), Vec::new());
-    let closed = v1::incident::State::Closed as i32;
-    let mut all: Vec<_> = api.views.incidents.iter().map(|entry| Placed(entry.value().clone())).collect();
+    let mut all: Vec<_> = api.views.incidents.iter().map(|entry| Placed::of(entry.value().clone())).collect();
     all.sort_unstable();
-    for Placed(incident) in all {
-        shown.insert(incident.name.clone(), incident.revision);
-        if incident.state != closed {
-            let (incident, cursor) = (Some(Arc::unwrap_or_clone(incident)), cursor.encode());
+    for Placed { item: update, .. } in all {
+        let Incident { id, revision, state, .. } = update.incident;
+        shown.insert(Incident::name(&update.scope, id), revision);
+        if state != State::Closed {
+            let (incident, cursor) = (Some(wire::incident(&update)), cursor.encode());
             let stream = stream.to_owned();
             first.push(WatchIncidentsResponse { incident, cursor, snapshot: true, stream, ..Default::default() });
         }
@@ -121,7 +176,7 @@ impl Api {
         let cursor = Cursor::decode(&cursor, contents.uuid, contents.partitions)?;
         for (partition, mark) in (0..).zip(&cursor.marks) {
             // Another process may have read further than this one: then the log is asked.
-            if mark.number > self.views.seen(partition).incidents.number {
+            if mark.number > self.views.seen(partition).incidents().number {
                 let extent = self.shared.log.extent(Topic::Incidents, partition).await.map_err(unavailable)?;
                 if mark.next > extent.end {
                     return Err(invalid("cursor", "it is beyond the feed; use one that the feed gave, as it is"));
@@ -172,11 +227,15 @@ impl Watch {
             let Some(next) = next else { continue };
             let mark = Mark { number: next.output.number, next: next.next };
             let update = v1::IncidentUpdate::decode(next.output.body).map_err(|e| Status::data_loss(e.to_string()))?;
-            let mut cursor = self.cursor.lock().await;
+            let mut sent = self.sent.lock().await;
+            let Sent { cursor, followed } = &mut *sent;
             cursor.marks[partition as usize] = mark;
             // What is no longer kept is no update.
             let Some(incident) = update.incident else { continue };
             if self.shown.get(&incident.name).is_some_and(|revision| incident.revision <= *revision) {
+                continue;
+            }
+            if !self.asked.takes(&incident, followed) {
                 continue;
             }
             let response = WatchIncidentsResponse {
@@ -200,7 +259,8 @@ fn log_status(error: &LogError) -> Status {
     match error {
         LogError::Trimmed { oldest, .. } => {
             let message = format!(
-                "cursor: too old; the updates after it are no longer kept (the oldest kept is at {oldest}): watch from now"
+                "cursor: too old; the updates after it are no longer kept (the log has them from {oldest} on). Watch from `now`: it \
+                 sends the open incidents as they are, then updates; ListIncidents has those that were closed meanwhile"
             );
             refused(Code::OutOfRange, "CURSOR_TOO_OLD", message)
         }

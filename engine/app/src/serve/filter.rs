@@ -3,6 +3,7 @@
 //!
 //! A value is checked against its field when the filter is read, so that a word that no state has is an error and not an
 //! empty list. Times and numbers that are not set compare with nothing but `!=`; an absent label is the empty text.
+use std::borrow::Cow;
 use tonic::Status;
 
 mod fields;
@@ -13,7 +14,9 @@ type AnyText<T> = fn(&T, &dyn Fn(&str) -> bool) -> bool;
 
 /// How a field's value is found and compared.
 pub enum Kind<T> {
-    Text(fn(&T) -> &str),
+    Text(for<'a> fn(&'a T) -> Cow<'a, str>),
+    /// Several, of which any may be meant; `!=`: none.
+    Texts(AnyText<T>),
     Number(fn(&T) -> f64),
     Flag(fn(&T) -> bool),
     /// In milliseconds, where it is set.
@@ -116,7 +119,9 @@ impl<T> Node<T> {
 
 fn test<T>(kind: &Kind<T>, op: Op, value: &Value, item: &T) -> bool {
     match (kind, value) {
-        (Kind::Text(get), value) => text(get(item), op, value),
+        (Kind::Text(get), value) => text(&get(item), op, value),
+        (Kind::Texts(any), value) if op == Op::Unequal => !any(item, &|one| text(one, Op::Equal, value)),
+        (Kind::Texts(any), value) => any(item, &|one| text(one, op, value)),
         (Kind::Number(get), Value::Number(value)) => op.holds(get(item).partial_cmp(value)),
         (Kind::Flag(get), Value::Flag(value)) => op.holds(Some(get(item).cmp(value))),
         (Kind::Time(get), Value::Any) => get(item).is_some(),
@@ -145,23 +150,24 @@ fn text(found: &str, op: Op, value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quell_proto::v1;
+    use crate::views::{ShownAlert, Views, tests};
+    use quell_core::{
+        domain::{alert::SuppressedBy, severity::Severity},
+        output::AlertUpdate,
+    };
+    use std::sync::Arc;
 
-    fn alert() -> v1::Alert {
-        v1::Alert {
-            entity: "db-07".into(),
-            check: "Disk Full".into(),
-            state: v1::alert::State::Open as i32,
-            severity: v1::Severity::Major as i32,
-            count: 12,
-            labels: vec![v1::Label { key: "region".into(), value: "eu".into() }],
-            opened_at: Some(prost_types::Timestamp { seconds: 1_767_571_200, nanos: 0 }),
-            ..Default::default()
-        }
+    fn alert() -> ShownAlert {
+        let mut alert = tests::alert("db-07", "Disk Full", Severity::Major);
+        alert.count = 12;
+        alert.labels = Arc::new([("region".into(), "eu".into())]);
+        alert.services = vec!["db".into(), "payments".into()];
+        alert.suppressed_by = Some(Box::new(SuppressedBy::Silence("s1".into())));
+        ShownAlert { update: AlertUpdate { scope: "default".into(), alert: Arc::new(alert) }, views: Views::new(1) }
     }
 
     fn passes(filter: &str) -> bool {
-        Filter::<v1::Alert>::parse(filter)
+        Filter::<ShownAlert>::parse(filter)
             .unwrap_or_else(|error| panic!("{filter}: {}", error.message()))
             .matches(&alert())
     }
@@ -188,6 +194,9 @@ mod tests {
             "cleared_at != \"2026-01-05T00:00:00Z\"",
             "expired = false AND NOT expired = true",
             "NOT cleared_at:*",
+            "service = payments AND service = db AND service != web AND service:\"PAY\" AND service:*",
+            "suppressed_by = \"scopes/default/silences/s1\" AND suppressed = true AND switch = false",
+            "incident = \"\" AND NOT incident:*",
             "  ( ( entity = \"db-07\" ) )  ",
         ] {
             assert!(passes(filter), "{filter}");
@@ -205,7 +214,9 @@ mod tests {
             "cleared_at >= \"1970-01-01T00:00:00Z\"",
             "labels.region = us",
             "state = OPEN AND entity = x OR entity = y",
-            "service:*",
+            "service = web",
+            "service != db",
+            "service = \"\"",
             "labels.missing:*",
         ] {
             assert!(!passes(filter), "{filter}");
@@ -243,7 +254,7 @@ mod tests {
             (&long, 0, "4096 bytes"),
             (&negations, 0, ""),
         ] {
-            let error = Filter::<v1::Alert>::parse(filter).err().unwrap_or_else(|| panic!("{filter} is read"));
+            let error = Filter::<ShownAlert>::parse(filter).err().unwrap_or_else(|| panic!("{filter} is read"));
             let message = error.message();
             assert!(at == 0 || message.contains(&format!("at character {at}:")), "{filter}: {message}");
             assert!(message.contains(what) && error.code() == tonic::Code::InvalidArgument, "{filter}: {message}");

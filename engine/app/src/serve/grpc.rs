@@ -1,22 +1,30 @@
 //! The gRPC API: reads from the views, the feed, and what an administrator asks.
 use super::{
     commands::{Asked, OnIncident},
+    door::Door,
     errors::{invalid, not_found, refused, unavailable},
     feed,
     filter::{Filter, Filtered},
     names,
     page::{self, Listed, Page},
-    services,
     subscriptions::Subscriptions,
+    watch,
 };
-use crate::{ingest, stop::Stop, views::Views};
-use dashmap::DashMap;
+use crate::{
+    ingest,
+    stop::Stop,
+    views::{ShownAlert, Views},
+};
 use quell_connectors::{
     decode::{Format, Mapping},
     log::Topic,
     wire,
 };
-use quell_core::domain::{command::Act, incident::State};
+use quell_core::domain::{
+    alert::AlertId,
+    command::Act,
+    incident::{IncidentId, State},
+};
 use quell_proto::v1::{self, admin_server::Admin, journal_record::Record, quell_server::Quell};
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -36,6 +44,7 @@ pub struct Api {
     pub mappings: Arc<BTreeMap<Format, Mapping>>,
     pub sources: mpsc::Sender<ingest::CaughtUp>,
     pub page_bytes_max: u64,
+    pub door: Arc<Door>,
     pub stop: Stop,
 }
 
@@ -46,7 +55,7 @@ impl Api {
     /// `UNAVAILABLE` where a recovery takes too long.
     pub async fn until_ready(&self) -> Result<(), Status> {
         let ready = async {
-            while !(self.shared.progress.is_ready() && self.views.is_loaded()) {
+            while !self.shared.progress.is_ready() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
@@ -80,7 +89,7 @@ impl Api {
         told.await.map_err(|_| cannot())
     }
 
-    /// Waits until the views show what was concluded up to a position.
+    /// Waits until what was concluded up to a position is said, and the views show it.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` for a malformed position, `DEADLINE_EXCEEDED` where it takes too long.
@@ -88,8 +97,7 @@ impl Api {
         let positions = decode_position(position, self.shared.partitions)?;
         let seen = async {
             for (partition, position) in positions {
-                let folded = self.shared.progress.wait_folded(partition, position + 1).await;
-                self.views.wait_seen(partition, &folded.numbers).await;
+                self.shared.progress.wait_folded(partition, position + 1).await;
             }
         };
         let timely = tokio::time::timeout(READY_MAX, seen).await;
@@ -137,23 +145,21 @@ impl<'a> Listing<'a> {
 }
 
 impl Api {
-    /// A page of a view: of one scope or all, those that pass, in their order.
-    async fn list<T: Listed + Filtered>(
+    /// A page of a view, as messages: of one scope or all, those that pass, in their order.
+    pub(super) async fn list<T: Listed + Filtered, I: Iterator<Item = T>, M: prost::Message>(
         &self,
-        view: &DashMap<String, Arc<T>>,
+        all: impl FnOnce() -> I,
+        message: impl Fn(&T) -> M,
         asked: Listing<'_>,
-    ) -> Result<(Vec<T>, String), Status> {
+    ) -> Result<(Vec<M>, String), Status> {
         let Listing { parent, size, token, filter, min_position } = asked;
         let (prefix, passes) = (names::prefix(parent)?, Filter::<T>::parse(filter)?);
         let (journal, bytes_max) = (self.shared.control.latest().uuid, self.page_bytes_max);
         let mut page = Page::new(page::Request { size, token, parent, filter, journal, bytes_max })?;
         self.await_position(min_position).await?;
-        for entry in view {
-            if entry.key().starts_with(&prefix) && passes.matches(entry.value()) {
-                page.offer(entry.value());
-            }
-        }
-        Ok(page.finish())
+        let is_asked_for = |item: &T| item.name().starts_with(&prefix) && passes.matches(item);
+        all().filter(is_asked_for).for_each(|item| page.offer(&item));
+        Ok(page.finish(message))
     }
 }
 
@@ -165,15 +171,16 @@ impl Quell for Api {
     ) -> Result<Response<v1::ListIncidentsResponse>, Status> {
         let v1::ListIncidentsRequest { parent, page_size, page_token, filter, min_position } = request.into_inner();
         let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
-        let (incidents, next_page_token) = self.list(&self.views.incidents, asked).await?;
+        let all = || self.views.incidents.iter().map(|entry| entry.value().clone());
+        let (incidents, next_page_token) = self.list(all, |update| wire::incident(update), asked).await?;
         Ok(Response::new(v1::ListIncidentsResponse { incidents, next_page_token }))
     }
 
     async fn get_incident(&self, request: Request<v1::GetIncidentRequest>) -> Result<Response<v1::Incident>, Status> {
         let request = request.into_inner();
-        names::parse("name", &request.name, "incidents")?;
+        let (_, id) = names::parse_id("name", &request.name, "incidents")?;
         self.await_position(&request.min_position).await?;
-        let found = self.views.incidents.get(&request.name).map(|entry| v1::Incident::clone(&entry));
+        let found = self.views.incident(IncidentId(id)).filter(|incident| incident.name == request.name);
         found.map(Response::new).ok_or_else(|| not_found("incident", &request.name))
     }
 
@@ -192,19 +199,26 @@ impl Quell for Api {
     ) -> Result<Response<v1::ListAlertsResponse>, Status> {
         let v1::ListAlertsRequest { parent, page_size, page_token, filter, min_position } = request.into_inner();
         let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
-        let (alerts, next_page_token) = self.list(&self.views.alerts, asked).await?;
-        let alerts = alerts.iter().map(|alert| self.views.with_incident(alert)).collect();
+        let (alerts, next_page_token) = self.list(|| self.views.all_alerts(), ShownAlert::message, asked).await?;
         Ok(Response::new(v1::ListAlertsResponse { alerts, next_page_token }))
     }
 
     async fn get_alert(&self, request: Request<v1::GetAlertRequest>) -> Result<Response<v1::Alert>, Status> {
         let request = request.into_inner();
-        names::parse("name", &request.name, "alerts")?;
+        let (_, id) = names::parse_id("name", &request.name, "alerts")?;
         self.await_position(&request.min_position).await?;
-        let found = self.views.alerts.get(&request.name).map(|entry| entry.value().clone());
-        found
-            .map(|alert| Response::new(self.views.with_incident(&alert)))
-            .ok_or_else(|| not_found("alert", &request.name))
+        let found =
+            self.views.alert(AlertId(id)).map(|alert| alert.message()).filter(|alert| alert.name == request.name);
+        found.map(Response::new).ok_or_else(|| not_found("alert", &request.name))
+    }
+
+    type WatchAlertsStream = watch::Changes<v1::WatchAlertsResponse>;
+
+    async fn watch_alerts(
+        &self,
+        request: Request<v1::WatchAlertsRequest>,
+    ) -> Result<Response<Self::WatchAlertsStream>, Status> {
+        watch::watch(self, watch::Alerts::of(request.get_ref())?).await.map(Response::new)
     }
 
     async fn list_services(
@@ -213,7 +227,8 @@ impl Quell for Api {
     ) -> Result<Response<v1::ListServicesResponse>, Status> {
         let v1::ListServicesRequest { parent, page_size, page_token, filter, min_position } = request.into_inner();
         let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
-        let (services, next_page_token) = self.list(&self.views.services, asked).await?;
+        let all = || self.views.services.iter().map(|entry| entry.value().clone());
+        let (services, next_page_token) = self.list(all, |service| v1::Service::clone(service), asked).await?;
         Ok(Response::new(v1::ListServicesResponse { services, next_page_token }))
     }
 
@@ -231,7 +246,7 @@ impl Quell for Api {
     ) -> Result<Response<v1::IncidentReply>, Status> {
         let v1::AcknowledgeIncidentRequest { name, request_id, actor, etag, comment } = request.into_inner();
         let on = OnIncident { name, asked: Asked { request_id, actor }, etag, comment };
-        self.on_incident(on, Act::State(State::Acknowledged)).await.map(Response::new)
+        self.on_incident(on, Act::Acknowledge).await.map(Response::new)
     }
 
     async fn assign_incident(
@@ -301,13 +316,13 @@ impl Quell for Api {
         self.acknowledge(request.into_inner()).await.map(Response::new)
     }
 
-    type WatchServicesStream = services::Changes;
+    type WatchServicesStream = watch::Changes<v1::WatchServicesResponse>;
 
     async fn watch_services(
         &self,
         request: Request<v1::WatchServicesRequest>,
     ) -> Result<Response<Self::WatchServicesStream>, Status> {
-        services::watch(self, request.into_inner()).await.map(Response::new)
+        watch::watch(self, watch::Services::of(request.get_ref())?).await.map(Response::new)
     }
 
     async fn create_silence(

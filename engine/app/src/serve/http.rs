@@ -1,20 +1,16 @@
 //! The HTTP doors: events in, liveness, metrics.
-use super::grpc::Api;
+use super::{door::Later, grpc::Api};
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, State},
+    body::HttpBody,
+    extract::{DefaultBodyLimit, Request, State},
     http::{StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use quell_connectors::decode::{Format, Mapping};
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 mod events;
 
@@ -24,26 +20,14 @@ pub struct Doors {
     pub api: Api,
     /// By format; a door without one takes events as they are.
     pub mappings: Arc<BTreeMap<Format, Mapping>>,
-    pub counts: Arc<DoorCounts>,
     /// The page of `/metrics`.
     pub metrics: Arc<dyn Fn() -> Result<String, String> + Send + Sync>,
 }
 
-/// Events at the HTTP door, by answer.
-#[derive(Debug, Default)]
-pub struct DoorCounts {
-    pub taken: AtomicU64,
-    pub refused: AtomicU64,
-    pub too_large: AtomicU64,
-    pub unavailable: AtomicU64,
-}
-
 /// The routes.
-pub fn router(doors: Doors, body_max: usize) -> Router {
-    Router::new()
-        .route("/live", get(|| async { "live\n" }))
-        .route("/ready", get(ready))
-        .route("/metrics", get(metrics))
+pub fn router(doors: Doors) -> Router {
+    let body_max = doors.api.door.limits.body_max;
+    let events = Router::new()
         .route("/api/v1/events", post(events::canonical))
         .route("/api/v1/alertmanager", post(events::alertmanager))
         // Where Prometheus itself posts to an Alertmanager.
@@ -51,7 +35,28 @@ pub fn router(doors: Doors, body_max: usize) -> Router {
         .route("/api/v1/cloudevents", post(events::cloudevents))
         .route("/api/v1/json", post(events::json))
         .layer(DefaultBodyLimit::max(body_max))
+        .route_layer(middleware::from_fn_with_state(doors.clone(), with_room));
+    Router::new()
+        .route("/live", get(|| async { "live\n" }))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .merge(events)
         .with_state(doors)
+}
+
+/// A body has its room before it is read, and its answer in time: who sends a byte a minute would hold the room.
+async fn with_room(State(doors): State<Doors>, request: Request, next: Next) -> Response {
+    let door = &doors.api.door;
+    // One that does not say how long it is may be as long as any.
+    let bytes = HttpBody::size_hint(request.body()).exact().and_then(|bytes| usize::try_from(bytes).ok());
+    let _room = match door.enter(bytes.unwrap_or(usize::MAX)) {
+        Ok(room) => room,
+        Err(later) => return events::later(&later),
+    };
+    match tokio::time::timeout(door.limits.request_max, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => events::later(&door.count(Later::Slow)),
+    }
 }
 
 async fn ready(State(doors): State<Doors>) -> Response {
@@ -59,7 +64,7 @@ async fn ready(State(doors): State<Doors>) -> Response {
     if let Some(why) = progress.stopped() {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response();
     }
-    if progress.is_ready() && doors.api.views.is_loaded() && !doors.api.stop.is_requested() {
+    if progress.is_ready() && !doors.api.stop.is_requested() {
         return "ready\n".into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, "recovering\n").into_response()
@@ -69,11 +74,5 @@ async fn metrics(State(doors): State<Doors>) -> Response {
     match (doors.metrics)() {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
-    }
-}
-
-impl DoorCounts {
-    fn add(counter: &AtomicU64, n: u64) {
-        counter.fetch_add(n, Ordering::Relaxed);
     }
 }

@@ -1,10 +1,14 @@
 //! Pages of a list: positions in a total order, so that what stood at the first page comes exactly once while things
 //! change (<https://google.aip.dev/158>).
 use super::errors::{invalid, refused};
+use crate::views::ShownAlert;
 use prost::Message;
-use quell_connectors::wire;
+use quell_core::{
+    domain::{alert::Alert, incident::Incident},
+    output::IncidentUpdate,
+};
 use quell_proto::v1;
-use std::{cmp::Ordering, collections::BinaryHeap, sync::Arc};
+use std::{borrow::Cow, cmp::Ordering, collections::BinaryHeap, sync::Arc};
 use tonic::{Code, Status};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -12,81 +16,85 @@ const PAGE_SIZE: usize = 50;
 const PAGE_SIZE_MAX: usize = 1_000;
 
 /// What stands in lists: ordered by [`Listed::order`], then by name. Neither ever changes.
-pub trait Listed: Message + Clone {
+pub trait Listed: Clone {
     /// The collection's name, which a page token is of.
     const COLLECTION: &'static str;
     fn order(&self) -> i64 {
         0
     }
-    fn name(&self) -> &str;
+    fn name(&self) -> Cow<'_, str>;
 }
 
-impl Listed for v1::Incident {
+impl Listed for Arc<IncidentUpdate> {
     const COLLECTION: &'static str = "incidents";
     /// Newest first.
     fn order(&self) -> i64 {
-        -self.opened_at.as_ref().map_or(0, |at| wire::time_back(at).0)
+        -self.incident.opened_at.0
     }
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> Cow<'_, str> {
+        Incident::name(&self.scope, self.incident.id).into()
     }
 }
 
-impl Listed for v1::Alert {
+impl Listed for ShownAlert {
     const COLLECTION: &'static str = "alerts";
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> Cow<'_, str> {
+        Alert::name(&self.scope, self.alert.id).into()
     }
 }
 
 impl Listed for v1::Silence {
     const COLLECTION: &'static str = "silences";
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> Cow<'_, str> {
+        (&*self.name).into()
     }
 }
 
 impl Listed for v1::MaintenanceWindow {
     const COLLECTION: &'static str = "maintenanceWindows";
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> Cow<'_, str> {
+        (&*self.name).into()
     }
 }
 
-impl Listed for v1::Service {
+impl Listed for Arc<v1::Service> {
     const COLLECTION: &'static str = "services";
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> Cow<'_, str> {
+        (&*self.name).into()
     }
 }
 
 /// An item by its place.
 #[derive(Debug)]
-pub struct Placed<T>(pub Arc<T>);
+pub struct Placed<T> {
+    place: (i64, String),
+    pub item: T,
+}
 
 impl<T: Listed> Placed<T> {
-    fn place(&self) -> (i64, &str) {
-        (self.0.order(), self.0.name())
+    /// An item, to be put in order.
+    pub fn of(item: T) -> Self {
+        Self { place: (item.order(), item.name().into_owned()), item }
     }
 }
 
-impl<T: Listed> PartialEq for Placed<T> {
+impl<T> PartialEq for Placed<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.place() == other.place()
+        self.place == other.place
     }
 }
 
-impl<T: Listed> Eq for Placed<T> {}
+impl<T> Eq for Placed<T> {}
 
-impl<T: Listed> PartialOrd for Placed<T> {
+impl<T> PartialOrd for Placed<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<T: Listed> Ord for Placed<T> {
+impl<T> Ord for Placed<T> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.place().cmp(&other.place())
+        self.place.cmp(&other.place)
     }
 }
 
@@ -135,33 +143,33 @@ impl<T: Listed> Page<T> {
     }
 
     /// Takes it if it may be on the page.
-    pub fn offer(&mut self, item: &Arc<T>) {
-        let place = (item.order(), item.name());
-        if self.after.as_ref().is_some_and(|(order, name)| place <= (*order, name.as_str())) {
+    pub fn offer(&mut self, item: &T) {
+        let (order, name) = (item.order(), item.name());
+        if self.after.as_ref().is_some_and(|after| (order, &*name) <= (after.0, &after.1)) {
             return;
         }
         if self.best.len() > self.size {
             match self.best.peek() {
-                Some(worst) if place < worst.place() => self.best.pop(),
+                Some(Placed { place: worst, .. }) if (order, &*name) < (worst.0, &worst.1) => self.best.pop(),
                 _ => return,
             };
         }
-        self.best.push(Placed(item.clone()));
+        self.best.push(Placed { place: (order, name.into_owned()), item: item.clone() });
     }
 
-    /// The page, and the token of the next; none after the last.
-    pub fn finish(self) -> (Vec<T>, String) {
+    /// The page, as messages, and the token of the next; none after the last.
+    pub fn finish<M: Message>(self, message: impl Fn(&T) -> M) -> (Vec<M>, String) {
         let Self { size, bytes_max, of, best, .. } = self;
-        let mut best = best.into_sorted_vec().into_iter().peekable();
-        let (mut page, mut bytes) = (Vec::new(), 0_u64);
-        while let Some(Placed(item)) = best.next() {
-            bytes += item.encoded_len() as u64;
-            let place = (item.order(), item.name().to_owned());
-            page.push(Arc::unwrap_or_clone(item));
-            let Some(Placed(next)) = best.peek() else { break };
-            if page.len() >= size || bytes + next.encoded_len() as u64 > bytes_max {
-                return (page, of.encode(&place));
+        let (mut page, mut bytes, mut last) = (Vec::new(), 0, None);
+        for Placed { place, item } in best.into_sorted_vec() {
+            let message = message(&item);
+            bytes += message.encoded_len() as u64;
+            // However large the first is, it is on its page.
+            if let Some(last) = last.filter(|_| page.len() >= size || bytes > bytes_max) {
+                return (page, of.encode(&last));
             }
+            page.push(message);
+            last = Some(place);
         }
         (page, String::new())
     }
@@ -207,22 +215,35 @@ impl Of {
 mod tests {
     use super::*;
 
-    fn incident(name: &str, opened: i64) -> Arc<v1::Incident> {
-        let opened_at = Some(prost_types::Timestamp { seconds: opened, nanos: 0 });
-        Arc::new(v1::Incident { name: name.to_owned(), opened_at, ..Default::default() })
+    /// A window by its name, in the order of a time.
+    #[derive(Clone, Debug)]
+    struct Item(i64, v1::MaintenanceWindow);
+
+    impl Listed for Item {
+        const COLLECTION: &'static str = "items";
+        fn order(&self) -> i64 {
+            self.0
+        }
+        fn name(&self) -> Cow<'_, str> {
+            self.1.name()
+        }
+    }
+
+    fn item(name: &str, order: i64) -> Item {
+        Item(order, v1::MaintenanceWindow { name: name.to_owned(), ..Default::default() })
     }
 
     fn request<'a>(token: &'a str, filter: &'a str, bytes_max: u64) -> Request<'a> {
         Request { size: 7, token, parent: "", filter, journal: [1; 16], bytes_max }
     }
 
-    fn names(items: &[Arc<v1::Incident>], bytes_max: u64) -> Vec<Vec<String>> {
+    fn names(items: &[Item], bytes_max: u64) -> Vec<Vec<String>> {
         let (mut token, mut pages) = (String::new(), Vec::new());
         loop {
             let mut page = Page::new(request(&token, "", bytes_max)).expect("valid");
             items.iter().for_each(|item| page.offer(item));
-            let (page, next) = page.finish();
-            pages.push(page.into_iter().map(|incident| incident.name).collect());
+            let (page, next) = page.finish(|item: &Item| item.1.clone());
+            pages.push(page.into_iter().map(|window| window.name).collect());
             if next.is_empty() {
                 return pages;
             }
@@ -233,14 +254,14 @@ mod tests {
     #[test]
     fn pages_are_the_sorted_list_cut() {
         // A walk through all residues: no two alike in sequence, ties among the times.
-        let items: Vec<_> = (0..100).map(|n| (n * 37) % 100).map(|n| incident(&format!("i{n:02}"), n / 3)).collect();
+        let items: Vec<_> = (0..100).map(|n| (n * 37) % 100).map(|n| item(&format!("i{n:02}"), n / 3)).collect();
         let mut sorted = items.clone();
-        sorted.sort_by_key(|item| (item.order(), item.name.clone()));
-        let sorted: Vec<_> = sorted.iter().map(|item| item.name.clone()).collect();
+        sorted.sort_by_key(|item| (item.order(), item.1.name.clone()));
+        let sorted: Vec<_> = sorted.iter().map(|item| item.1.name.clone()).collect();
         let pages = names(&items, u64::MAX);
         assert_eq!(pages.concat(), sorted);
         assert!(pages.iter().rev().skip(1).all(|page| page.len() == 7), "{pages:?}");
-        let small = names(&items, items[0].encoded_len() as u64 * 3);
+        let small = names(&items, items[0].1.encoded_len() as u64 * 3);
         assert_eq!(small.concat(), sorted);
         assert!(small.iter().all(|page| page.len() <= 3), "{small:?}");
         assert_eq!(names(&[], 1), [Vec::<String>::new()]);
@@ -249,19 +270,19 @@ mod tests {
     #[test]
     fn a_token_is_of_one_list_and_one_selection() {
         let mut page = Page::new(request("", "a", u64::MAX)).expect("valid");
-        (0..20).for_each(|n| page.offer(&incident(&format!("i{n}"), n)));
-        let (_, token) = page.finish();
-        assert!(Page::<v1::Incident>::new(request(&token, "a", 1)).is_ok());
+        (0..20).for_each(|n| page.offer(&item(&format!("i{n}"), n)));
+        let (_, token) = page.finish(|item: &Item| item.1.clone());
+        assert!(Page::<Item>::new(request(&token, "a", 1)).is_ok());
         let code = |result: Result<(), Status>| result.err().map(|status| status.code());
-        let other = Page::<v1::Incident>::new(request(&token, "b", 1)).map(|_| ());
+        let other = Page::<Item>::new(request(&token, "b", 1)).map(|_| ());
         assert_eq!(code(other), Some(Code::FailedPrecondition));
-        let list = Page::<v1::Alert>::new(request(&token, "a", 1)).map(|_| ());
+        let list = Page::<ShownAlert>::new(request(&token, "a", 1)).map(|_| ());
         assert_eq!(code(list), Some(Code::InvalidArgument));
-        let journal = Page::<v1::Incident>::new(Request { journal: [2; 16], ..request(&token, "a", 1) }).map(|_| ());
+        let journal = Page::<Item>::new(Request { journal: [2; 16], ..request(&token, "a", 1) }).map(|_| ());
         assert_eq!(code(journal), Some(Code::InvalidArgument));
         for bad in ["x", "1.2", "1.2.x.y", &token[..20]] {
             assert_eq!(
-                code(Page::<v1::Alert>::new(request(bad, "a", 1)).map(|_| ())),
+                code(Page::<ShownAlert>::new(request(bad, "a", 1)).map(|_| ())),
                 Some(Code::InvalidArgument),
                 "{bad}"
             );

@@ -1,9 +1,10 @@
 //! Events over gRPC: the same decoder and the same answers, by index, as at the HTTP door.
 use super::{
-    errors::refused,
+    door::Later,
+    errors::{refused, unavailable},
     grpc::{Api, encode_position},
 };
-use crate::ingest::{self, Part};
+use crate::{ingest::Part, serve::door::Counts};
 use quell_connectors::decode::{self, Format, Mapping};
 use quell_core::domain::policy::Clock;
 use quell_proto::v1;
@@ -37,6 +38,9 @@ impl Api {
     }
 
     async fn take(&self, message: v1::PublishEventsRequest, published: &mut Published) -> Result<(), Status> {
+        let counts = &self.door.grpc;
+        let bytes = message.events.iter().map(String::len).sum();
+        let _room = self.door.enter(bytes).map_err(|later| not_taken(&later, published))?;
         let (arrival, plain) = (self.shared.outside.now(), Mapping::default());
         let context = decode::Context {
             arrival,
@@ -47,7 +51,7 @@ impl Api {
             default_origin: "http",
         };
         let mut parts = Vec::with_capacity(message.events.len());
-        let mut count = 0_u32;
+        let (message_len, mut count) = (message.events.len(), 0_u32);
         for event in message.events {
             let told = decode::canonical::decode(event.as_bytes(), &context);
             count += u32::from(told.is_ok());
@@ -57,13 +61,13 @@ impl Api {
             }
             published.next = published.next.saturating_add(1);
         }
-        let positions = ingest::append_parts(&self.shared, parts).await.map_err(|error| {
-            let done = published.answer.accepted;
-            let message = format!(
-                "the journal did not take them: {error}; {done} events before are taken; send the others again, with the same ids"
-            );
-            super::errors::unavailable(message)
+        let bad = message_len - count as usize;
+        let positions = self.door.append(&self.shared, parts).await.map_err(|later| {
+            Counts::add(&counts.unavailable, count as usize);
+            not_taken(&later, published)
         })?;
+        Counts::add(&counts.taken, count as usize);
+        Counts::add(&counts.refused, bad);
         published.answer.accepted = published.answer.accepted.saturating_add(count);
         for (partition, position) in positions {
             let last = published.positions.entry(partition).or_default();
@@ -74,6 +78,11 @@ impl Api {
         }
         Ok(())
     }
+}
+
+fn not_taken(later: &Later, published: &Published) -> Status {
+    let done = published.answer.accepted;
+    unavailable(format_args!("not taken: {later}; {done} events before are; send the others again, with the same ids"))
 }
 
 impl Published {

@@ -3,21 +3,20 @@
 use super::{
     commands::{Asked, Done, at_most},
     errors::{invalid, not_found},
-    filter::{Filter, Filtered},
     grpc::{Api, Listing},
     names,
-    page::{self, Listed, Page},
 };
 use quell_connectors::wire::{self, Invalid, suppression};
 use quell_core::domain::{command::Action, hash::Framed, maintenance::Maintenance, time::Timestamp};
 use quell_proto::v1::{self, silence::State};
-use std::sync::Arc;
 use tonic::Status;
 
 /// Of a comment, in characters.
 const COMMENT_MAX: usize = 4_000;
 /// Of a creator or a title, in characters.
 const NAME_MAX: usize = 200;
+/// What the names of the configuration's windows begin with in a list of all scopes.
+const EVERYWHERE: &str = "scopes/-/maintenanceWindows/";
 /// Matchers, entities or services of one.
 const PARTS_MAX: usize = 1_000;
 
@@ -59,7 +58,7 @@ impl Api {
         let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
         let now = self.shared.outside.now();
         let all = || self.views.silences.iter().map(move |entry| shown(entry.value(), now));
-        let (silences, next_page_token) = self.list_shown(all, asked).await?;
+        let (silences, next_page_token) = self.list(all, Clone::clone, asked).await?;
         Ok(v1::ListSilencesResponse { silences, next_page_token })
     }
 
@@ -68,8 +67,12 @@ impl Api {
         request: v1::CreateMaintenanceWindowRequest,
     ) -> Result<v1::MaintenanceWindowReply, Status> {
         let scope = scope_of(&request.parent)?;
-        let window = request.maintenance_window.unwrap_or_default();
+        let mut window = request.maintenance_window.unwrap_or_default();
         at_most("maintenance_window.title", &window.title, NAME_MAX)?;
+        at_most("maintenance_window.creator", &window.creator, NAME_MAX)?;
+        if window.creator.is_empty() {
+            window.creator.clone_from(&request.actor);
+        }
         for (field, parts) in [
             ("maintenance_window.matchers", &window.matchers),
             ("maintenance_window.entities", &window.entities),
@@ -97,7 +100,9 @@ impl Api {
         &self,
         request: v1::GetMaintenanceWindowRequest,
     ) -> Result<v1::MaintenanceWindow, Status> {
-        names::parse("name", &request.name, "maintenanceWindows")?;
+        if !request.name.starts_with(EVERYWHERE) {
+            names::parse("name", &request.name, "maintenanceWindows")?;
+        }
         self.await_position(&request.min_position).await?;
         self.window(&request.name).ok_or_else(|| not_found("maintenance window", &request.name))
     }
@@ -109,8 +114,11 @@ impl Api {
         let v1::ListMaintenanceWindowsRequest { parent, page_size, page_token, filter, min_position } = request;
         let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
         let now = self.shared.outside.now();
-        let all = || self.views.windows.iter().map(move |entry| shown_window(entry.value(), now));
-        let (maintenance_windows, next_page_token) = self.list_shown(all, asked).await?;
+        let scope = parent.strip_prefix("scopes/").unwrap_or("-");
+        let configured = self.configured_windows(scope);
+        let asked_for = || self.views.windows.iter().map(|entry| v1::MaintenanceWindow::clone(entry.value()));
+        let all = || configured.into_iter().chain(asked_for()).map(|window| shown_window(&window, now));
+        let (maintenance_windows, next_page_token) = self.list(all, Clone::clone, asked).await?;
         Ok(v1::ListMaintenanceWindowsResponse { maintenance_windows, next_page_token })
     }
 
@@ -119,7 +127,20 @@ impl Api {
     }
 
     fn window(&self, name: &str) -> Option<v1::MaintenanceWindow> {
-        self.views.windows.get(name).map(|entry| shown_window(&entry, self.shared.outside.now()))
+        let asked_for = self.views.windows.get(name).map(|entry| v1::MaintenanceWindow::clone(&entry));
+        let configured = || {
+            let scope = name.strip_prefix("scopes/")?.split('/').next()?;
+            self.configured_windows(scope).into_iter().find(|window| window.name == name)
+        };
+        asked_for.or_else(configured).map(|window| shown_window(&window, self.shared.outside.now()))
+    }
+
+    /// Windows of the configuration hold in every scope: as this one's, or `-` for all.
+    fn configured_windows(&self, scope: &str) -> Vec<v1::MaintenanceWindow> {
+        let contents = self.shared.control.latest();
+        let policy = contents.policy(contents.latest().policy);
+        let windows = policy.iter().flat_map(|policy| &policy.maintenance);
+        windows.map(|window| suppression::window(&Maintenance::name(scope, &window.id), window)).collect()
     }
 
     fn silence_reply(&self, done: Done) -> v1::SilenceReply {
@@ -134,23 +155,6 @@ impl Api {
     fn numbered(&self, request_id: String, actor: String) -> Asked {
         let made = || format!("{:016x}", self.shared.outside.random());
         Asked { request_id: if request_id.is_empty() { made() } else { request_id }, actor }
-    }
-
-    /// A page of what is told only when it is read.
-    async fn list_shown<T: Listed + Filtered, I: Iterator<Item = T>>(
-        &self,
-        all: impl FnOnce() -> I,
-        asked: Listing<'_>,
-    ) -> Result<(Vec<T>, String), Status> {
-        let Listing { parent, size, token, filter, min_position } = asked;
-        let (prefix, passes) = (names::prefix(parent)?, Filter::<T>::parse(filter)?);
-        let (journal, bytes_max) = (self.shared.control.latest().uuid, self.page_bytes_max);
-        let mut page = Page::new(page::Request { size, token, parent, filter, journal, bytes_max })?;
-        self.await_position(min_position).await?;
-        for item in all().filter(|item| item.name().starts_with(&prefix) && passes.matches(item)) {
-            page.offer(&Arc::new(item));
-        }
-        Ok(page.finish())
     }
 }
 
@@ -188,6 +192,9 @@ fn shown(silence: &v1::Silence, now: Timestamp) -> v1::Silence {
 fn shown_window(window: &v1::MaintenanceWindow, now: Timestamp) -> v1::MaintenanceWindow {
     let known: Option<Maintenance> = suppression::window_back("shown".to_owned(), window.clone()).ok();
     let Some(schedule) = known.map(|known| known.schedule) else { return window.clone() };
+    if schedule.is_empty() {
+        return v1::MaintenanceWindow { ended: true, next_change_at: None, ..window.clone() };
+    }
     let open = schedule.covering(now);
     let next = open.map_or_else(|| schedule.next_start(now), |open| Some(open.end));
     v1::MaintenanceWindow {
@@ -213,8 +220,9 @@ mod tests {
             ends_at: at(20),
             creator: "ann".into(),
             comment: "".into(),
+            hits: 0,
         };
-        let silence = suppression::silence("scopes/default/silences/s", &silence, 0);
+        let silence = suppression::silence("scopes/default/silences/s", &silence);
         let states = [5, 10, 19, 20].map(|now| shown(&silence, at(now)).state());
         assert_eq!(states, [State::Pending, State::Active, State::Active, State::Expired]);
 

@@ -1,6 +1,7 @@
 //! How many there are of what, kept as the views change: a scrape must not walk them.
 use dashmap::DashMap;
-use quell_proto::v1;
+use quell_connectors::wire;
+use quell_core::domain::{alert::Alert, episode::EpisodeId, incident::Incident};
 use std::{
     array,
     sync::atomic::{AtomicU64, Ordering},
@@ -19,8 +20,8 @@ pub struct Tally {
     incidents: [[AtomicU64; PRIORITIES]; INCIDENT_STATES],
     flapping: AtomicU64,
     suppressed: AtomicU64,
-    /// Open alerts by the name of their episode; episodes without any are not here.
-    episodes: DashMap<String, u64>,
+    /// Open alerts by their episode; episodes without any are not here.
+    episodes: DashMap<EpisodeId, u32>,
 }
 
 /// What an alert may be beside its state.
@@ -31,19 +32,20 @@ struct Flags {
 }
 
 impl Flags {
-    fn of(alert: &v1::Alert) -> Self {
-        let open = alert.state() == v1::alert::State::Open;
-        Self { flapping: open && alert.flapping, suppressed: open && alert.suppressed }
+    const fn of(alert: &Alert) -> Self {
+        let open = alert.open;
+        Self { flapping: open && alert.flapping, suppressed: open && alert.suppressed_by.is_some() }
     }
 }
 
 impl Tally {
     /// An alert is another one than before; `None` where it was or is not there.
-    pub fn alert(&self, before: Option<&v1::Alert>, after: Option<&v1::Alert>) {
+    pub fn alert(&self, before: Option<&Alert>, after: Option<&Alert>) {
         // First what is new: nothing falls below 0.
         for (alert, by) in [(after, 1), (before, -1_i64)] {
             let Some(alert) = alert else { continue };
-            step(cell(&self.alerts, alert.state, alert.severity), by);
+            let (state, severity) = (wire::alert_state(alert.open), wire::severity(alert.severity) as i32);
+            step(cell(&self.alerts, state, severity), by);
             let flags = Flags::of(alert);
             if flags.flapping {
                 step(&self.flapping, by);
@@ -51,25 +53,25 @@ impl Tally {
             if flags.suppressed {
                 step(&self.suppressed, by);
             }
-            if alert.state() == v1::alert::State::Open && !alert.episode.is_empty() {
-                self.episode(&alert.episode, by);
+            if let Some(episode) = alert.episode.filter(|_| alert.open) {
+                self.episode(episode, by as i32);
             }
         }
     }
 
-    fn episode(&self, name: &str, by: i64) {
-        let mut open = self.episodes.entry(name.to_owned()).or_default();
+    fn episode(&self, id: EpisodeId, by: i32) {
+        let mut open = self.episodes.entry(id).or_default();
         *open = open.saturating_add_signed(by);
         drop(open);
-        self.episodes.remove_if(name, |_, open| *open == 0);
+        self.episodes.remove_if(&id, |_, open| *open == 0);
     }
 
     /// An incident is another one than before; `None` where it was or is not there.
-    pub fn incident(&self, before: Option<&v1::Incident>, after: Option<&v1::Incident>) {
+    pub fn incident(&self, before: Option<&Incident>, after: Option<&Incident>) {
         for (incident, by) in [(after, 1), (before, -1)] {
             let Some(incident) = incident else { continue };
-            let priority = i32::try_from(incident.priority).unwrap_or(0);
-            step(cell(&self.incidents, incident.state, priority), by);
+            let (state, priority) = (wire::incident_state(incident.state) as i32, i32::from(incident.priority.value()));
+            step(cell(&self.incidents, state, priority), by);
         }
     }
 
@@ -99,54 +101,11 @@ impl Tally {
     }
 }
 
-/// What a later version has beyond our words counts as unspecified.
-fn cell<const N: usize, const M: usize>(all: &[[AtomicU64; M]; N], row: i32, column: i32) -> &AtomicU64 {
-    let index = |n: i32, max: usize| usize::try_from(n).ok().filter(|n| *n < max).unwrap_or(0);
-    &all[index(row, N)][index(column, M)]
+const fn cell<const N: usize, const M: usize>(all: &[[AtomicU64; M]; N], row: i32, column: i32) -> &AtomicU64 {
+    &all[row as usize][column as usize]
 }
 
 fn step(count: &AtomicU64, by: i64) {
     // Two's complement: adding -1 takes one away.
     count.fetch_add(by as u64, Ordering::Relaxed);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use v1::{Severity, alert, incident};
-
-    fn alert(state: alert::State, severity: Severity, episode: &str) -> v1::Alert {
-        let (state, severity) = (state as i32, severity as i32);
-        v1::Alert { state, severity, episode: episode.to_owned(), ..Default::default() }
-    }
-
-    #[test]
-    fn counts_are_those_of_what_is_there() {
-        let tally = Tally::default();
-        let open = alert(alert::State::Open, Severity::Major, "e1");
-        let worse = alert(alert::State::Open, Severity::Critical, "e1");
-        let cleared = alert(alert::State::Cleared, Severity::Critical, "e1");
-        let other = alert(alert::State::Open, Severity::Info, "e2");
-        tally.alert(None, Some(&open));
-        tally.alert(None, Some(&other));
-        assert_eq!((tally.alerts()[1], tally.open_episodes()), ([0, 1, 0, 0, 1, 0], 2));
-        tally.alert(Some(&open), Some(&worse));
-        assert_eq!((tally.alerts()[1], tally.open_episodes()), ([0, 1, 0, 0, 0, 1], 2));
-        tally.alert(Some(&worse), Some(&cleared));
-        assert_eq!((tally.alerts()[1], tally.alerts()[2]), ([0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]));
-        assert_eq!(tally.open_episodes(), 1);
-        tally.alert(Some(&cleared), None);
-        tally.alert(Some(&other), None);
-        assert_eq!((tally.alerts(), tally.open_episodes()), ([[0; 6]; 3], 0));
-    }
-
-    #[test]
-    fn words_of_a_later_version_are_unspecified() {
-        let tally = Tally::default();
-        let strange = v1::Incident { state: 99, priority: u32::MAX, ..Default::default() };
-        tally.incident(None, Some(&strange));
-        assert_eq!(tally.incidents()[incident::State::Unspecified as usize][0], 1);
-        tally.incident(Some(&strange), None);
-        assert_eq!(tally.incidents(), [[0; 6]; 7]);
-    }
 }

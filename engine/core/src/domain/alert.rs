@@ -7,6 +7,7 @@ use super::{
     silence::Silence,
     time::{Span, Timestamp},
 };
+use crate::shared::{self, Labels};
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
@@ -25,13 +26,14 @@ impl fmt::Display for AlertId {
     }
 }
 
-/// The identity of a condition within a scope.
+/// The identity of a condition within a scope. Packed: what holds one needs no gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(Rust, packed(8))]
 pub struct Fingerprint(pub u128);
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:032x}", { self.0 })
     }
 }
 
@@ -67,14 +69,20 @@ impl SuppressedBy {
 pub struct Alert {
     pub id: AlertId,
     pub fingerprint: Fingerprint,
+    #[serde(deserialize_with = "crate::shared::read_text")]
     pub origin: Arc<str>,
+    #[serde(deserialize_with = "crate::shared::read_text")]
     pub entity: Arc<str>,
+    #[serde(deserialize_with = "crate::shared::read_text")]
     pub check: Arc<str>,
     /// The services it speaks of: the event's own first, then those that the topology knows.
-    pub services: Vec<Arc<str>>,
+    #[serde(deserialize_with = "crate::shared::read_list")]
+    pub services: Arc<[Arc<str>]>,
+    #[serde(deserialize_with = "crate::shared::read_text")]
     pub summary: Arc<str>,
     /// The event's own, and those of its entity that the event lacks. Sorted by key, each key once.
-    pub labels: Arc<[(Arc<str>, Arc<str>)]>,
+    #[serde(deserialize_with = "crate::shared::read_labels")]
+    pub labels: Labels,
     /// Of the latest firing, by its time; of several at one time the worst. With several source identities the worst of
     /// those that fire.
     pub severity: Severity,
@@ -149,15 +157,14 @@ pub struct Standing {
 impl Alert {
     /// A new alert of its first firing, at `at`.
     pub fn open(id: AlertId, fingerprint: Fingerprint, event: &Event, at: Timestamp) -> Self {
-        let text = |s: &str| Arc::<str>::from(s);
         Self {
             id,
             fingerprint,
-            origin: text(&event.origin),
-            entity: text(&event.entity),
-            check: text(&event.check),
-            services: Vec::new(),
-            summary: text(&event.summary),
+            origin: shared::text(&event.origin),
+            entity: shared::text(&event.entity),
+            check: shared::text(&event.check),
+            services: Arc::default(),
+            summary: event.summary.as_str().into(),
             labels: Arc::default(),
             severity: event.severity,
             open: true,
@@ -333,6 +340,6 @@ mod tests {
     /// There may be a million of them.
     #[test]
     fn what_is_rare_is_elsewhere() {
-        assert!(size_of::<Alert>() <= 304, "{} bytes", size_of::<Alert>());
+        assert!(size_of::<Alert>() <= 296, "{} bytes", size_of::<Alert>());
     }
 }

@@ -20,6 +20,8 @@ pub struct Command {
     /// The wall's time at the door.
     pub at: Timestamp,
     pub action: Action,
+    /// Of the action as its door saw it: tells it from another under the same request id.
+    pub digest: u64,
 }
 
 impl Command {
@@ -30,7 +32,7 @@ impl Command {
             Err(Refusal { code, message }) => (code, message, String::new()),
         };
         let (scope, request_id) = (self.scope.as_str().into(), self.request_id.as_str().into());
-        CommandResult { scope, request_id, code, message, name }
+        CommandResult { scope, request_id, code, message, name, digest: self.digest }
     }
 }
 
@@ -65,6 +67,8 @@ pub struct IncidentAct {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
     State(State),
+    /// Somebody looks after it; one that is further along stays so.
+    Acknowledge,
     /// Empty: nobody.
     Assign(String),
     Comment,
@@ -111,4 +115,6 @@ pub struct CommandResult {
     pub message: String,
     /// The resource that it made or changed.
     pub name: String,
+    /// Of the command that it is of.
+    pub digest: u64,
 }

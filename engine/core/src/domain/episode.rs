@@ -26,30 +26,47 @@ pub enum Reason {
     /// Another alert of the same entity.
     SameEntity,
     /// The entity runs on this one, as others in the episode do.
-    RunsOn(Arc<str>),
+    RunsOn(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// Something with an alert runs on the entity, or mentions it.
     Carries,
     /// Both belong to this service.
-    SameService(Arc<str>),
+    SameService(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// Its service depends on this one.
-    DependsOn(Arc<str>),
+    DependsOn(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// Services with an alert depend on this one of its own.
-    Serves(Arc<str>),
+    Serves(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// It names this, or is linked to it.
-    Mentions(Arc<str>),
+    Mentions(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// They have this label.
-    SameLabel(Arc<str>),
+    SameLabel(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// Nothing but time and kind.
     SameTime,
     /// It has come back.
     Returned,
+    /// An alert of this entity mutes it.
+    Inhibited(Arc<str>),
     /// An explicit policy says so.
-    Policy(Arc<str>),
+    Policy(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// A person said so.
     ByHand,
 }
 
 impl Reason {
+    /// What it names; empty where it names nothing.
+    pub fn about(&self) -> &str {
+        match self {
+            Self::RunsOn(name)
+            | Self::SameService(name)
+            | Self::DependsOn(name)
+            | Self::Serves(name)
+            | Self::Mentions(name)
+            | Self::SameLabel(name)
+            | Self::Inhibited(name)
+            | Self::Policy(name) => name,
+            Self::First | Self::SameEntity | Self::Carries | Self::SameTime | Self::Returned | Self::ByHand => "",
+        }
+    }
+
     /// Whether people decided it, so that the model does not touch it.
     pub const fn is_decided(&self) -> bool {
         matches!(self, Self::Policy(_) | Self::ByHand)
@@ -70,6 +87,7 @@ impl fmt::Display for Reason {
             Self::SameLabel(label) => write!(f, "same {label}"),
             Self::SameTime => f.write_str("at the same time"),
             Self::Returned => f.write_str("it came back"),
+            Self::Inhibited(entity) => write!(f, "muted by an alert of {entity}"),
             Self::Policy(name) => write!(f, "by the policy {name}"),
             Self::ByHand => f.write_str("put here by hand"),
         }
@@ -96,10 +114,14 @@ pub struct Evidence {
 pub struct Member {
     pub alert: AlertId,
     pub fingerprint: Fingerprint,
+    #[serde(deserialize_with = "crate::shared::read_text")]
     pub entity: Arc<str>,
+    #[serde(deserialize_with = "crate::shared::read_text")]
     pub check: Arc<str>,
+    #[serde(deserialize_with = "crate::shared::read_text")]
     pub summary: Arc<str>,
-    pub services: Vec<Arc<str>>,
+    #[serde(deserialize_with = "crate::shared::read_list")]
+    pub services: Arc<[Arc<str>]>,
     pub severity: Severity,
     pub open: bool,
     /// It is open and flaps.
@@ -108,8 +130,12 @@ pub struct Member {
     pub muted: bool,
     /// When it first occurred in this episode.
     pub opened_at: Timestamp,
+    /// When that began, as far as its origin says.
+    pub started_at: Timestamp,
     /// When it last cleared.
     pub cleared_at: Timestamp,
+    /// It was cleared because nothing was heard of it: when it ended is not known.
+    pub expired: bool,
     /// How often it occurred in it.
     pub occurrences: u32,
     pub reason: Reason,
@@ -133,7 +159,9 @@ impl Member {
             flapping: false,
             muted: false,
             opened_at: alert.occurred_at,
+            started_at: alert.started_at.min(alert.occurred_at),
             cleared_at: Timestamp::MIN,
+            expired: false,
             occurrences: 1,
             reason,
             evidence,
@@ -183,6 +211,14 @@ pub struct Episode {
 }
 
 impl Episode {
+    /// An alert joins. Members are large and most episodes small: room is made for a quarter more, not for twice as many.
+    pub fn add(&mut self, member: Member) {
+        if self.members.len() == self.members.capacity() {
+            self.members.reserve_exact(1 + self.members.len() / 4);
+        }
+        self.members.push(member);
+    }
+
     /// How many of its open alerts are heard and do not flap.
     pub const fn steady(&self) -> usize {
         self.open - self.unsteady
@@ -213,6 +249,12 @@ impl Episode {
             }
         }
         seen.len()
+    }
+
+    /// When the last of its alerts ended; `None` where only the auto-clear said so.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        let last = self.members.iter().max_by_key(|m| (m.cleared_at, !m.expired));
+        last.filter(|m| !m.expired).map(|m| m.cleared_at)
     }
 
     /// It has open alerts, and all are suppressed.

@@ -63,7 +63,8 @@ pub enum RaiseReason {
 impl fmt::Display for RaiseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fires { entity, check, seconds } if seconds % 60 == 0 && *seconds > 0 => {
+            Self::Fires { entity, check, seconds: 0 } => write!(f, "{check} on {entity} fires"),
+            Self::Fires { entity, check, seconds } if seconds % 60 == 0 => {
                 write!(f, "{check} on {entity} has fired for {} min", seconds / 60)
             }
             Self::Fires { entity, check, seconds } => write!(f, "{check} on {entity} has fired for {seconds} s"),
@@ -85,6 +86,13 @@ pub struct Cause {
     pub confidence: u32,
 }
 
+impl Cause {
+    /// What its texts take.
+    pub fn bytes(&self) -> usize {
+        self.entity.len() + self.check.len() + self.change.as_ref().map_or(0, |id| id.len()) + self.reason.len()
+    }
+}
+
 /// A change near an incident: a suspect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NearbyChange {
@@ -95,6 +103,13 @@ pub struct NearbyChange {
     pub at: Timestamp,
     /// Why it is near.
     pub reason: String,
+}
+
+impl NearbyChange {
+    /// What its texts take.
+    pub fn bytes(&self) -> usize {
+        self.id.len() + self.entity.len() + self.check.len() + self.summary.len() + self.reason.len()
+    }
 }
 
 /// The incident as recorded in another system.
@@ -199,6 +214,8 @@ pub struct Incident {
     pub merged_into: Option<IncidentId>,
     /// It has changed since it last spoke.
     pub unsaid: bool,
+    /// Incidents that the model has suggested to merge it with, or to move alerts to.
+    pub suggested: Vec<IncidentId>,
 }
 
 /// What is kept of an incident's past,
@@ -243,7 +260,13 @@ impl Incident {
             removed: Vec::new(),
             merged_into: None,
             unsaid: false,
+            suggested: Vec::new(),
         }
+    }
+
+    /// Somebody looks after it, or has said or decided something: the model only suggests what to do with it.
+    pub fn is_attended(&self) -> bool {
+        self.acknowledged.is_some() || !self.tickets.is_empty() || self.timeline.iter().any(|e| !e.actor.is_empty())
     }
 
     /// Adds to its past; how it began stays, and then the oldest make room.

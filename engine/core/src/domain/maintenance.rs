@@ -13,6 +13,8 @@ pub struct Maintenance {
     /// Unique in its scope, and in the policy.
     pub id: Arc<str>,
     pub title: Arc<str>,
+    /// Who asked for it; empty where nobody says.
+    pub creator: Arc<str>,
     pub what: Target,
     pub schedule: Schedule,
 }
@@ -52,6 +54,7 @@ impl Maintenance {
 pub struct MaintenanceText {
     pub id: Arc<str>,
     pub title: Arc<str>,
+    pub creator: Arc<str>,
     pub matchers: Option<Matchers>,
     pub entities: BTreeSet<Arc<str>>,
     pub services: BTreeSet<Arc<str>>,
@@ -73,7 +76,7 @@ impl TryFrom<MaintenanceText> for Maintenance {
     type Error = MaintenanceError;
 
     fn try_from(text: MaintenanceText) -> Result<Self, MaintenanceError> {
-        let MaintenanceText { id, title, matchers, entities, services, schedule } = text;
+        let MaintenanceText { id, title, creator, matchers, entities, services, schedule } = text;
         if id.is_empty() {
             return Err(MaintenanceError::NoId);
         }
@@ -84,14 +87,14 @@ impl TryFrom<MaintenanceText> for Maintenance {
             _ => return Err(MaintenanceError::Target(id)),
         };
         let schedule = schedule.try_into().map_err(|error| MaintenanceError::Schedule(id.clone(), error))?;
-        Ok(Self { id, title, what, schedule })
+        Ok(Self { id, title, creator, what, schedule })
     }
 }
 
 impl From<Maintenance> for MaintenanceText {
     fn from(window: Maintenance) -> Self {
-        let Maintenance { id, title, what, schedule } = window;
-        let mut text = Self { id, title, schedule: schedule.into(), ..Self::default() };
+        let Maintenance { id, title, creator, what, schedule } = window;
+        let mut text = Self { id, title, creator, schedule: schedule.into(), ..Self::default() };
         match what {
             Target::Matchers(matchers) => text.matchers = Some(matchers),
             Target::Entities(entities) => text.entities = entities,

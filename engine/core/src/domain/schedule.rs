@@ -60,6 +60,11 @@ pub struct Recurring {
 }
 
 impl Schedule {
+    /// It is over when it begins.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Once(once) if once.end <= once.start)
+    }
+
     /// The occurrence that is open at `at`; of several the one that ends last.
     pub fn covering(&self, at: Timestamp) -> Option<Occurrence> {
         match self {

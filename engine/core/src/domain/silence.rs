@@ -13,6 +13,8 @@ pub struct Silence {
     pub ends_at: Timestamp,
     pub creator: Arc<str>,
     pub comment: Arc<str>,
+    /// Open alerts that it matched when it was created.
+    pub hits: u32,
 }
 
 impl Silence {

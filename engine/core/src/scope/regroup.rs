@@ -20,8 +20,8 @@ impl Scope {
         world: World<'_>,
         out: &mut Outputs,
     ) -> Result<IncidentId, Refusal> {
-        self.raiser.may_regroup(act.incident, act.revision)?;
-        self.raiser.may_regroup(other, None)?;
+        self.raiser.may_regroup(act.incident, act.revision, &self.core.name)?;
+        self.raiser.may_regroup(other, None, &self.core.name)?;
         if act.incident == other {
             return Err(Refusal::new(Code::InvalidArgument, "it is the same incident"));
         }
@@ -50,7 +50,7 @@ impl Scope {
         world: World<'_>,
         out: &mut Outputs,
     ) -> Result<IncidentId, Refusal> {
-        self.raiser.may_regroup(act.incident, act.revision)?;
+        self.raiser.may_regroup(act.incident, act.revision, &self.core.name)?;
         let episode = self.raiser.episode(act.incident).and_then(|id| self.correlator.get(id));
         let Some(episode) = episode else {
             return Err(Refusal::new(Code::NotFound, "its alerts are no longer kept"));

@@ -1,9 +1,10 @@
 //! How a scope follows what the suppressor finds.
-use super::{Scope, World, cx, evidence, place, say_alert};
+use super::{Scope, World, cx, evidence, place, place_anew, say_alert};
 use crate::{
     domain::{
-        alert::{Fingerprint, SuppressedBy},
+        alert::{Alert, Fingerprint, SuppressedBy},
         command::Refusal,
+        episode::{Evidence, Reason},
         maintenance::Maintenance,
         matcher::AlertView,
         silence::Silence,
@@ -11,11 +12,13 @@ use crate::{
     },
     output::{Body, Outputs, SilenceUpdate, WindowUpdate},
     stages::{
+        correlate::Moves,
         deduplicate::Change,
         suppress::{Judgement, Suppressor},
     },
     timers::TimerKind,
 };
+use std::sync::Arc;
 
 impl Scope {
     /// An alert has opened: whether people hear of it. Tells whether it was hidden when it came.
@@ -25,7 +28,7 @@ impl Scope {
         self.suppressor.list(alert, world.index, &cx);
         let judgement = self.suppressor.judge(alert, alert.occurred_at, &self.deduplicator, world.index, &cx);
         let Judgement { by, heard_at, was_hidden, again_at } = judgement;
-        let Some(alert) = self.deduplicator.get_mut(key) else { return false };
+        let Some(alert) = self.deduplicator.get_mut(key).map(Arc::make_mut) else { return false };
         self.suppressor.note(key, None, by.as_ref());
         alert.heard_at = by.is_none().then_some(heard_at);
         alert.suppressed_by = by.map(Box::new);
@@ -46,12 +49,15 @@ impl Scope {
             Some(at) => cx.set(TimerKind::Suppress, key.0, at),
             None => cx.core.timers.cancel(TimerKind::Suppress, key.0),
         }
-        let Some(alert) = self.deduplicator.get_mut(key) else { return false };
+        let Some(alert) = self.deduplicator.get(key) else { return false };
         self.suppressor.note(key, alert.suppressed_by.as_deref(), by.as_ref());
         if alert.suppressed_by.as_deref() == by.as_ref() {
             return false;
         }
-        let before = std::mem::replace(&mut alert.suppressed_by, by.map(Box::new));
+        let moves = self.join_inhibitor(key, by.as_ref(), world, out);
+        let mut cx = self::cx(&mut self.core, world, out);
+        let Some(alert) = self.deduplicator.get_mut(key) else { return false };
+        let before = std::mem::replace(&mut Arc::make_mut(alert).suppressed_by, by.map(Box::new));
         if alert.switch.is_some() {
             // Whether it is heard or not, it is of no episode.
             say_alert(alert, &mut cx);
@@ -60,15 +66,18 @@ impl Scope {
         let is_heard = alert.suppressed_by.is_none();
         let was_placed = alert.place().is_some();
         if is_heard {
-            alert.heard_at = Some(heard_at);
+            Arc::make_mut(alert).heard_at = Some(heard_at);
         }
         if before.is_some() && !is_heard {
             // Hidden on, by something else.
             say_alert(alert, &mut cx);
             return false;
         }
-        let comes = is_heard && !was_placed;
-        let episode = if comes {
+        let outgrown = is_heard && was_placed && self.raiser.is_outgrown(alert, false, &self.correlator, &cx);
+        let comes = is_heard && (!was_placed || outgrown);
+        let episode = if outgrown {
+            Some(place_anew(alert, &mut self.correlator, &self.raiser, &mut cx))
+        } else if comes {
             Some(place(alert, &mut self.correlator, &self.raiser, &mut cx))
         } else {
             self.correlator.update(alert);
@@ -80,8 +89,35 @@ impl Scope {
             let change = if comes { Change::Opened } else { Change::Count };
             let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
             self.raiser.decide(alert, change, episode, by, &mut cx);
+            self.raiser.on_moved(&moves.episodes, by, &mut cx);
         }
         true
+    }
+
+    /// An alert that people were told of before what mutes it was known goes to that one's incident, or takes its own along.
+    fn join_inhibitor(
+        &mut self,
+        key: Fingerprint,
+        by: Option<&SuppressedBy>,
+        world: World<'_>,
+        out: &mut Outputs,
+    ) -> Moves {
+        let mut moves = Moves::default();
+        let cx = &mut cx(&mut self.core, world, out);
+        let Some(SuppressedBy::Inhibition { fingerprint: parent, .. }) = by else { return moves };
+        let (Some(alert), Some(parent)) = (self.deduplicator.get(key), self.deduplicator.get(*parent)) else {
+            return moves;
+        };
+        let episode = |alert: &Alert| alert.place().and_then(|id| self.correlator.get(id));
+        let (Some(from), Some(into)) = (episode(alert), episode(parent)) else { return moves };
+        let is_decided = from.members.get(alert.member).is_none_or(|member| member.reason.is_decided());
+        if from.id == into.id || is_decided || !self.raiser.may_leave(from, into, cx) {
+            return moves;
+        }
+        let (into, why) = (into.id, (Reason::Inhibited(parent.entity.clone()), Evidence::default()));
+        let (alerts, raiser) = (&mut self.deduplicator, &mut self.raiser);
+        self.correlator.move_alert(key, into, why, alerts, raiser, cx, &mut moves);
+        moves
     }
 
     /// The severity of an open alert changed: it may be muted or mute otherwise. Tells whether that has been said.
@@ -137,11 +173,12 @@ impl Scope {
         world: World<'_>,
         out: &mut Outputs,
     ) -> Result<String, Refusal> {
-        self.suppressor.add_silence(silence.clone(), force, &mut cx(&mut self.core, world, out))?;
         let hits = self.open_alerts(|alert| silence.matchers.matches(&alert));
+        let silence = Silence { hits: u32::try_from(hits.len()).unwrap_or(u32::MAX), ..silence.clone() };
+        self.suppressor.add_silence(silence.clone(), force, &mut cx(&mut self.core, world, out))?;
         self.judge_each(&hits, world, out);
         let (scope, name) = (self.core.name.clone(), Silence::name(&self.core.name, &silence.id));
-        out.say(Body::Silence(Box::new(SilenceUpdate { scope, silence: silence.clone(), hits: hits.len() })));
+        out.say(Body::Silence(Box::new(SilenceUpdate { scope, silence })));
         Ok(name)
     }
 
@@ -152,7 +189,7 @@ impl Scope {
         self.let_go(&SuppressedBy::Silence(id.into()), at, world, out);
         let scope = self.core.name.clone();
         if let Some(silence) = self.suppressor.silence(id) {
-            out.say(Body::Silence(Box::new(SilenceUpdate { scope, silence: silence.clone(), hits: 0 })));
+            out.say(Body::Silence(Box::new(SilenceUpdate { scope, silence: silence.clone() })));
         }
         Ok(Silence::name(&self.core.name, id))
     }
@@ -200,7 +237,7 @@ impl Scope {
 
     /// In the order of their fingerprints. It looks at every alert: people ask for it, not events.
     fn open_alerts(&self, is_meant: impl Fn(AlertView<'_>) -> bool) -> Vec<Fingerprint> {
-        let open = self.deduplicator.iter().filter(|alert| alert.open && is_meant(AlertView::from(*alert)));
+        let open = self.deduplicator.iter().filter(|alert| alert.open && is_meant(AlertView::from(&***alert)));
         let mut keys: Vec<_> = open.map(|alert| alert.fingerprint).collect();
         keys.sort_unstable();
         keys

@@ -63,9 +63,10 @@ impl HealthBoard {
     /// An alert opened, cleared or changed its severity.
     pub fn assess(&mut self, alert: &Alert, cx: &mut Cx<'_>) {
         let counts = counts(alert);
-        for id in &alert.services {
+        for id in &*alert.services {
             if !self.services.contains_key(id) {
                 if self.services.len() >= cx.policy.limits.services {
+                    cx.core.evicted.services += 1;
                     continue;
                 }
                 self.services.insert(id.clone(), ServiceHealth::well());

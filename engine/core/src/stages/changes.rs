@@ -15,7 +15,8 @@ pub struct Change {
     pub entity: Arc<str>,
     pub check: Arc<str>,
     pub summary: Arc<str>,
-    pub services: Vec<Arc<str>>,
+    #[serde(deserialize_with = "crate::shared::read_list")]
+    pub services: Arc<[Arc<str>]>,
 }
 
 /// The latest changes of a scope, in the order they came.

@@ -16,7 +16,8 @@ use crate::{
         time::Timestamp,
         topology::Topology,
     },
-    output::Joined,
+    output::Placed,
+    room::give_back,
     scope::Cx,
     stages::{deduplicate::first_of, raise::Raiser},
     timers::TimerKind,
@@ -43,7 +44,7 @@ mod unite;
 use groups::Groups;
 use index::{Index, is_open_at};
 use learned::Learned;
-pub use moves::Moves;
+pub use moves::{Moves, Suggestion};
 use profile::{Profile, Seed};
 use score::{Score, Subject, millinats};
 use sighting::Sighting;
@@ -119,7 +120,7 @@ impl Correlator {
             self.join(id, alert, Reason::Returned, Evidence::default(), cx);
             return id;
         }
-        if let Some(id) = self.place_by_policy(alert, cx) {
+        if let Some(id) = self.place_by_policy(alert, raiser, cx) {
             return id;
         }
         let scope = cx.core.name.clone();
@@ -243,7 +244,8 @@ impl Correlator {
         let Some(episode) = self.episodes.get_mut(&id) else { return };
         if let Some(trace) = &mut cx.out.trace {
             let (scope, reason, before) = (cx.core.name.clone(), reason.to_string(), trace.verdicts.len());
-            trace.joined.push(Joined { scope, episode: id, alert: alert.id, at: alert.occurred_at, reason, before });
+            let (alert, at) = (alert.id, alert.occurred_at);
+            trace.placed.push(Placed { scope, alert, from: None, episode: id, at, reason, before });
         }
         let after = (alert.occurred_at - episode.last_joined_at).0 / 1_000;
         self.index.forget_time(episode);
@@ -263,7 +265,7 @@ impl Correlator {
             member.occurrences += 1;
             member.severity = alert.severity;
         } else {
-            episode.members.push(Member::of(alert, reason, evidence, after));
+            episode.add(Member::of(alert, reason, evidence, after));
         }
         alert.member = former.unwrap_or(episode.members.len() - 1);
         episode.mark(alert.member, alert.flapping, false);
@@ -278,7 +280,7 @@ impl Correlator {
     pub fn clear(&mut self, alert: &Alert, cx: &mut Cx<'_>) -> Option<EpisodeId> {
         let episode = self.episodes.get_mut(&alert.place()?)?;
         let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id && m.open)?;
-        member.open = false;
+        (member.open, member.expired) = (false, alert.expired);
         member.cleared_at = alert.cleared_at.unwrap_or(Timestamp::MIN);
         episode.mark(alert.member, false, false);
         if let Some(profile) = self.profiles.get_mut(&episode.id) {
@@ -290,6 +292,22 @@ impl Correlator {
             await_end(episode, cx);
         }
         Some(episode.id)
+    }
+
+    /// An open alert leaves its episode, which remembers it.
+    pub fn leave(&mut self, alert: &Alert, cx: &mut Cx<'_>) {
+        let Some(episode) = alert.place().and_then(|id| self.episodes.get_mut(&id)) else { return };
+        let Some(member) = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id && m.open) else {
+            return;
+        };
+        (member.open, member.cleared_at) = (false, cx.core.clock);
+        episode.mark(alert.member, false, false);
+        episode.open -= 1;
+        episode.last_cleared_at = episode.last_cleared_at.max(cx.core.clock);
+        if let Some(profile) = self.profiles.get_mut(&episode.id) {
+            profile.live(episode, alert.member);
+        }
+        await_end(episode, cx);
     }
 
     /// An alert is suppressed, or heard again.
@@ -320,6 +338,7 @@ impl Correlator {
         let done = episode.open == 0 && episode.incident.is_none();
         self.index.unlist(episode);
         self.profiles.remove(&id);
+        give_back(&mut self.profiles);
         self.groups.forget(episode);
         if done {
             self.remove(id, cx);
@@ -343,7 +362,7 @@ impl Correlator {
 fn ends_at(episode: &Episode, cx: &Cx<'_>) -> Timestamp {
     let policy = &cx.policy.correlate;
     let cleared_at = if episode.open == 0 { episode.last_cleared_at } else { Timestamp::MIN };
-    let window = episode.policy.as_deref().and_then(|name| policy.policy.iter().find(|p| p.name == name));
+    let window = episode.policy.as_deref().and_then(|name| policy.grouping(name));
     let window = window.map_or(policy.window, |p| p.window);
     (episode.last_joined_at + window).max(cleared_at + policy.reopen)
 }

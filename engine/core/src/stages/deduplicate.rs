@@ -18,14 +18,15 @@ use crate::{
     stages::{absence, enrich},
     timers::TimerKind,
 };
-use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+mod alerts;
 mod flap;
 mod held;
 mod ids;
 mod lifetime;
+use alerts::Alerts;
 use held::{Held, held_under};
 use ids::{Ids, Seen};
 use lifetime::auto_clear_at;
@@ -45,7 +46,9 @@ pub enum Change {
     /// It still fires, and no longer changes so often. One that does not is cleared.
     FlapEnded,
     /// Its severity is another one.
-    Severity,
+    Severity {
+        rose: bool,
+    },
     /// Only its count or its times.
     Count,
 }
@@ -59,8 +62,7 @@ pub fn event_key(origin: &str, id: &str) -> u64 {
 /// The alerts of a scope.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Deduplicator {
-    #[serde(with = "crate::snapshot::sorted")]
-    alerts: FxHashMap<Fingerprint, Alert>,
+    alerts: Alerts,
     /// By [`held_under`].
     held: BTreeMap<Fingerprint, Held>,
     ids: Ids,
@@ -97,18 +99,17 @@ impl Absorbed {
 impl Deduplicator {
     /// The alert of a fingerprint.
     pub fn get(&self, key: Fingerprint) -> Option<&Alert> {
-        self.alerts.get(&key)
+        self.alerts.get(key).map(Arc::as_ref)
     }
 
-    /// The alert of a fingerprint.
-    pub fn get_mut(&mut self, key: Fingerprint) -> Option<&mut Alert> {
-        self.alerts.get_mut(&key)
+    /// The alert of a fingerprint, to be changed by [`Arc::make_mut`]: who was told of it may hold it as it is.
+    pub fn get_mut(&mut self, key: Fingerprint) -> Option<&mut Arc<Alert>> {
+        self.alerts.get_mut(key)
     }
 
     /// All alerts, in no order.
-    #[expect(clippy::disallowed_methods, reason = "views are sorted by who shows them")]
-    pub fn iter(&self) -> impl Iterator<Item = &Alert> {
-        self.alerts.values()
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Alert>> {
+        self.alerts.iter()
     }
 
     /// Whether the same id came before with the same status and time.
@@ -138,7 +139,7 @@ impl Deduplicator {
     /// The alert that an event is about.
     pub fn find(&mut self, event: &Event) -> Option<&Alert> {
         let key = self.fingerprint(event);
-        self.alerts.get(&key)
+        self.get(key)
     }
 
     /// The tool's or the mapping's identity if there is one, else (origin, entity, check).
@@ -157,7 +158,8 @@ impl Deduplicator {
 
     fn fire(&mut self, heard: Heard, event: &Event, cx: &mut Cx<'_>) -> Absorbed {
         let Heard { key, identity, at, late } = heard;
-        let Some(alert) = self.alerts.get_mut(&key) else { return self.open(heard, event, cx) };
+        let Some(alert) = self.alerts.get_mut(key) else { return self.open(heard, event, cx) };
+        let alert = Arc::make_mut(alert);
         let standing = alert.standing(identity);
         let held = if standing.is_some() { None } else { self.held.get(&held_under(key, identity)) };
         let quiet_until = standing.map(|s| s.quiet_until).or(held.map(|h| h.at)).unwrap_or(Timestamp::MIN);
@@ -196,7 +198,9 @@ impl Deduplicator {
     fn reopen(&mut self, heard: Heard, event: &Event, severity: Severity, cx: &mut Cx<'_>) -> Absorbed {
         let Heard { key, at, .. } = heard;
         self.changed(key, at, cx);
-        let Some(alert) = self.alerts.get_mut(&key) else { return Absorbed::of(Outcome::Folded, key, None) };
+        let Some(alert) = self.alerts.get_mut(key).map(Arc::make_mut) else {
+            return Absorbed::of(Outcome::Folded, key, None);
+        };
         let start = event.began(at);
         // What began before it is said to have ended went on from there: the same occurrence, and no second ticket.
         alert.occurred_at = alert.cleared_at.filter(|cleared| start < *cleared).map_or(at, |cleared| cleared.min(at));
@@ -246,7 +250,7 @@ impl Deduplicator {
             }
         }
         cx.set(TimerKind::AutoClear, key.0, auto_clear_at(&alert, cx));
-        if let Some(old) = self.alerts.insert(key, alert) {
+        if let Some(old) = self.alerts.insert(alert) {
             cx.core.timers.cancel(TimerKind::Absence, key.0);
             cx.out.say(Body::AlertGone { scope: cx.core.name.clone(), id: old.id });
         }
@@ -255,7 +259,8 @@ impl Deduplicator {
 
     fn recover(&mut self, heard: Heard, event: &Event, event_key: u64, cx: &mut Cx<'_>) -> Absorbed {
         let Heard { key, identity, at, late } = heard;
-        let known = self.alerts.get_mut(&key).and_then(|alert| Some((alert.standing(identity)?, alert)));
+        let known =
+            self.alerts.get_mut(key).map(Arc::make_mut).and_then(|alert| Some((alert.standing(identity)?, alert)));
         match known {
             Some((one, alert)) if one.fires && at >= one.fired_at => {
                 let severity = alert.severity;
@@ -277,7 +282,7 @@ impl Deduplicator {
 
     /// Its last identity recovered. One that flaps, or begins to by this change, counts as open.
     fn stop(&mut self, key: Fingerprint, at: Timestamp, cx: &mut Cx<'_>) -> Absorbed {
-        let flapped = self.alerts.get(&key).is_some_and(|a| a.flapping);
+        let flapped = self.get(key).is_some_and(|a| a.flapping);
         let flaps = self.changed(key, at, cx);
         match (flapped, flaps) {
             (true, _) => Absorbed::of(Outcome::Folded, key, None),
@@ -320,8 +325,11 @@ fn severity_change(alert: &mut Alert, before: Severity) -> Option<Change> {
     if alert.severity == before {
         return None;
     }
-    let Some(changes) = alert.changes.as_mut().filter(|_| alert.flapping) else { return Some(Change::Severity) };
+    let rose = alert.severity > before;
+    let Some(changes) = alert.changes.as_mut().filter(|_| alert.flapping) else {
+        return Some(Change::Severity { rose });
+    };
     let worse = alert.severity > changes.worst;
     changes.worst = changes.worst.max(alert.severity);
-    Some(if worse { Change::Severity } else { Change::Count })
+    Some(if worse { Change::Severity { rose } } else { Change::Count })
 }

@@ -6,7 +6,8 @@ use crate::{
         hash::Framed,
         incident::{Incident, IncidentId, RaiseReason, State},
         policy::Policy,
-        time::Timestamp,
+        severity::Severity,
+        time::{Span, Timestamp},
     },
     output::{Body, IncidentUpdate},
     scope::Cx,
@@ -22,11 +23,13 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
 mod causes;
+mod held;
 mod merge;
 mod people;
 mod priority;
 mod say;
 mod times;
+pub use held::Held;
 use say::say;
 pub use times::{BUCKET_SECONDS, Histogram, Times};
 
@@ -81,6 +84,18 @@ impl Raiser {
         }
     }
 
+    /// Whether an alert that fires on in an incident which is over for good `rose`, or is graver than what people knew when
+    /// they decided: they have to hear of it elsewhere.
+    pub fn is_outgrown(&self, alert: &Alert, rose: bool, correlator: &Correlator, cx: &Cx<'_>) -> bool {
+        let Some(episode) = alert.place().and_then(|id| correlator.get(id)).filter(|_| alert.open) else {
+            return false;
+        };
+        let known = episode.incident.and_then(|id| self.incidents.get(&id)).map(|incident| incident.severity);
+        alert.suppressed_by.is_none()
+            && (rose || known.is_some_and(|known| alert.severity > known))
+            && !self.takes_alerts(episode, cx.core.clock, cx.policy)
+    }
+
     /// An alert joined an episode, cleared in it, or became another severity.
     pub fn decide(&mut self, alert: &Alert, change: Change, id: EpisodeId, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
         let Some(episode) = by.correlator.get_mut(id) else { return };
@@ -106,7 +121,8 @@ impl Raiser {
             State::Closed => return,
             // A person may have resolved it while alerts fired: that they go on is no news, a new one is.
             State::Resolved => {
-                let worse = episode.severity() > Some(incident.severity);
+                let rose = matches!(change, Change::Severity { rose: true }) && !can_wait;
+                let worse = rose || episode.severity() > Some(incident.severity);
                 if matches!(change, Change::Opened | Change::Reopened) || worse {
                     let why = if worse { "its severity rose" } else { "an alert fires again" };
                     reopen(incident, why, cx.core.clock, "");
@@ -140,12 +156,14 @@ impl Raiser {
 
     /// An alert has fired for the settle time.
     pub fn on_settle(&mut self, alert: &Alert, due: Timestamp, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
-        let raise = &cx.policy.raise;
+        let Some(episode) = alert.place().and_then(|id| by.correlator.get(id)) else { return };
+        let (episode, (settle, severity_min)) = (episode.id, one_raises(episode, cx));
         let fires = alert.firing && !alert.flapping && alert.suppressed_by.is_none();
-        let settled = fires && alert.heard_since() + raise.settle <= due && alert.severity >= raise.severity_min;
-        let Some(episode) = alert.place().filter(|_| settled) else { return };
+        if !fires || alert.heard_since() + settle > due || alert.severity < severity_min {
+            return;
+        }
         let (entity, check) = (alert.entity.clone(), alert.check.clone());
-        let reason = RaiseReason::Fires { entity, check, seconds: raise.settle.0 / 1_000 };
+        let reason = RaiseReason::Fires { entity, check, seconds: settle.0 / 1_000 };
         self.raise(episode, reason, due, by, cx);
     }
 
@@ -185,7 +203,6 @@ impl Raiser {
         let id = IncidentId(hash);
         episode.incident = Some(id);
         let mut incident = Incident::new(id, self.number, episode.id, raised, at);
-        incident.started_at = episode.members.iter().map(|m| m.opened_at).min().unwrap_or(at).min(at);
         incident.previous = episode.previous;
         if let RaiseReason::Split { from, .. } = incident.raised {
             incident.split_from = Some(from);
@@ -218,7 +235,9 @@ impl Raiser {
         incident.resolved_at = Some(due);
         cx.set(TimerKind::Close, u128::from(id.0), due + cx.policy.raise.close);
         say(incident, episode, "resolved", by, cx);
-        self.times.resolve.observe(due - incident.started_at);
+        if let Some(ended_at) = episode.ended_at() {
+            self.times.resolve.observe(ended_at - incident.started_at);
+        }
     }
 
     /// Nothing has happened since the resolution.
@@ -256,6 +275,7 @@ impl Raiser {
     fn forget(&mut self, id: IncidentId, correlator: &mut Correlator, cx: &mut Cx<'_>) {
         let Some(incident) = self.incidents.remove(&id) else { return };
         correlator.remove(incident.episode, cx);
+        cx.core.held.release(id);
         let kinds = [TimerKind::SpeakIncident, TimerKind::Resolve, TimerKind::Close, TimerKind::ForgetIncident];
         for kind in kinds {
             cx.core.timers.cancel(kind, u128::from(id.0));
@@ -265,7 +285,7 @@ impl Raiser {
 
     /// An incident as its next update would say it.
     pub fn update(&self, incident: &Incident, episode: &Episode, scope: &Arc<str>) -> IncidentUpdate {
-        say::update(incident, episode, &episode.members, scope, "")
+        say::update(incident, episode, (&episode.members, Vec::new()), scope, "")
     }
 }
 
@@ -281,9 +301,10 @@ fn reopen(incident: &mut Incident, why: &str, at: Timestamp, actor: &str) {
 
 fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
     let raise = &cx.policy.raise;
-    if alert.severity >= raise.severity_min {
+    let (settle, severity_min) = one_raises(episode, cx);
+    if alert.severity >= severity_min {
         // Its severity may have become grave enough only later, or it has flapped until now.
-        let due = (alert.heard_since() + raise.settle).max(alert.last_fired_at).max(alert.calm_since());
+        let due = (alert.heard_since() + settle).max(alert.last_fired_at).max(alert.calm_since());
         cx.set(TimerKind::Settle, alert.fingerprint.0, due);
     }
     if episode.many_due.is_none() && are_many(episode, cx) {
@@ -293,14 +314,22 @@ fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
     }
 }
 
+/// How long one alert has to fire, and how grave it has to be: as the episode's policy says, or as is usual.
+fn one_raises(episode: &Episode, cx: &Cx<'_>) -> (Span, Severity) {
+    let raise = &cx.policy.raise;
+    let grouping = episode.policy.as_deref().and_then(|name| cx.policy.correlate.grouping(name));
+    let (settle, severity_min) = grouping.map_or((None, None), |own| (own.settle, own.severity_min));
+    (settle.unwrap_or(raise.settle), severity_min.unwrap_or(raise.severity_min))
+}
+
 fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
     let raise = &cx.policy.raise;
-    if episode.min_alerts > 0 {
-        return !is_too_small(episode) && episode.severity() >= Some(raise.severity_min);
-    }
-    episode.steady() >= raise.many_alerts
-        && episode.steady_entities(raise.many_entities) >= raise.many_entities
-        && episode.severity() >= Some(raise.severity_min)
+    let are_enough = if episode.min_alerts > 0 {
+        !is_too_small(episode)
+    } else {
+        episode.steady() >= raise.many_alerts && episode.steady_entities(raise.many_entities) >= raise.many_entities
+    };
+    are_enough && episode.severity() >= Some(one_raises(episode, cx).1)
 }
 
 /// A policy wants more alerts before it raises.

@@ -44,6 +44,16 @@ pub enum Finding {
     Kpi(Measured),
 }
 
+impl Finding {
+    /// It was found while work on it was announced: it is not ill by that, so that its KPI is left out of the score like
+    /// one that only informs.
+    pub const fn excuse(&mut self) {
+        if let Self::Kpi(Measured { level: Some(level), .. }) = self {
+            *level = KpiLevel::Info;
+        }
+    }
+}
+
 /// A KPI's series has a level.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {

@@ -155,6 +155,18 @@ impl Suppressor {
         next
     }
 
+    /// Whether there are windows at all.
+    pub fn has_windows(&self, index: &PolicyIndex) -> bool {
+        !self.index.windows.is_empty() || !index.windows.is_empty()
+    }
+
+    /// Whether a window is about this at a time.
+    pub fn in_maintenance(&self, view: &AlertView<'_>, at: Timestamp, index: &PolicyIndex, cx: &Cx<'_>) -> bool {
+        let mut found = false;
+        self.each_window(view, index, cx, |window| found |= window.schedule.covering(at).is_some());
+        found
+    }
+
     /// The windows that are about an alert, of the policy and of the scope.
     fn each_window<'a>(
         &'a self,

@@ -11,7 +11,7 @@ use quell_core::{
     },
     engine::Engine,
     ledger::Outcome,
-    output::{AlertUpdate, Body, DeadLetter, IncidentUpdate, Joined, Moved, Outputs, Trace, Verdict},
+    output::{AlertUpdate, Body, DeadLetter, IncidentUpdate, Outputs, Placed, Trace, Verdict},
 };
 use rustc_hash::FxHashMap;
 use std::{collections::hash_map::Entry, sync::Arc};
@@ -70,6 +70,14 @@ pub(super) struct IncidentTransition {
     pub priority: u8,
 }
 
+/// Where an alert was placed, for a time or for good.
+enum Placement {
+    /// In this episode; followed when it moves.
+    In(usize),
+    /// Where another of its placements is: its episodes became one.
+    With(usize),
+}
+
 /// An incident as it was last said, and all that happened to it.
 pub(super) struct IncidentRecord {
     pub name: String,
@@ -94,9 +102,8 @@ pub struct Conclusions {
     alert_index: FxHashMap<AlertId, usize>,
     pub(super) episodes: Vec<EpisodeRecord>,
     episode_index: FxHashMap<EpisodeId, usize>,
-    /// The episode that each alert was placed in, for a time or for good; followed when it moves.
-    pub(super) placements: Vec<usize>,
-    /// The latest placement of an alert in an episode.
+    placements: Vec<Placement>,
+    /// By episode and alert, while it is there.
     placement_index: FxHashMap<(usize, usize), usize>,
     pub(super) incidents: Vec<IncidentRecord>,
     incident_index: FxHashMap<IncidentId, usize>,
@@ -149,16 +156,15 @@ impl Conclusions {
         }
     }
 
-    /// In the order things happened: before each verdict the moves, by timers, then where its alert was placed.
+    /// In the order things happened: before each verdict what timers did, then where its alert was placed.
     fn trace(&mut self, trace: &mut Trace) {
-        let mut moved = trace.moved.drain(..).peekable();
-        let mut joined = trace.joined.drain(..).peekable();
+        let mut placed = trace.placed.drain(..).peekable();
         for (before, verdict) in trace.verdicts.drain(..).map(Some).chain([None]).enumerate() {
-            while let Some(next) = moved.next_if(|m| m.before <= before) {
-                self.moved(next);
-            }
-            while let Some(next) = joined.next_if(|j| j.before <= before) {
-                self.joined(next);
+            while let Some(next) = placed.next_if(|placed| placed.before <= before) {
+                match next.from {
+                    None => self.joined(next),
+                    Some(from) => self.moved(from, next),
+                }
             }
             if let Some(verdict) = verdict {
                 self.verdict(&verdict);
@@ -201,7 +207,8 @@ impl Conclusions {
         self.episodes.iter().filter(|episode| !episode.alerts.is_empty())
     }
 
-    fn alert(&mut self, AlertUpdate { scope, mut alert }: AlertUpdate) {
+    fn alert(&mut self, AlertUpdate { scope, alert }: AlertUpdate) {
+        let mut alert = Arc::unwrap_or_clone(alert);
         // Not written; of many alerts they take most of the memory.
         alert.labels = [].into();
         match self.alert_index.entry(alert.id) {
@@ -237,17 +244,15 @@ impl Conclusions {
         self.incidents.push(IncidentRecord { name, update, transitions: transition.into_iter().collect() });
     }
 
-    fn joined(&mut self, joined: Joined) {
+    fn joined(&mut self, joined: Placed) {
         let Some(alert) = self.alert_index.get(&joined.alert).copied() else { return };
         let place = self.place_of(joined.episode, joined.scope, joined.at);
         let episode = &mut self.episodes[place];
         episode.founded_at = episode.founded_at.min(joined.at);
-        let known = self.placement_index.get(&(place, alert)).copied();
-        // One that has moved away since is another placement.
-        if known.is_none_or(|n| self.placements[n] != place) {
+        if let Entry::Vacant(new) = self.placement_index.entry((place, alert)) {
+            new.insert(self.placements.len());
+            self.placements.push(Placement::In(place));
             episode.alerts.push((alert, joined.at, joined.reason));
-            self.placement_index.insert((place, alert), self.placements.len());
-            self.placements.push(place);
         }
     }
 
@@ -262,12 +267,11 @@ impl Conclusions {
     }
 
     /// What was placed in one episode is in another now.
-    fn moved(&mut self, moved: Moved) {
+    fn moved(&mut self, from: EpisodeId, moved: Placed) {
         let Some(alert) = self.alert_index.get(&moved.alert).copied() else { return };
-        let Some(from) = self.episode_index.get(&moved.from).copied() else { return };
-        let to = self.place_of(moved.to, moved.scope, moved.at);
-        let Some(placement) = self.placement_index.get(&(from, alert)).copied() else { return };
-        self.placements[placement] = to;
+        let Some(from) = self.episode_index.get(&from).copied() else { return };
+        let to = self.place_of(moved.episode, moved.scope, moved.at);
+        let Some(placement) = self.placement_index.remove(&(from, alert)) else { return };
         let left = &mut self.episodes[from].alerts;
         let (_, joined_at, _) = match left.iter().position(|(other, ..)| *other == alert) {
             Some(n) => left.remove(n),
@@ -275,8 +279,23 @@ impl Conclusions {
         };
         let episode = &mut self.episodes[to];
         episode.founded_at = episode.founded_at.min(joined_at);
-        if self.placement_index.insert((to, alert), placement).is_none_or(|n| self.placements[n] != to) {
-            episode.alerts.push((alert, joined_at, moved.reason));
+        self.placements[placement] = match self.placement_index.entry((to, alert)) {
+            Entry::Occupied(known) => Placement::With(*known.get()),
+            Entry::Vacant(new) => {
+                new.insert(placement);
+                episode.alerts.push((alert, joined_at, moved.reason));
+                Placement::In(to)
+            }
+        };
+    }
+
+    /// The episode in which a placement ended.
+    pub(super) fn placed(&self, mut placement: usize) -> &EpisodeRecord {
+        loop {
+            match self.placements[placement] {
+                Placement::In(episode) => return &self.episodes[episode],
+                Placement::With(other) => placement = other,
+            }
         }
     }
 
@@ -316,4 +335,51 @@ fn incident_transition(before: Option<&Incident>, now: &Incident) -> Option<Inci
     };
     let (severity, priority) = (now.severity, now.priority.value());
     Some(IncidentTransition { at: at.unwrap_or(now.updated_at), to: now.state.name(), severity, priority })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::views;
+    use quell_core::output::Output;
+
+    /// One step: the alert is placed in an episode, or moves from one to another.
+    fn step(conclusions: &mut Conclusions, moves: &[(Option<u64>, u64)]) {
+        let mut outputs = Conclusions::outputs();
+        let alert = Arc::new(views::tests::alert("db", "latency", Severity::Major));
+        let id = alert.id;
+        let body = Body::Alert(Box::new(AlertUpdate { scope: "s".into(), alert }));
+        outputs.items.push(Output { number: 1, position: 1, body });
+        let placed = |(from, to): &(Option<u64>, u64)| Placed {
+            scope: "s".into(),
+            alert: id,
+            from: from.map(EpisodeId),
+            episode: EpisodeId(*to),
+            at: Timestamp(0),
+            reason: String::new(),
+            before: 0,
+        };
+        outputs.trace = Some(Trace { placed: moves.iter().map(placed).collect(), ..Trace::default() });
+        conclusions.take(&mut outputs, &mut |_| {});
+    }
+
+    fn has(conclusions: &Conclusions, episode: u64) -> bool {
+        conclusions.episode(EpisodeId(episode)).is_some_and(|episode| episode.alerts.len() == 1)
+    }
+
+    #[test]
+    fn an_alert_that_comes_back_is_there() {
+        let mut conclusions = Conclusions::default();
+        step(&mut conclusions, &[(None, 1), (Some(1), 2), (Some(2), 1), (None, 1)]);
+        assert!(has(&conclusions, 1) && !has(&conclusions, 2));
+        assert_eq!(conclusions.placed(0).name, "scopes/s/episodes/0000000000000001");
+    }
+
+    #[test]
+    fn two_placements_that_meet_stay_together() {
+        let mut conclusions = Conclusions::default();
+        step(&mut conclusions, &[(None, 1), (None, 2), (Some(2), 1), (Some(1), 3)]);
+        assert!(has(&conclusions, 3) && !has(&conclusions, 1) && !has(&conclusions, 2));
+        assert_eq!(conclusions.placed(0).name, conclusions.placed(1).name);
+    }
 }

@@ -300,7 +300,7 @@ impl Conclusions {
         let mut start = 0;
         for row in &self.rows {
             let alert = row.alert.map_or("", |place| &self.alerts[place].name);
-            let episode = row.placement.map(|n| &self.episodes[self.placements[n]]);
+            let episode = row.placement.map(|n| self.placed(n));
             let incident = episode.and_then(|episode| self.incident_name(episode)).unwrap_or_default();
             let nowhere = if row.suppressed { "-" } else { "" };
             let episode = episode.map_or(nowhere, |episode| &episode.name);

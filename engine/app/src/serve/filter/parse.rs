@@ -244,7 +244,7 @@ impl<T> Raw<T> {
                 None if self.op == Op::Has => Ok(Value::Label(self.raw, Box::new(Value::Any))),
                 None => Err(Wrong::Op("labels.region = \"eu\" or labels:region is expected".to_owned())),
             },
-            Kind::Text(_) => Ok(self.text(set)),
+            Kind::Text(_) | Kind::Texts(_) => Ok(self.text(set)),
             Kind::List(_) if self.op != Op::Has => Err(Wrong::Op(format!("{name} is a list: use {name}:\"one\""))),
             Kind::List(_) if set => Ok(Value::Any),
             Kind::List(_) => Ok(Value::Text(self.raw)),

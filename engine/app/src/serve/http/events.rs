@@ -1,13 +1,17 @@
 //! Events by HTTP: taken apart, decoded each for itself, and answered when the journal has them, durably.
-use super::{DoorCounts, Doors};
+use super::Doors;
 use crate::{
-    ingest::{self, Part},
-    serve::grpc::encode_position,
+    ingest::Part,
+    serve::{
+        door::{Counts, Later},
+        errors::RETRY,
+        grpc::encode_position,
+    },
 };
 use axum::{
     body::Bytes,
     extract::{State, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use quell_connectors::decode::{
@@ -91,10 +95,11 @@ async fn take(
     headers: &[(String, Vec<u8>)],
     framing: Framing<'_>,
 ) -> Response {
+    let door = &doors.api.door;
     let body = match body {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            DoorCounts::add(&doors.counts.too_large, 1);
+            Counts::add(&door.too_large, 1);
             return refuse(rejection.status(), format!("{}: server.body_max is the limit", rejection.body_text()));
         }
         Err(rejection) => return refuse(rejection.status(), rejection.body_text()),
@@ -106,18 +111,15 @@ async fn take(
         }
     };
     let (parts, accepted, rejected) = decode_all(doors, format, elements, headers);
-    let positions = match ingest::append_parts(&doors.api.shared, parts).await {
+    let positions = match door.append(&doors.api.shared, parts).await {
         Ok(positions) => positions,
         Err(error) => {
-            DoorCounts::add(&doors.counts.unavailable, accepted as u64);
-            return refuse(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("the journal did not take them: {error}; send them again, with the same ids"),
-            );
+            Counts::add(&door.http.unavailable, accepted);
+            return later(&error);
         }
     };
-    DoorCounts::add(&doors.counts.taken, accepted as u64);
-    DoorCounts::add(&doors.counts.refused, rejected.len() as u64);
+    Counts::add(&door.http.taken, accepted);
+    Counts::add(&door.http.refused, rejected.len());
     let status = match (accepted, rejected.len()) {
         (_, 0) => StatusCode::OK,
         (0, _) => StatusCode::BAD_REQUEST,
@@ -170,6 +172,14 @@ fn decode_all(
         parts.push(Part::of(Err(reason), b"", (0, 0), arrival));
     }
     (parts, accepted, rejected)
+}
+
+/// It has to be sent again.
+pub(super) fn later(why: &Later) -> Response {
+    let reason = format!("not taken: {why}; send it again, with the same ids");
+    let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, reason);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY.as_secs()));
+    response
 }
 
 fn refuse(status: StatusCode, reason: String) -> Response {

@@ -23,6 +23,7 @@ pub struct Identity {
     /// Of its latest firing; of several at one time the worst.
     pub severity: Severity,
     /// Of that firing.
+    #[serde(deserialize_with = "crate::shared::read_text")]
     pub summary: Arc<str>,
     /// Its latest firing.
     pub fired_at: Timestamp,

@@ -1,6 +1,7 @@
 //! Which alerts share a cause: the numbers of the model, and what operators decide themselves.
 use crate::domain::{
     matcher::{Field, Matchers},
+    severity::Severity,
     time::Span,
 };
 use serde::{Deserialize, Serialize};
@@ -144,6 +145,12 @@ pub struct Grouping {
     /// Fewer raise nothing; so many raise.
     #[serde(default)]
     pub min_alerts: usize,
+    /// How long one of its alerts has to fire, instead of `raise.settle`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle: Option<Span>,
+    /// One of its alerts below it raises nothing, instead of `raise.severity_min`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity_min: Option<Severity>,
 }
 
 const fn half_an_hour() -> Span {
@@ -151,7 +158,7 @@ const fn half_an_hour() -> Span {
 }
 
 /// When an episode takes no more, and the next alert begins another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Break {
     /// So long after its first alert.
@@ -160,6 +167,15 @@ pub struct Break {
     pub max_alerts: Option<usize>,
     /// All its alerts have been clear for so long.
     pub inactivity: Option<Span>,
+    /// One of its alerts matches when it opens: that is its last.
+    pub event: Option<Matchers>,
+}
+
+impl Correlate {
+    /// The explicit policy of a name.
+    pub fn grouping(&self, name: &str) -> Option<&Grouping> {
+        self.policy.iter().find(|policy| policy.name == name)
+    }
 }
 
 impl Default for Correlate {

@@ -165,7 +165,8 @@ impl TryFrom<ScheduleText> for Schedule {
                     return Err(ScheduleError("start", "a window is either once or recurring".to_owned()));
                 }
                 let once = Occurrence { start: moment("start", start)?, end: moment("end", end)? };
-                if once.end <= once.start {
+                // One that was ended before it began never opens, and has to be read back.
+                if once.end < once.start {
                     return Err(ScheduleError("end", "not after its start".to_owned()));
                 }
                 Ok(Self::Once(once))

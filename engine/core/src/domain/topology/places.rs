@@ -48,8 +48,9 @@ impl Ring {
     pub const COUNT: usize = 4;
 }
 
-/// That something lies on a ground.
+/// That something lies on a ground. Packed: each alert has a dozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[repr(Rust, packed)]
 pub struct Facet {
     /// Hash of the ground's name.
     pub ground: u64,

@@ -1,12 +1,15 @@
 //! What one service's score is made of, kept as sums.
 use super::WELL;
-use crate::domain::{
-    alert::{Alert, AlertId, Fingerprint},
-    kpi::{IMPORTANCE_MAX, Kpi, KpiLevel},
-    policy::Assess,
-    severity::Severity,
+use crate::{
+    domain::{
+        alert::{Alert, AlertId, Fingerprint},
+        kpi::{IMPORTANCE_MAX, Kpi, KpiLevel},
+        policy::Assess,
+        severity::Severity,
+    },
+    shared::Text,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Each open alert beside the worst takes a point, up to so many hundredths.
@@ -82,8 +85,8 @@ impl KpiHealth {
 /// A service's alerts, KPIs and score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceHealth {
-    /// Severity, entity and check of each open alert.
-    pub open: BTreeMap<AlertId, (Severity, Arc<str>, Arc<str>)>,
+    #[serde(deserialize_with = "read_open")]
+    pub open: Open,
     /// How many there are of each severity.
     counts: [u32; 5],
     pub kpis: BTreeMap<Arc<str>, KpiHealth>,
@@ -94,6 +97,14 @@ pub struct ServiceHealth {
     by_alerts: i32,
     by_kpis: i32,
     pub score: i32,
+}
+
+/// Severity, entity and check of each open alert.
+pub type Open = BTreeMap<AlertId, (Severity, Arc<str>, Arc<str>)>;
+
+fn read_open<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Open, D::Error> {
+    let open = BTreeMap::<AlertId, (Severity, Text, Text)>::deserialize(deserializer)?;
+    Ok(open.into_iter().map(|(id, (severity, entity, check))| (id, (severity, entity.0, check.0))).collect())
 }
 
 impl ServiceHealth {

@@ -1,13 +1,19 @@
 //! Which episodes an alert is weighed against: found by the grounds it lies on, and the latest; never all of them.
 use super::{Lens, profile::Profile, sighting::Sighting};
-use crate::domain::{
-    episode::{Episode, EpisodeId},
-    time::Timestamp,
-    topology::places::Ring,
+use crate::{
+    domain::{
+        episode::{Episode, EpisodeId},
+        time::Timestamp,
+        topology::places::Ring,
+    },
+    room::give_back,
 };
 use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use serde::{Deserialize, Serialize, Serializer};
+use std::{
+    collections::{BTreeSet, hash_map::Entry},
+    slice,
+};
 
 /// A ground on which more lies brings nobody together; the latest episodes are weighed anyway.
 pub const COMMON: f64 = 0.3;
@@ -16,11 +22,58 @@ const PER_GROUND: usize = 16;
 /// Grounds by which an episode is found.
 const KEYS_MAX: usize = 256;
 
+/// The episodes on a ground, the latest founded last: on most grounds, those of single entities, it is one.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(from = "Vec<EpisodeId>")]
+enum Ids {
+    One(EpisodeId),
+    #[expect(clippy::box_collection, reason = "a place in the table is as large as the one")]
+    Many(Box<Vec<EpisodeId>>),
+}
+
+impl Ids {
+    fn as_slice(&self) -> &[EpisodeId] {
+        match self {
+            Self::One(id) => slice::from_ref(id),
+            Self::Many(ids) => ids,
+        }
+    }
+
+    fn push(&mut self, id: EpisodeId) {
+        match self {
+            Self::One(first) => *self = Self::Many(Box::new(vec![*first, id])),
+            Self::Many(ids) => ids.push(id),
+        }
+    }
+
+    /// Whether it was the last.
+    fn remove(&mut self, id: EpisodeId) -> bool {
+        let Self::Many(ids) = self else { return *self == Self::One(id) };
+        ids.retain(|other| *other != id);
+        if let [last] = ids[..] {
+            *self = Self::One(last);
+        }
+        false
+    }
+}
+
+impl From<Vec<EpisodeId>> for Ids {
+    fn from(ids: Vec<EpisodeId>) -> Self {
+        if let [id] = ids[..] { Self::One(id) } else { Self::Many(Box::new(ids)) }
+    }
+}
+
+impl Serialize for Ids {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_slice().serialize(serializer)
+    }
+}
+
 /// Episodes that take alerts.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Index {
     #[serde(with = "crate::snapshot::sorted")]
-    by_ground: FxHashMap<u64, Vec<EpisodeId>>,
+    by_ground: FxHashMap<u64, Ids>,
     /// By their latest alert.
     by_time: BTreeSet<(Timestamp, EpisodeId)>,
 }
@@ -42,7 +95,12 @@ impl Index {
             && episode.keys.len() < KEYS_MAX
         {
             episode.keys.insert(place, ground);
-            self.by_ground.entry(ground).or_default().push(episode.id);
+            match self.by_ground.entry(ground) {
+                Entry::Vacant(place) => {
+                    place.insert(Ids::One(episode.id));
+                }
+                Entry::Occupied(mut ids) => ids.get_mut().push(episode.id),
+            }
         }
     }
 
@@ -64,13 +122,11 @@ impl Index {
         self.forget_time(episode);
         let keys = std::mem::take(&mut episode.keys);
         for key in &keys {
-            if let Some(ids) = self.by_ground.get_mut(key) {
-                ids.retain(|other| *other != episode.id);
-                if ids.is_empty() {
-                    self.by_ground.remove(key);
-                }
+            if self.by_ground.get_mut(key).is_some_and(|ids| ids.remove(episode.id)) {
+                self.by_ground.remove(key);
             }
         }
+        give_back(&mut self.by_ground);
         keys
     }
 
@@ -81,16 +137,16 @@ impl Index {
 
     /// Those on a ground, the latest founded first.
     pub fn on(&self, ground: u64) -> impl Iterator<Item = EpisodeId> {
-        self.by_ground.get(&ground).into_iter().flat_map(|ids| ids.iter().rev().copied())
+        self.by_ground.get(&ground).into_iter().flat_map(|ids| ids.as_slice().iter().rev().copied())
     }
 
     /// Up to `max` episodes: those on the grounds that lead to fewest first, then the latest.
     pub fn candidates(&self, seen: &Sighting, max: usize) -> impl Iterator<Item = Candidate> + use<> {
-        let mut grounds: Vec<(usize, u64, &Vec<EpisodeId>)> = Vec::with_capacity(seen.facets.len());
+        let mut grounds: Vec<(usize, u64, &[EpisodeId])> = Vec::with_capacity(seen.facets.len());
         for (facet, known) in seen.facets.iter().zip(&seen.known) {
             let share = known.shares[facet.ring as usize].max(known.shares[Ring::Own as usize]);
             if share < COMMON
-                && let Some(ids) = self.by_ground.get(&facet.ground)
+                && let Some(ids) = self.by_ground.get(&{ facet.ground }).map(Ids::as_slice)
             {
                 grounds.push((ids.len(), facet.ground, ids));
             }

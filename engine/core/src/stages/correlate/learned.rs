@@ -165,10 +165,10 @@ impl Learned {
                 self.shorts.remove(&short);
             }
             for facet in entity.counted {
-                let Some(seen) = self.grounds.get_mut(&facet.ground) else { continue };
+                let Some(seen) = self.grounds.get_mut(&{ facet.ground }) else { continue };
                 seen.entities[facet.ring as usize] -= 1;
                 if seen.entities == [0; Ring::COUNT] {
-                    self.grounds.remove(&facet.ground);
+                    self.grounds.remove(&{ facet.ground });
                 }
             }
         }

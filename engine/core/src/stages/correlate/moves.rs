@@ -6,11 +6,11 @@ use crate::{
         episode::{Episode, EpisodeId, Evidence, Member, Reason},
         time::Timestamp,
     },
-    output::Moved,
+    output::Placed,
     scope::Cx,
     stages::{correlate::sighting::Occurrence, deduplicate::Deduplicator, raise::Raiser},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Episodes that are remembered as where alerts went.
 const WENT_MAX: usize = 16;
@@ -20,6 +20,20 @@ const WENT_MAX: usize = 16;
 pub struct Moves {
     pub alerts: Vec<Fingerprint>,
     pub episodes: BTreeSet<EpisodeId>,
+    /// What has not, for people to decide.
+    pub suggestions: Vec<Suggestion>,
+}
+
+/// What the model would do, did nobody look after the incident.
+#[derive(Debug)]
+pub struct Suggestion {
+    pub from: EpisodeId,
+    /// `None`: the alert has a cause of its own.
+    pub into: Option<EpisodeId>,
+    /// The alert that would move; `None`: all, as the two are one.
+    pub alert: Option<Fingerprint>,
+    /// How much better that would be, in thousandths of a nat.
+    pub margin: i64,
 }
 
 impl Correlator {
@@ -40,9 +54,13 @@ impl Correlator {
         let (members, incident) = (std::mem::take(&mut episode.members), episode.incident);
         (episode.open, episode.muted, episode.unsteady, episode.many_due) = (0, 0, 0, None);
         let keys = self.index.unlist(episode);
+        self.groups.redirect(episode, into);
+        let policy = episode.policy.clone();
         self.merge_profiles(from, into, cx);
         let Some(target) = self.episodes.get_mut(&into) else { return };
         self.index.forget_time(target);
+        // It takes alerts for as long as the group that it took in.
+        target.policy = target.policy.take().or(policy);
         let known: BTreeSet<AlertId> = target.members.iter().map(|m| m.alert).collect();
         for mut member in members {
             if by_hand {
@@ -123,7 +141,7 @@ impl Correlator {
         raiser.on_left(episode.incident, place, member.alert);
         for (n, behind) in episode.members.iter().enumerate().skip(place) {
             if let Some(other) = deduplicator.get_mut(behind.fingerprint).filter(|a| is_there(a, behind, from)) {
-                other.member = n;
+                Arc::make_mut(other).member = n;
             }
         }
         await_end(episode, cx);
@@ -174,7 +192,8 @@ fn receive(
     if let Some(trace) = &mut cx.out.trace {
         let (scope, at, before) = (cx.core.name.clone(), cx.core.clock, trace.verdicts.len());
         let reason = member.reason.to_string();
-        trace.moved.push(Moved { scope, alert: member.alert, from, to: to.id, at, reason, before });
+        let (alert, from) = (member.alert, Some(from));
+        trace.placed.push(Placed { scope, alert, from, episode: to.id, at, reason, before });
     }
     to.founded_at = to.founded_at.min(member.opened_at);
     to.last_joined_at = to.last_joined_at.max(member.opened_at);
@@ -185,19 +204,21 @@ fn receive(
             let known = &mut to.members[place];
             // It is open in one of the two at most.
             known.open |= member.open;
+            known.expired = if known.cleared_at < member.cleared_at { member.expired } else { known.expired };
             known.cleared_at = known.cleared_at.max(member.cleared_at);
             known.opened_at = known.opened_at.min(member.opened_at);
+            known.started_at = known.started_at.min(member.started_at);
             known.occurrences += member.occurrences;
             (known.flapping, known.muted) = (known.flapping || member.flapping, known.muted || member.muted);
             place
         }
         None => {
-            to.members.push(member);
+            to.add(member);
             to.members.len() - 1
         }
     };
     to.count_marks();
-    if let Some(alert) = alert {
+    if let Some(alert) = alert.map(Arc::make_mut) {
         (alert.episode, alert.member) = (Some(to.id), place);
     }
 }

@@ -150,12 +150,15 @@ impl Profile {
             self.crowding += crowd(tenant.alerts, seen.entity, learned, cx);
         }
         tenant.alerts += 1;
+        if self.grounds.is_empty() {
+            self.grounds.reserve(seen.facets.len());
+        }
         let mut count = |facet: &Facet| {
             let tally = self.grounds.entry(facet.ground).or_default();
             let is_new = tally.total() == 0;
             tally.0[facet.ring as usize] += 1;
             // One that did not lead may do so now.
-            if is_new || !self.leaders.contains(&facet.ground) {
+            if is_new || !self.leaders.contains(&{ facet.ground }) {
                 self.leaders.push(facet.ground);
             }
         };
@@ -164,7 +167,7 @@ impl Profile {
             seen.facets.iter().for_each(count);
         } else if tenant.facets != seen.facets {
             for facet in &seen.facets {
-                if let Err(place) = tenant.facets.binary_search_by_key(&facet.ground, |f| f.ground) {
+                if let Err(place) = tenant.facets.binary_search_by_key(&{ facet.ground }, |f| f.ground) {
                     tenant.facets.insert(place, *facet);
                     count(facet);
                 }
@@ -204,10 +207,10 @@ impl Profile {
     }
 
     fn uncount(&mut self, facet: Facet) {
-        let Some(tally) = self.grounds.get_mut(&facet.ground) else { return };
+        let Some(tally) = self.grounds.get_mut(&{ facet.ground }) else { return };
         tally.0[facet.ring as usize] -= 1;
         if tally.total() == 0 {
-            self.grounds.remove(&facet.ground);
+            self.grounds.remove(&{ facet.ground });
         }
     }
 
@@ -235,7 +238,7 @@ impl Profile {
             }
             tenant.alerts += more.alerts;
             for facet in more.facets {
-                if let Err(place) = tenant.facets.binary_search_by_key(&facet.ground, |f| f.ground) {
+                if let Err(place) = tenant.facets.binary_search_by_key(&{ facet.ground }, |f| f.ground) {
                     tenant.facets.insert(place, facet);
                     self.grounds.entry(facet.ground).or_default().0[facet.ring as usize] += 1;
                 }

@@ -2,7 +2,7 @@
 use super::{
     Correlator, Lens, Score, Sighting,
     index::is_open_at,
-    moves::Moves,
+    moves::{Moves, Suggestion},
     score::{Subject, millinats},
     sighting::Occurrence,
     unite::{self, Part},
@@ -56,8 +56,10 @@ impl Correlator {
         };
         for rival in rivals {
             let Some(own) = deduplicator.get(key).and_then(|a| a.episode) else { break };
-            if own != rival && self.are_one(own, rival, raiser, cx) {
-                self.unite(own, rival, deduplicator, raiser, cx, &mut moves);
+            if own != rival
+                && let Some(gain) = self.gain_as_one(own, rival, raiser, cx)
+            {
+                self.unite((own, rival), gain, deduplicator, raiser, cx, &mut moves);
             }
         }
         self.consolidate(key, deduplicator, raiser, cx, &mut moves);
@@ -80,8 +82,10 @@ impl Correlator {
         let own = alert.episode?;
         let (episode, profile) = (self.episodes.get(&own)?, self.profiles.get(&own)?);
         let member = episode.members.get(alert.member).filter(|m| m.alert == alert.id)?;
-        let fixed =
-            member.reason.is_decided() || member.occurrences > 1 || cx.core.clock > member.opened_at + revise.until;
+        let fixed = member.reason.is_decided()
+            || matches!(member.reason, Reason::Inhibited(_))
+            || member.occurrences > 1
+            || cx.core.clock > member.opened_at + revise.until;
         let occurrence = Occurrence::of(alert);
         // In the midst of a storm there is nothing to reconsider for each alert: once in a while will do.
         if i64::from(member.evidence.margin) >= SURE && cx.core.clock - profile.revised_at < SURE_INTERVAL {
@@ -97,18 +101,26 @@ impl Correlator {
         let clock = cx.core.clock;
         let hysteresis = millinats(revise.hysteresis);
         let better = others.first().filter(|(score, _)| score.total > stays.max(0) + hysteresis).copied();
+        let attended = raiser.is_attended(episode);
         let second = others.get(1).map_or(0, |(score, _)| score.total).max(stays);
         let reason = better.map(|best| (self.reason(alert, &seen, best, &lens), best.0.with_margin(second)));
         let background = subject.background;
-        if let (Some((_, into)), Some(why), false) = (better, reason, fixed) {
+        if let (Some((score, into)), Some(why), false) = (better, reason, fixed) {
+            let margin = score.total - stays.max(0);
             if alone {
                 // The whole episode goes, so that it is for the incidents which of the two remains.
-                self.unite(own, into, deduplicator, raiser, cx, moves);
+                self.unite((own, into), margin, deduplicator, raiser, cx, moves);
+            } else if attended {
+                moves.suggestions.push(Suggestion { from: own, into: Some(into), alert: Some(key), margin });
             } else {
+                cx.core.revisions += 1;
                 self.move_alert(key, into, why, deduplicator, raiser, cx, moves);
                 self.rejoin(&seen, background, into, cx);
             }
+        } else if !fixed && !alone && stays < -hysteresis && attended {
+            moves.suggestions.push(Suggestion { from: own, into: None, alert: Some(key), margin: -stays });
         } else if !fixed && !alone && stays < -hysteresis {
+            cx.core.revisions += 1;
             let alert = alert.clone();
             let into = self.found(&alert, cx);
             let why = (Reason::First, Evidence::founding(stays));
@@ -156,30 +168,36 @@ impl Correlator {
         Some((id, self.profiles.get(&id)?))
     }
 
-    fn are_one(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> bool {
-        let (Some(first), Some(second)) = (self.part(a), self.part(b)) else { return false };
-        if self.survivor(a, b, raiser, cx).is_none() {
-            return false;
-        }
+    /// How much likelier two episodes are as one, where they are and may be.
+    fn gain_as_one(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<i64> {
+        let (first, second) = (self.part(a)?, self.part(b)?);
+        self.survivor(a, b, raiser, cx)?;
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
-        unite::gain_of_pair(first, second, &self.learned, &lens).is_some_and(|gain| millinats(gain) > 0)
+        let gain = millinats(unite::gain_of_pair(first, second, &self.learned, &lens)?);
+        (gain > 0).then_some(gain)
     }
 
     fn survivor(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<(EpisodeId, EpisodeId)> {
         survivor(self.episodes.get(&a)?, self.episodes.get(&b)?, raiser, cx)
     }
 
+    /// Merges two episodes; where somebody looks after the incident that would end by it, that is only suggested.
     fn unite(
         &mut self,
-        a: EpisodeId,
-        b: EpisodeId,
+        (a, b): (EpisodeId, EpisodeId),
+        margin: i64,
         deduplicator: &mut Deduplicator,
         raiser: &mut Raiser,
         cx: &mut Cx<'_>,
         moves: &mut Moves,
     ) -> Option<EpisodeId> {
         let (from, into) = self.survivor(a, b, raiser, cx)?;
+        if raiser.is_attended(self.episodes.get(&from)?) {
+            moves.suggestions.push(Suggestion { from, into: Some(into), alert: None, margin });
+            return None;
+        }
+        cx.core.revisions += 1;
         self.merge((from, into), false, deduplicator, raiser, cx, moves);
         Some(into)
     }
@@ -200,15 +218,15 @@ impl Correlator {
             return;
         }
         profile.joint_at = clock;
-        let Some(set) = self.best_set(own, raiser, cx) else { return };
+        let Some((gain, set)) = self.best_set(own, raiser, cx) else { return };
         let mut into = own;
         for other in set {
-            into = self.unite(into, other, deduplicator, raiser, cx, moves).unwrap_or(into);
+            into = self.unite((into, other), gain, deduplicator, raiser, cx, moves).unwrap_or(into);
         }
     }
 
-    /// The others that it is most surely one with.
-    fn best_set(&self, own: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<Vec<EpisodeId>> {
+    /// The others that it is most surely one with, and how much likelier all are so.
+    fn best_set(&self, own: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<(i64, Vec<EpisodeId>)> {
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
         let mut best: Option<(i64, Vec<EpisodeId>)> = None;
@@ -223,7 +241,7 @@ impl Correlator {
                 best = Some((gain, others));
             }
         }
-        best.map(|(_, others)| others)
+        best
     }
 
     /// Grounds on which nearly all of an episode lies, the rarest first.

@@ -120,7 +120,7 @@ impl Sighting {
     pub fn kind_of(&self, facet: &Facet) -> GroundKind {
         if facet.ground == self.entity || facet.ring == Ring::Beside {
             GroundKind::Entity
-        } else if self.services.binary_search(&facet.ground).is_ok() {
+        } else if self.services.binary_search(&{ facet.ground }).is_ok() {
             GroundKind::Service
         } else {
             GroundKind::Label

@@ -8,11 +8,14 @@ use crate::{
     scope::Cx,
     timers::TimerKind,
 };
+use std::sync::Arc;
 
 impl Deduplicator {
     /// An alert changed between firing and not; whether it flaps now. A dead man's switch never does.
     pub(super) fn changed(&mut self, key: Fingerprint, at: Timestamp, cx: &mut Cx<'_>) -> bool {
-        let Some(alert) = self.alerts.get_mut(&key).filter(|a| a.switch.is_none()) else { return false };
+        let Some(alert) = self.alerts.get_mut(key).map(Arc::make_mut).filter(|a| a.switch.is_none()) else {
+            return false;
+        };
         let flap = &cx.policy.flap;
         let opened = alert.occurred_at;
         let changes = alert.changes.get_or_insert_with(|| Box::new(Changes::since(opened)));
@@ -28,7 +31,7 @@ impl Deduplicator {
     /// Under one identity it ended and came back between two reports: two changes, neither of which was told. Whether it
     /// flaps by that.
     pub(super) fn came_back(&mut self, key: Fingerprint, start: Timestamp, cx: &mut Cx<'_>) -> bool {
-        let Some(alert) = self.alerts.get_mut(&key) else { return false };
+        let Some(alert) = self.alerts.get_mut(key).map(Arc::make_mut) else { return false };
         alert.reopened += 1;
         let flapped = alert.flapping;
         self.changed(key, start, cx);
@@ -37,7 +40,7 @@ impl Deduplicator {
 
     /// The last change but one is about to leave the window, or it was followed by others. Then what is true is told.
     pub fn on_flap(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>) -> Option<Change> {
-        let alert = self.alerts.get_mut(&key).filter(|a| a.flapping)?;
+        let alert = self.alerts.get_mut(key).map(Arc::make_mut).filter(|a| a.flapping)?;
         let changes = alert.changes.as_mut()?;
         let calm_at = changes.calm_at(&cx.policy.flap);
         if calm_at > due {

@@ -55,20 +55,20 @@ impl Deduplicator {
         }
         if let Some(held) = self.held.remove(&under) {
             cx.core.timers.cancel(TimerKind::Orphan, under.0);
-            cx.decide_held(&held.origin, held.event, Outcome::Cleared, self.alerts.get(&key));
+            cx.decide_held(&held.origin, held.event, Outcome::Cleared, self.get(key));
         }
     }
 
     /// An alert whose recovery came first is cleared as soon as it has its place.
     pub fn release_held(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
-        let Some(alert) = self.alerts.get_mut(&key) else { return };
+        let Some(alert) = self.alerts.get_mut(key).map(Arc::make_mut) else { return };
         let (under, identity) = (held_under(key, alert.identity), alert.identity);
         let Some(held) = self.held.remove(&under) else { return };
         cx.core.timers.cancel(TimerKind::Orphan, under.0);
         alert.recover(identity, held.at, held.at);
         self.changed(key, held.at, cx);
         self.close(key, false, cx);
-        cx.decide_held(&held.origin, held.event, Outcome::Cleared, self.alerts.get(&key));
+        cx.decide_held(&held.origin, held.event, Outcome::Cleared, self.get(key));
     }
 
     /// A held recovery has no problem.

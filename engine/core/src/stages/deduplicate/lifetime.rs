@@ -9,6 +9,7 @@ use crate::{
     scope::Cx,
     timers::TimerKind,
 };
+use std::sync::Arc;
 
 /// Longest gap between repeats that auto-clear waits for, threefold.
 const AUTO_CLEAR_MAX: Span = Span::hours(7 * 24);
@@ -19,7 +20,7 @@ const EVICTED_SHARE: usize = 64;
 impl Deduplicator {
     /// It counts as open no more.
     pub(super) fn close(&mut self, key: Fingerprint, expired: bool, cx: &mut Cx<'_>) {
-        let Some(alert) = self.alerts.get_mut(&key) else { return };
+        let Some(alert) = self.alerts.get_mut(key).map(Arc::make_mut) else { return };
         (alert.open, alert.flapping) = (false, false);
         alert.expired = expired;
         cx.core.timers.cancel(TimerKind::AutoClear, key.0);
@@ -29,7 +30,7 @@ impl Deduplicator {
 
     /// Nothing was heard of an alert for long.
     pub fn on_auto_clear(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>) -> Option<Change> {
-        let alert = self.alerts.get_mut(&key).filter(|a| a.firing)?;
+        let alert = self.alerts.get_mut(key).map(Arc::make_mut).filter(|a| a.firing)?;
         let severity = alert.severity;
         if auto_clear_at(alert, cx) <= due {
             alert.expire(due, patience(alert, cx));
@@ -49,7 +50,7 @@ impl Deduplicator {
 
     /// A cleared alert is past its time.
     pub fn on_forget(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>) {
-        let Some(alert) = self.alerts.get(&key).filter(|a| !a.open) else { return };
+        let Some(alert) = self.get(key).filter(|a| !a.open) else { return };
         let at = forgotten_at(alert, cx);
         if at > due {
             // Another recovery came since.
@@ -60,7 +61,7 @@ impl Deduplicator {
 
     /// An alert is no longer kept, and nothing will happen to it.
     pub fn forget(&mut self, key: Fingerprint, cx: &mut Cx<'_>) {
-        let Some(alert) = self.alerts.remove(&key) else { return };
+        let Some(alert) = self.alerts.remove(key) else { return };
         let kinds = [
             TimerKind::Suppress,
             TimerKind::Revise,
@@ -79,18 +80,17 @@ impl Deduplicator {
 
     /// At the limit, cleared ones go before open ones; of each those that have been silent for longest. The open ones are
     /// returned, cleared: they still have to leave their episodes.
-    #[expect(clippy::disallowed_methods, reason = "victims are sorted")]
     pub(super) fn make_room(&mut self, cx: &mut Cx<'_>) -> Vec<Fingerprint> {
         let max = cx.policy.limits.alerts;
         if self.alerts.len() < max {
             return Vec::new();
         }
-        let all = self.alerts.values().map(|a| (a.open, a.last_fired_at, a.fingerprint)).collect();
+        let all = self.alerts.iter().map(|a| (a.open, a.last_fired_at, a.fingerprint)).collect();
         let mut open = Vec::new();
         for (is_open, _, key) in first_of(all, max.div_ceil(EVICTED_SHARE)) {
             cx.core.evicted.alerts += 1;
             if is_open {
-                if let Some(alert) = self.alerts.get_mut(&key) {
+                if let Some(alert) = self.alerts.get_mut(key).map(Arc::make_mut) {
                     alert.expire(cx.core.clock, Span(i64::MIN));
                 }
                 self.close(key, true, cx);

@@ -2,7 +2,7 @@
 use super::Evidence;
 use crate::{
     domain::{
-        episode::{Episode, Member},
+        episode::{Episode, Member, Reason},
         incident::{Cause, Incident, NearbyChange},
         time::Span,
     },
@@ -50,7 +50,10 @@ pub(super) fn rank(
         reason: suspect.reason.into_owned(),
         confidence: u32::try_from(1_000 * suspect.score / sum.max(1)).unwrap_or(0),
     };
-    (ranked.into_iter().take(CAUSES_MAX).map(cause).collect(), changes)
+    let mut causes: Vec<Cause> = ranked.into_iter().take(CAUSES_MAX).map(cause).collect();
+    // Collected in place, they lie where all the suspects lay.
+    causes.shrink_to_fit();
+    (causes, changes)
 }
 
 struct Suspect<'a> {
@@ -62,11 +65,11 @@ struct Suspect<'a> {
     reason: Cow<'static, str>,
 }
 
-/// A service on which other suspects depend, an entity that carries others, what came first.
+/// A service on which other suspects depend, an entity that carries others or mutes them, what came first.
 fn alerts<'a>(suspects: &[&'a Member], cx: &Cx<'_>) -> Vec<Suspect<'a>> {
     let scope = &cx.core.name;
     let mut weights: BTreeMap<&str, i64> = BTreeMap::new();
-    for service in suspects.iter().flat_map(|m| &m.services) {
+    for service in suspects.iter().flat_map(|m| &*m.services) {
         *weights.entry(service).or_default() += 1;
     }
     // What of the others each service explains: those that depend on it, nearer ones more. In thousandths.
@@ -85,6 +88,12 @@ fn alerts<'a>(suspects: &[&'a Member], cx: &Cx<'_>) -> Vec<Suspect<'a>> {
     for parent in suspects.iter().filter_map(|m| cx.topology.entity(scope, &m.entity)).flat_map(|e| &e.on) {
         *carries.entry(parent).or_default() += 1_000;
     }
+    let mut mutes: BTreeMap<&str, i64> = BTreeMap::new();
+    for member in suspects {
+        if let Reason::Inhibited(parent) = &member.reason {
+            *mutes.entry(parent).or_default() += 1_000;
+        }
+    }
     let total = i64::try_from(suspects.len()).unwrap_or(i64::MAX);
     let mut seen = BTreeSet::new();
     let mut ranked = Vec::new();
@@ -94,16 +103,18 @@ fn alerts<'a>(suspects: &[&'a Member], cx: &Cx<'_>) -> Vec<Suspect<'a>> {
         }
         let own = member.services.iter().filter_map(|s| explains.get(&**s)).max().copied().unwrap_or(0);
         let carried = carries.get(&*member.entity).copied().unwrap_or(0);
+        let muted = mutes.get(&*member.entity).copied().unwrap_or(0);
         let early = 1_000 * (total - i64::try_from(rank).unwrap_or(total)) / total.max(1);
         let grave = 200 * (member.severity as i64);
-        let reason = match (own, carried, rank) {
-            (1.., _, _) => "others in the incident depend on its service",
-            (_, 1.., _) => "others in the incident run on it",
-            (_, _, 0) => "it came first",
+        let reason = match (own, carried, muted, rank) {
+            (1.., ..) => "others in the incident depend on its service",
+            (_, 1.., ..) => "others in the incident run on it",
+            (_, _, 1.., _) => "it mutes others in the incident",
+            (.., 0) => "it came first",
             _ => "it came early",
         };
         ranked.push(Suspect {
-            score: own + carried + early + grave,
+            score: own + carried.max(muted) + early + grave,
             rank,
             entity: &member.entity,
             check: &member.check,

@@ -1,6 +1,6 @@
 //! What becomes of incidents when their alerts change places: the older takes the younger in, and both are told.
 use super::{
-    Evidence, Raiser, are_many,
+    Evidence, Raiser, are_many, one_raises,
     people::TICKETS_MAX,
     reopen,
     say::{say, update},
@@ -14,7 +14,10 @@ use crate::{
     },
     output::Body,
     scope::Cx,
-    stages::{correlate::Correlator, deduplicate::Change},
+    stages::{
+        correlate::{Correlator, Suggestion},
+        deduplicate::Change,
+    },
     timers::TimerKind,
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -23,6 +26,41 @@ impl Raiser {
     /// When an episode's incident was opened; after all others where it has none.
     pub fn opened_at(&self, episode: &Episode) -> Timestamp {
         episode.incident.and_then(|id| self.incidents.get(&id)).map_or(Timestamp::MAX, |i| i.opened_at)
+    }
+
+    /// Whether somebody looks after an episode's incident.
+    pub fn is_attended(&self, episode: &Episode) -> bool {
+        episode.incident.and_then(|id| self.incidents.get(&id)).is_some_and(Incident::is_attended)
+    }
+
+    /// What the model would do with an incident that somebody looks after is noted on it; a person decides. Once for each
+    /// other incident, and once for alerts that are of none.
+    pub fn suggest(&mut self, it: &Suggestion, alert: Option<&Alert>, by: &Evidence<'_>, cx: &mut Cx<'_>) {
+        let incident = |id| by.correlator.get(id).and_then(|episode| episode.incident);
+        let (Some(episode), Some(id)) = (by.correlator.get(it.from), incident(it.from)) else { return };
+        let other = it.into.map_or(Some(id), incident).and_then(|other| self.incidents.get(&other));
+        let Some((other, number)) = other.map(|other| (other.id, other.number)) else { return };
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        if incident.suggested.contains(&other) || incident.suggested.len() >= SUGGESTED_MAX {
+            return;
+        }
+        incident.suggested.push(other);
+        cx.core.suggestions += 1;
+        let alert = alert.map(|alert| format!("{} on {}", alert.check, alert.entity));
+        let text = match alert {
+            Some(alert) if other == id => format!("{alert} may have another cause"),
+            Some(alert) => format!("{alert} may belong to incident {number}"),
+            None => format!("it may be one with incident {number}"),
+        };
+        let odds = format!("log-odds {}.{}", it.margin / 1_000, it.margin % 1_000 / 100);
+        incident.note(cx.core.clock, "", "suggested", format!("{text} ({odds})"));
+        say(incident, episode, "suggested", by, cx);
+    }
+
+    /// Whether an alert that people were told of may go to another episode without their asking.
+    pub fn may_leave(&self, from: &Episode, to: &Episode, cx: &Cx<'_>) -> bool {
+        let told = from.incident.and_then(|id| self.incidents.get(&id)).is_some_and(|i| i.state.is_open());
+        told && self.takes_alerts(to, cx.core.clock, cx.policy)
     }
 
     /// An alert has left an incident's episode, where it was the member of that place.
@@ -38,9 +76,10 @@ impl Raiser {
     /// over.
     pub fn on_alert_moved(&mut self, alert: &Alert, correlator: &Correlator, cx: &mut Cx<'_>) {
         let episode = alert.episode.and_then(|id| correlator.get(id));
-        if alert.open && episode.is_some_and(|e| e.incident.is_none()) && alert.severity >= cx.policy.raise.severity_min
-        {
-            let due = (alert.occurred_at + cx.policy.raise.settle).max(cx.core.clock);
+        let Some(episode) = episode.filter(|e| alert.open && e.incident.is_none()) else { return };
+        let (settle, severity_min) = one_raises(episode, cx);
+        if alert.severity >= severity_min {
+            let due = (alert.occurred_at + settle).max(cx.core.clock);
             cx.set(TimerKind::Settle, alert.fingerprint.0, due);
         }
     }
@@ -132,10 +171,10 @@ impl Raiser {
         let removed = std::mem::take(&mut incident.removed);
         let inherited = Inherited::of(incident);
         if let Some(episode) = by.correlator.get(incident.episode) {
-            let mut last = update(incident, episode, &episode.members, &cx.core.name, "merged");
-            last.removed = removed;
+            let last = update(incident, episode, (&episode.members, removed), &cx.core.name, "merged");
             cx.out.say(Body::Incident(Box::new(last)));
         }
+        cx.core.held.release(from);
         for kind in [TimerKind::SpeakIncident, TimerKind::Resolve, TimerKind::Close] {
             cx.core.timers.cancel(kind, u128::from(from.0));
         }
@@ -159,6 +198,8 @@ impl Raiser {
     }
 }
 
+/// Suggestions about one incident.
+const SUGGESTED_MAX: usize = 16;
 /// Incidents that one remembers to have taken in.
 const DUPLICATES_MAX: usize = 100;
 

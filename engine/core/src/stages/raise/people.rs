@@ -25,12 +25,18 @@ impl Raiser {
     ) -> Result<IncidentId, Refusal> {
         let id = act.incident;
         let missing = || Refusal::new(Code::NotFound, format!("there is no incident {id}"));
-        let incident = self.incidents.get_mut(&id).ok_or_else(missing)?;
+        let incident = self.incidents.get(&id).ok_or_else(missing)?;
         is_at(incident, act.revision)?;
+        let moves = matches!(act.act, Act::Acknowledge | Act::State(_)) && act.act != Act::State(State::Closed);
+        if moves && incident.state == State::Closed {
+            return Err(self.closed(incident, &cx.core.name));
+        }
+        let incident = self.incidents.get_mut(&id).ok_or_else(missing)?;
         let at = cx.core.clock;
         let before = incident.state;
         let change = match &act.act {
             Act::State(state) => set_state(incident, *state, (at, actor), cx)?,
+            Act::Acknowledge => acknowledge(incident, (at, actor), cx)?,
             Act::Assign(assignee) => assign(incident, assignee, at, actor),
             Act::Comment => None,
             Act::Ticket(ticket) => link(incident, ticket, at, actor)?,
@@ -56,13 +62,30 @@ impl Raiser {
 
 impl Raiser {
     /// Whether an incident may be merged, or split.
-    pub fn may_regroup(&self, id: IncidentId, revision: Option<u64>) -> Result<(), Refusal> {
+    pub fn may_regroup(&self, id: IncidentId, revision: Option<u64>, scope: &str) -> Result<(), Refusal> {
         let incident = self.incidents.get(&id);
         let incident = incident.ok_or_else(|| Refusal::new(Code::NotFound, format!("there is no incident {id}")))?;
         if incident.state == State::Closed {
-            return Err(Refusal::new(Code::FailedPrecondition, "it is closed: what comes later is another incident"));
+            return Err(self.closed(incident, scope));
         }
         is_at(incident, revision)
+    }
+
+    /// Nothing becomes of a closed incident; of one that was merged, where to ask.
+    fn closed(&self, incident: &Incident, scope: &str) -> Refusal {
+        let next = |incident: &&Incident| self.incidents.get(&incident.merged_into?);
+        // A survivor is older than what was merged into it, so that this ends.
+        let survivor = std::iter::successors(Some(incident), next).last().filter(|last| last.id != incident.id);
+        let message = match survivor {
+            Some(survivor) => {
+                format!(
+                    "{scope}-{} was merged: it goes on as {scope}-{}; ask that one",
+                    incident.number, survivor.number
+                )
+            }
+            None => "it is closed: what comes later is another incident".to_owned(),
+        };
+        Refusal::new(Code::FailedPrecondition, message)
     }
 
     /// The older of two incidents, and the younger.
@@ -122,9 +145,6 @@ fn set_state(
     }
     let id = u128::from(incident.id.0);
     match (incident.state, state) {
-        (State::Closed, _) => {
-            return Err(Refusal::new(Code::FailedPrecondition, "it is closed: what comes later is another incident"));
-        }
         (State::Resolved, State::New) => {
             cx.core.timers.cancel(TimerKind::Close, id);
             reopen(incident, "by hand", at, actor);
@@ -155,6 +175,24 @@ fn set_state(
     incident.state = state;
     incident.note(at, actor, state.name(), "");
     Ok(Some(state.name()))
+}
+
+/// Somebody looks after it. Work that has begun goes on, and who has seen it too is noted.
+fn acknowledge(
+    incident: &mut Incident,
+    (at, actor): (Timestamp, &str),
+    cx: &mut Cx<'_>,
+) -> Result<Option<&'static str>, Refusal> {
+    if !matches!(incident.state, State::InProgress | State::OnHold) {
+        return set_state(incident, State::Acknowledged, (at, actor), cx);
+    }
+    let known =
+        incident.timeline.iter().any(|entry| *entry.kind == *State::Acknowledged.name() && *entry.actor == *actor);
+    if known {
+        return Ok(None);
+    }
+    incident.note(at, actor, State::Acknowledged.name(), "");
+    Ok(Some(State::Acknowledged.name()))
 }
 
 fn assign(incident: &mut Incident, assignee: &str, at: Timestamp, actor: &str) -> Option<&'static str> {

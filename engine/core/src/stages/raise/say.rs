@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     domain::{
+        alert::AlertId,
         episode::{Episode, Member},
         incident::{Incident, ShortAlert},
     },
@@ -14,10 +15,21 @@ use crate::{
 };
 use std::{fmt::Write as _, sync::Arc};
 
-/// An update is cut at about this size: it has to fit into a record.
+/// An update is cut at this size, whatever tools and people write: it has to fit into a record. `connectors/tests/sizes.rs`
+/// holds these against what stands in one.
 const UPDATE_BYTES_MAX: usize = 800_000;
-/// What a short alert, or another part, takes beside its texts, in bytes; generous.
+/// Of it names of alerts that joined or left take at most so many.
+const NAMES_BYTES_MAX: usize = 200_000;
+/// The most that a short alert takes beside its texts and its scope: the words of its name and its reason, and the parts of that,
+const ALERT_BYTES: usize = 300;
+/// a name beside its scope,
+const NAME_BYTES: usize = 40;
+/// another part beside its texts,
 const PART_BYTES: usize = 120;
+/// resources that are named once: it, its number, its episode, others that it is linked to,
+const RELATED_MAX: usize = 6;
+/// and what else is there once.
+const FIXED_BYTES: usize = 1_000;
 const SERVICES_MAX: usize = 100;
 /// Services named in a title or a summary.
 const NAMED_MAX: usize = 3;
@@ -30,12 +42,20 @@ pub(super) fn say(
     by: &Evidence<'_>,
     cx: &mut Cx<'_>,
 ) {
+    let joined = episode.members.get(incident.members_said..).unwrap_or_default();
+    if incident.state.is_open() {
+        cx.core.held.hold(incident.id, &episode.members, joined);
+    } else {
+        cx.core.held.release(incident.id);
+    }
     if incident.members_said != episode.members.len() {
+        let began = joined.iter().map(|m| m.started_at).min();
+        incident.started_at = began.map_or(incident.started_at, |began| began.min(incident.started_at));
         // Later ones are no suspects.
         if incident.members_said < SUSPECTS_MAX {
             (incident.causes, incident.changes) = causes::rank(incident, episode, by, cx);
         }
-        add_services(&mut incident.services, &episode.members[incident.members_said.min(episode.members.len())..]);
+        add_services(&mut incident.services, joined);
     }
     // One whose alerts are all clear stays as grave as it was.
     let severity = episode.severity().unwrap_or(incident.severity);
@@ -54,26 +74,34 @@ pub(super) fn say(
     incident.unsaid = false;
     if !cx.out.brief {
         incident.summary = summary(incident, episode, by);
+        incident.summary.shrink_to_fit();
     }
     let shown = if cx.out.brief { &[][..] } else { &episode.members };
     let removed = std::mem::take(&mut incident.removed);
-    let mut update = update(incident, episode, shown, &cx.core.name, change);
-    update.removed = removed;
+    let update = update(incident, episode, (shown, removed), &cx.core.name, change);
     incident.members_said = episode.members.len();
     cx.out.say(Body::Incident(Box::new(update)));
 }
 
-/// A revision that shows these of the members.
+/// A revision that shows these of the members, and which have left. What does not fit is left out.
 pub(super) fn update(
     incident: &Incident,
     episode: &Episode,
-    shown: &[Member],
+    (shown, mut removed): (&[Member], Vec<AlertId>),
     scope: &Arc<str>,
     change: &'static str,
 ) -> IncidentUpdate {
-    let mut bytes = if shown.is_empty() { 0 } else { rest(incident, scope) };
+    let name_bytes = NAME_BYTES + scope.len();
+    let names = NAMES_BYTES_MAX / name_bytes;
+    let joined = episode.members.get(incident.members_said..).unwrap_or_default();
+    let added: Vec<_> = joined.iter().take(names).map(|m| m.alert).collect();
+    let left_out = joined.len() + removed.len() > names;
+    removed.truncate(names - added.len());
+    let rest = if shown.is_empty() { 0 } else { rest(incident, scope) };
+    let mut bytes = rest + (added.len() + removed.len()) * name_bytes;
     let mut fits = |m: &&Member| {
-        bytes += PART_BYTES + m.entity.len() + m.check.len() + m.summary.len() + scope.len();
+        let texts = m.entity.len() + m.check.len() + m.summary.len() + m.reason.about().len();
+        bytes += ALERT_BYTES + texts + scope.len();
         bytes <= UPDATE_BYTES_MAX
     };
     let short = |m: &Member| ShortAlert {
@@ -92,35 +120,36 @@ pub(super) fn update(
     IncidentUpdate {
         scope: scope.clone(),
         incident: incident.clone(),
-        alerts_truncated: alerts.len() < shown.len(),
+        alerts_truncated: left_out || alerts.len() < shown.len(),
         alerts,
         alert_count: episode.members.len(),
         open_alert_count: episode.open,
-        added: episode.members.iter().skip(incident.members_said).map(|m| m.alert).collect(),
-        removed: Vec::new(),
+        added,
+        removed,
         change,
     }
 }
 
-/// What an update takes beside its alerts, in bytes; generous.
+/// What an update takes beside its alerts and those that came and went, in bytes; generous.
 fn rest(incident: &Incident, scope: &str) -> usize {
     let part = |texts: usize| PART_BYTES + texts;
-    incident.services.iter().map(|s| part(s.len())).sum::<usize>()
+    let who =
+        [incident.acknowledged.as_ref().map(|by| &by.actor), incident.resolved_by.as_ref(), Some(&incident.assignee)];
+    let told = [&incident.title, &incident.summary, &incident.priority.reason, &incident.raised.to_string()];
+    FIXED_BYTES
+        + (RELATED_MAX + incident.duplicates.len()) * part(scope.len())
+        + who.into_iter().flatten().map(|name| part(name.len())).sum::<usize>()
+        + told.into_iter().map(|text| part(text.len())).sum::<usize>()
+        + incident.services.iter().map(|s| part(s.len())).sum::<usize>()
         + incident.timeline.iter().map(|e| part(e.bytes())).sum::<usize>()
         + incident.tickets.iter().map(|t| part(t.system.len() + t.key.len() + t.url.len())).sum::<usize>()
-        + incident.causes.iter().map(|c| part(c.entity.len() + c.check.len() + c.reason.len())).sum::<usize>()
-        + incident.duplicates.len() * part(scope.len())
-        + incident
-            .changes
-            .iter()
-            .map(|c| part(c.id.len() + c.entity.len() + c.check.len() + c.summary.len() + c.reason.len()))
-            .sum::<usize>()
-        + part(incident.title.len() + incident.summary.len() + incident.priority.reason.len())
+        + incident.causes.iter().map(|c| part(c.bytes())).sum::<usize>()
+        + incident.changes.iter().map(|c| part(c.bytes())).sum::<usize>()
 }
 
 /// The first by name, sorted.
 fn add_services(services: &mut Vec<Arc<str>>, members: &[Member]) {
-    for service in members.iter().flat_map(|m| &m.services) {
+    for service in members.iter().flat_map(|m| &*m.services) {
         if let Err(place) = services.binary_search(service) {
             services.insert(place, service.clone());
             services.truncate(SERVICES_MAX);

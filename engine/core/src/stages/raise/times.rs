@@ -1,6 +1,8 @@
 //! How long it took to detect, to acknowledge and to resolve: histograms that are part of the state, so that a recovery
-//! does not count again. Detection is from the first alert's beginning to the incident; acknowledgement from the incident
-//! to the first person; resolution from the first alert's beginning to the resolution.
+//! does not count again. Beginnings and ends are those of the conditions, as their origins tell them. Detection is from the
+//! first alert's beginning to the incident; acknowledgement from the incident to the first person; resolution from the
+//! first alert's beginning to the end of the last, or to the person who says that it is over. Where an end was only
+//! supposed, by the auto-clear, nothing is known of the resolution.
 use crate::domain::time::Span;
 use serde::{Deserialize, Serialize};
 

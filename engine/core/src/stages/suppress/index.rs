@@ -69,6 +69,11 @@ impl<K: Copy + Ord> MatcherIndex<K> {
         self.places.insert(key, values);
     }
 
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
     /// It is no longer found.
     pub fn remove(&mut self, key: K) {
         let Some(values) = self.places.remove(&key) else { return };

@@ -27,6 +27,8 @@ pub enum Refused {
     Limit(usize),
     #[error("there is no `{0}` that could end")]
     Unknown(Arc<str>),
+    #[error("`{0}` is of the configuration: it ends when it is taken out there")]
+    Configured(Arc<str>),
 }
 
 impl From<Refused> for Refusal {
@@ -36,6 +38,7 @@ impl From<Refused> for Refusal {
             Refused::Exists(_) => Code::AlreadyExists,
             Refused::Limit(_) => Code::ResourceExhausted,
             Refused::Unknown(_) => Code::NotFound,
+            Refused::Configured(_) => Code::FailedPrecondition,
         };
         Self::new(code, refused.to_string())
     }
@@ -70,8 +73,11 @@ impl Suppressor {
         let max = cx.policy.limits.silences;
         if self.silences.len() >= max {
             let over = self.silences.iter().map(|(key, silence)| (silence.ends_at, *key));
-            let victim = over.min().filter(|(ends_at, _)| *ends_at <= cx.core.clock).ok_or(Refused::Limit(max))?;
-            self.remove(victim.1, cx);
+            let Some((_, victim)) = over.min().filter(|(ends_at, _)| *ends_at <= cx.core.clock) else {
+                cx.core.evicted.silences += 1;
+                return Err(Refused::Limit(max));
+            };
+            self.remove(victim, cx);
         }
         cx.set(TimerKind::ForgetSuppressor, key.into(), silence.ends_at);
         self.index.silences.insert(key, &silence.matchers);
@@ -85,7 +91,7 @@ impl Suppressor {
     /// Why it is not taken.
     pub fn add_window(&mut self, window: Maintenance, cx: &mut Cx<'_>) -> Result<(), Refused> {
         let ends_at = window.schedule.ends_at();
-        if ends_at.is_some_and(|at| at <= cx.core.clock) {
+        if ends_at.is_some_and(|at| at <= cx.core.clock) || window.schedule.is_empty() {
             return Err(Refused::Over);
         }
         let key = key_of("maintenance", &window.id);
@@ -95,8 +101,11 @@ impl Suppressor {
         let max = cx.policy.limits.maintenance_windows;
         if self.windows.len() >= max {
             let over = self.windows.iter().filter_map(|(key, window)| Some((window.schedule.ends_at()?, *key)));
-            let victim = over.min().filter(|(ends_at, _)| *ends_at <= cx.core.clock).ok_or(Refused::Limit(max))?;
-            self.remove(victim.1, cx);
+            let Some((_, victim)) = over.min().filter(|(ends_at, _)| *ends_at <= cx.core.clock) else {
+                cx.core.evicted.maintenance_windows += 1;
+                return Err(Refused::Limit(max));
+            };
+            self.remove(victim, cx);
         }
         if let Some(ends_at) = ends_at {
             cx.set(TimerKind::ForgetSuppressor, key.into(), ends_at);
@@ -126,6 +135,9 @@ impl Suppressor {
     /// # Errors
     /// Where there is none, or it is over.
     pub fn end_window(&mut self, id: &str, at: Timestamp, cx: &mut Cx<'_>) -> Result<(), Refused> {
+        if cx.policy.maintenance.iter().any(|known| *known.id == *id) {
+            return Err(Refused::Configured(id.into()));
+        }
         let key = key_of("maintenance", id);
         let window = self.windows.get_mut(&key).filter(|window| window.schedule.ends_at().is_none_or(|end| end > at));
         let window = window.ok_or_else(|| Refused::Unknown(id.into()))?;
