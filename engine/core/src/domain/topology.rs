@@ -186,7 +186,7 @@ pub struct Service {
 #[derive(Debug, Default)]
 struct Layer {
     entities: FxHashMap<Arc<str>, Entity>,
-    services: BTreeMap<Arc<str>, Service>,
+    services: FxHashMap<Arc<str>, Service>,
     /// KPIs by the check of their series: the service and the place among its KPIs.
     kpis: FxHashMap<Arc<str>, Vec<(Arc<str>, usize)>>,
     places: Places,
@@ -356,7 +356,7 @@ impl Topology {
 
     /// The ids of the services of `scope`, those of every scope too.
     pub fn services(&self, scope: &str) -> BTreeSet<&Arc<str>> {
-        self.layers(scope).flat_map(|layer| layer.services.keys()).collect()
+        self.layers(scope).flat_map(Layer::ids).collect()
     }
 
     /// A KPI of a service as `scope` sees it.
@@ -405,10 +405,17 @@ fn kpis(entry: &ServiceEntry) -> Result<Vec<Kpi>, TopologyError> {
 }
 
 impl Layer {
+    /// The ids of its services.
+    #[expect(clippy::disallowed_methods, reason = "they are sorted")]
+    fn ids(&self) -> BTreeSet<&Arc<str>> {
+        self.services.keys().collect()
+    }
+
     fn connect(&mut self) -> Result<(), TopologyError> {
+        let ids: Vec<Arc<str>> = self.ids().into_iter().cloned().collect();
         let mut dependents: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = BTreeMap::new();
-        for (id, service) in &self.services {
-            for other in service.depends_on.keys() {
+        for id in &ids {
+            for other in self.services.get(id).into_iter().flat_map(|s| s.depends_on.keys()) {
                 if !self.services.contains_key(other) {
                     return Err(TopologyError::Unknown { id: id.clone(), other: other.clone() });
                 }
@@ -420,7 +427,6 @@ impl Layer {
                 service.dependents = of;
             }
         }
-        let ids: Vec<Arc<str>> = self.services.keys().cloned().collect();
         for id in ids {
             let upstream = self.reach(&id, |s| s.depends_on.keys());
             let downstream = self.reach(&id, |s| s.dependents.iter());

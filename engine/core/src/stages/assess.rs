@@ -7,11 +7,9 @@ use crate::{
     stages::score::{Measured, ORIGIN},
     timers::TimerKind,
 };
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 mod service;
 mod told;
@@ -26,7 +24,8 @@ const CONTRIBUTIONS_MAX: usize = 10;
 /// The health of a scope's services.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HealthBoard {
-    services: BTreeMap<Arc<str>, ServiceHealth>,
+    #[serde(with = "crate::snapshot::sorted")]
+    services: FxHashMap<Arc<str>, ServiceHealth>,
     /// Those whose score moved and that have not spoken since.
     unsaid: BTreeSet<Arc<str>>,
     speaks: bool,
@@ -49,11 +48,13 @@ impl HealthBoard {
                 self.say(id, cx);
             }
         }
-        for (id, service) in &mut self.services {
-            let known = cx.topology.service(&cx.core.name, id);
-            service.refit(known.map_or(&[], |k| &k.kpis), &cx.policy.assess);
+        let known = self.known();
+        for id in &known {
+            let kpis = cx.topology.service(&cx.core.name, id).map_or(&[][..], |k| &k.kpis);
+            if let Some(service) = self.services.get_mut(id) {
+                service.refit(kpis, &cx.policy.assess);
+            }
         }
-        let known: Vec<_> = self.services.keys().cloned().collect();
         for id in &known {
             self.rescore(id, cx);
         }
@@ -163,6 +164,13 @@ impl HealthBoard {
 
     /// Every service as it is now.
     pub fn updates<'a>(&'a self, cx: &'a Cx<'_>) -> impl Iterator<Item = ServiceUpdate> + 'a {
-        self.services.keys().filter_map(|id| self.update(id, cx))
+        self.known().into_iter().filter_map(|id| self.update(&id, cx))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "they are sorted")]
+    fn known(&self) -> Vec<Arc<str>> {
+        let mut known: Vec<_> = self.services.keys().cloned().collect();
+        known.sort_unstable();
+        known
     }
 }

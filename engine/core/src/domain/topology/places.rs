@@ -99,10 +99,13 @@ impl Layer {
         let mut places = Places::default();
         self.find_systems();
         let kinds = kinds(&self.entities);
-        for (id, service) in &mut self.services {
-            service.facets = service_facets(id, service);
+        let ids: Vec<Arc<str>> = self.ids().into_iter().cloned().collect();
+        for id in ids {
             let (kind, size) = (GroundKind::Service, [0; Ring::COUNT]);
-            places.grounds.insert(hash_of(id), Ground { kind, size });
+            places.grounds.insert(hash_of(&id), Ground { kind, size });
+            if let Some(service) = self.services.get_mut(&id) {
+                service.facets = service_facets(&id, service);
+            }
         }
         let facets = self.all_facets();
         for (id, facets) in facets {
@@ -132,7 +135,7 @@ impl Layer {
 
     /// What is connected by dependencies; named by the first of its services.
     fn find_systems(&mut self) {
-        let ids: Vec<Arc<str>> = self.services.keys().cloned().collect();
+        let ids: Vec<Arc<str>> = self.ids().into_iter().cloned().collect();
         let mut found: BTreeMap<Arc<str>, u64> = BTreeMap::new();
         for id in &ids {
             let system = hash_of(id);

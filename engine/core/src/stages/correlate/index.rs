@@ -141,8 +141,8 @@ impl Index {
     }
 
     /// Up to `max` episodes: those on the grounds that lead to fewest first, then the latest.
-    pub fn candidates(&self, seen: &Sighting, max: usize) -> Vec<Candidate> {
-        let mut grounds: Vec<(usize, u64, &[EpisodeId])> = Vec::new();
+    pub fn candidates(&self, seen: &Sighting, max: usize) -> impl Iterator<Item = Candidate> + use<> {
+        let mut grounds: Vec<(usize, u64, &[EpisodeId])> = Vec::with_capacity(seen.facets.len());
         for (facet, known) in seen.facets.iter().zip(&seen.known) {
             let share = known.shares[facet.ring as usize].max(known.shares[Ring::Own as usize]);
             if share < COMMON
@@ -171,8 +171,7 @@ impl Index {
                 found.push(id);
             }
         }
-        let candidate = |(n, id): (usize, EpisodeId)| Candidate { id, is_near: n < near };
-        found.into_iter().enumerate().map(candidate).collect()
+        found.into_iter().enumerate().map(move |(n, id)| Candidate { id, is_near: n < near })
     }
 }
 

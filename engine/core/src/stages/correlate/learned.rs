@@ -1,5 +1,9 @@
 //! What a scope has learned of its checks, entities and grounds: in the journal's order, bounded, in the snapshot.
-use super::{bounded::Bounded, pace::Pace, sighting::Sighting};
+use super::{
+    bounded::Bounded,
+    pace::Pace,
+    sighting::{Occurrence, Sighting},
+};
 use crate::domain::{
     hash::hash_of,
     policy::{Limits, Policy},
@@ -219,20 +223,12 @@ impl Learned {
         (settled + 1.0) / (self.settled + self.checks.len().max(1) as f64)
     }
 
-    /// The share of a check in an episode with these, by what was seen together.
-    pub fn expected(&self, check: u64, others: &[(u64, u32)], left_out: Option<u64>, shrinkage: f64) -> f64 {
-        let usual = self.usual(check);
-        let (mut sum, mut all) = (0.0, 0.0);
-        for (other, count) in others {
-            let count = f64::from(count.saturating_sub(u32::from(left_out == Some(*other))));
-            let (met, together) = self.checks.get(*other).map_or((0.0, 0.0), |other| {
-                let partner = other.partners.binary_search_by_key(&check, |p| p.0);
-                (partner.map_or(0.0, |place| other.partners[place].1), other.together)
-            });
-            sum += count * (met + shrinkage * usual) / (together + shrinkage);
-            all += count;
-        }
-        if all > 0.0 { sum / all } else { usual }
+    /// How often a check was seen with another, and how often that one was seen with any.
+    pub fn met(&self, check: u64, other: u64) -> (f64, f64) {
+        self.checks.get(other).map_or((0.0, 0.0), |other| {
+            let partner = other.partners.binary_search_by_key(&check, |p| p.0);
+            (partner.map_or(0.0, |place| other.partners[place].1), other.together)
+        })
     }
 
     /// One over the share of an entity's alerts among all.
@@ -242,7 +238,7 @@ impl Learned {
     }
 
     /// An alert has settled among checks, of which it is one, with so many around it in time; or it is alone.
-    pub fn settle(&mut self, seen: &Sighting, checks: &[(u64, u32)], around: u32, policy: &Policy) {
+    pub fn settle(&mut self, seen: Occurrence, checks: &[(u64, u32)], around: u32, policy: &Policy) {
         let members: u32 = checks.iter().map(|c| c.1).sum();
         if members > 1 {
             self.checks.see(seen.check, seen.at).settled += 1.0;

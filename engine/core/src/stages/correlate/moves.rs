@@ -8,7 +8,7 @@ use crate::{
     },
     output::Placed,
     scope::Cx,
-    stages::{correlate::sighting::Sighting, deduplicate::Deduplicator, raise::Raiser},
+    stages::{correlate::sighting::Occurrence, deduplicate::Deduplicator, raise::Raiser},
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -163,13 +163,13 @@ impl Correlator {
     fn leave_profile(&mut self, alert: &Alert, from: EpisodeId, cx: &Cx<'_>) {
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
-        let mut seen = Sighting::of(alert, &self.learned, &lens);
+        let mut seen = Occurrence::of(alert);
         // It counts since it joined.
         if let Some(member) = self.episodes.get(&from).and_then(|e| e.members.get(alert.member)) {
             seen.at = member.opened_at;
         }
         if let Some(profile) = self.profiles.get_mut(&from) {
-            profile.remove(&seen, &self.learned, &lens);
+            profile.remove(seen, &self.learned, &lens);
         }
     }
 

@@ -67,24 +67,50 @@ impl Posterior {
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Self {
-        let mut all: Vec<Hypothesis> = Vec::new();
-        for (ground, tally) in of {
-            if let Some((weight, ratios)) = hypothesis(ground, tally, entities, learned, cx) {
-                all.push(Hypothesis { ground, weight, ratios });
-            }
-        }
-        all.sort_unstable_by(|a, b| b.weight.total_cmp(&a.weight).then(a.ground.cmp(&b.ground)));
-        let root = libm::log(if may_be_none { cx.policy.correlate.place.root } else { UNTHINKABLE });
-        let top = all.first().map_or(root, |h| h.weight.max(root));
-        let sum = all.iter().map(|h| libm::exp(h.weight - top)).sum::<f64>() + libm::exp(root - top);
-        let evidence = top + libm::log(sum);
-        all.truncate(HYPOTHESES_MAX);
-        all.retain(|h| h.weight > evidence - NEGLIGIBLE);
-        for hypothesis in &mut all {
-            hypothesis.weight = libm::exp(hypothesis.weight - evidence);
-        }
-        Self { grounds: all, root: libm::exp(root - evidence), evidence }
+        let root = ln_root(may_be_none, cx);
+        let all = weighed(of, entities, learned, cx);
+        let evidence = sum_of(&all, root);
+        let likely = all.iter().take(HYPOTHESES_MAX).filter(|h| h.0 > evidence - NEGLIGIBLE);
+        let hypothesis = |&(weight, ground, tally): &Weighed| {
+            let ratios = ratios(ground, tally, entities, learned, cx);
+            Hypothesis { ground, weight: libm::exp(weight - evidence), ratios }
+        };
+        Self { grounds: likely.map(hypothesis).collect(), root: libm::exp(root - evidence), evidence }
     }
+}
+
+/// A posterior's evidence alone.
+pub fn evidence(
+    of: impl Iterator<Item = (u64, Tally)>,
+    entities: u32,
+    may_be_none: bool,
+    learned: &Learned,
+    cx: &Lens<'_>,
+) -> f64 {
+    sum_of(&weighed(of, entities, learned, cx), ln_root(may_be_none, cx))
+}
+
+/// `ln` of the weight of a ground, and how many of the entities lie on it.
+type Weighed = (f64, u64, Tally);
+
+/// The likeliest first.
+fn weighed(of: impl Iterator<Item = (u64, Tally)>, entities: u32, learned: &Learned, cx: &Lens<'_>) -> Vec<Weighed> {
+    let weigh = |(ground, tally)| Some((ln_weight(ground, tally, entities, learned, cx)?, ground, tally));
+    let mut all: Vec<Weighed> = Vec::with_capacity(of.size_hint().1.unwrap_or(0));
+    all.extend(of.filter_map(weigh));
+    all.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    all
+}
+
+fn ln_root(may_be_none: bool, cx: &Lens<'_>) -> f64 {
+    libm::log(if may_be_none { cx.policy.correlate.place.root } else { UNTHINKABLE })
+}
+
+/// `ln` of the sum of all weights.
+fn sum_of(all: &[Weighed], root: f64) -> f64 {
+    let top = all.first().map_or(root, |h| h.0.max(root));
+    let sum = all.iter().map(|h| libm::exp(h.0 - top)).sum::<f64>() + libm::exp(root - top);
+    top + libm::log(sum)
 }
 
 impl GroundShares {
@@ -94,32 +120,33 @@ impl GroundShares {
     }
 }
 
-/// `ln` of its likelihood, and the ratios of the next; `None` where it explains nothing.
-fn hypothesis(
-    ground: u64,
-    tally: Tally,
-    entities: u32,
-    learned: &Learned,
-    cx: &Lens<'_>,
-) -> Option<(f64, [f64; CATEGORIES])> {
+/// `ln` of a ground's prior and likelihood; `None` where it explains nothing.
+fn ln_weight(ground: u64, tally: Tally, entities: u32, learned: &Learned, cx: &Lens<'_>) -> Option<f64> {
     let known = learned.ground(ground, cx);
     let shares = cx.tables.shares(known.kind);
     if !known.explains(tally) {
         return None;
     }
-    let all = cx.policy.correlate.place.concentration + f64::from(entities);
     let outside = entities.saturating_sub(tally.total());
     let mut ln = shares.ln_rising(OUTSIDE, outside) - cx.tables.all.ln(entities);
-    let mut ratios = [0.0; CATEGORIES];
-    ratios[OUTSIDE] = (shares.weights[OUTSIDE] + f64::from(outside)) / all;
-    for (ring, (n, share)) in tally.0.iter().zip(known.shares).enumerate() {
-        if *n > 0 {
-            ln += shares.ln_rising(ring, *n) - f64::from(*n) * libm::log(share);
-        }
-        ratios[ring] = (shares.weights[ring] + f64::from(*n)) / all / share;
+    for (ring, (n, share)) in tally.0.iter().zip(known.shares).enumerate().filter(|(_, (n, _))| **n > 0) {
+        ln += shares.ln_rising(ring, *n) - f64::from(*n) * libm::log(share);
     }
     let prior = cx.tables.prior(known.kind) * known.shares[Ring::Own as usize] / learned.multiplicity(known.kind);
-    Some((libm::log(prior.max(1e-12)) + ln, ratios))
+    Some(libm::log(prior.max(1e-12)) + ln)
+}
+
+/// How much likelier than elsewhere the next entity lies in each ring, and outside.
+fn ratios(ground: u64, tally: Tally, entities: u32, learned: &Learned, cx: &Lens<'_>) -> [f64; CATEGORIES] {
+    let known = learned.ground(ground, cx);
+    let weights = cx.tables.shares(known.kind).weights;
+    let all = cx.policy.correlate.place.concentration + f64::from(entities);
+    let mut ratios = [0.0; CATEGORIES];
+    ratios[OUTSIDE] = (weights[OUTSIDE] + f64::from(entities.saturating_sub(tally.total()))) / all;
+    for (ring, (n, share)) in tally.0.iter().zip(known.shares).enumerate() {
+        ratios[ring] = (weights[ring] + f64::from(*n)) / all / share;
+    }
+    ratios
 }
 
 /// How an alert fits where an episode lies.

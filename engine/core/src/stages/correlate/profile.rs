@@ -2,8 +2,8 @@
 use super::{
     Lens,
     learned::Learned,
-    place::{Posterior, Tally},
-    sighting::Sighting,
+    place::{self, Posterior, Tally},
+    sighting::{Occurrence, Sighting},
 };
 use crate::domain::{
     episode::Episode,
@@ -150,16 +150,26 @@ impl Profile {
             self.crowding += crowd(tenant.alerts, seen.entity, learned, cx);
         }
         tenant.alerts += 1;
-        if tenant.facets.is_empty() {
-            tenant.facets.reserve_exact(seen.facets.len());
+        if self.grounds.is_empty() {
             self.grounds.reserve(seen.facets.len());
         }
-        for facet in &seen.facets {
-            if let Err(place) = tenant.facets.binary_search_by_key(&{ facet.ground }, |f| f.ground) {
-                tenant.facets.insert(place, *facet);
-                self.grounds.entry(facet.ground).or_default().0[facet.ring as usize] += 1;
-                if !self.leaders.contains(&{ facet.ground }) {
-                    self.leaders.push(facet.ground);
+        let mut count = |facet: &Facet| {
+            let tally = self.grounds.entry(facet.ground).or_default();
+            let is_new = tally.total() == 0;
+            tally.0[facet.ring as usize] += 1;
+            // One that did not lead may do so now.
+            if is_new || !self.leaders.contains(&{ facet.ground }) {
+                self.leaders.push(facet.ground);
+            }
+        };
+        if tenant.facets.is_empty() {
+            tenant.facets.clone_from(&seen.facets);
+            seen.facets.iter().for_each(count);
+        } else if tenant.facets != seen.facets {
+            for facet in &seen.facets {
+                if let Err(place) = tenant.facets.binary_search_by_key(&{ facet.ground }, |f| f.ground) {
+                    tenant.facets.insert(place, *facet);
+                    count(facet);
                 }
             }
         }
@@ -169,7 +179,7 @@ impl Profile {
     }
 
     /// An alert leaves.
-    pub fn remove(&mut self, seen: &Sighting, learned: &Learned, cx: &Lens<'_>) {
+    pub fn remove(&mut self, seen: Occurrence, learned: &Learned, cx: &Lens<'_>) {
         self.alerts = self.alerts.saturating_sub(1);
         if let Some(place) = self.checks.iter().position(|c| c.0 == seen.check) {
             self.checks[place].1 -= 1;
@@ -257,19 +267,20 @@ impl Profile {
 
     /// What explains best where its entities lie.
     fn weigh(&mut self, learned: &Learned, cx: &Lens<'_>) {
-        self.posterior = self.posterior_now(learned, cx);
+        self.posterior = Posterior::new(self.leading(), self.entities(), self.may_be_none(), learned, cx);
     }
 
-    /// The same by what is known now.
-    pub fn posterior_now(&self, learned: &Learned, cx: &Lens<'_>) -> Posterior {
-        let of = self.leaders.iter().map(|ground| (*ground, self.tally(*ground)));
-        Posterior::new(
-            of,
-            self.tenants.len() as u32,
-            self.alerts < 2 || self.is_company() || self.system.is_some(),
-            learned,
-            cx,
-        )
+    /// The evidence of its posterior by what is known now.
+    pub fn evidence_now(&self, learned: &Learned, cx: &Lens<'_>) -> f64 {
+        place::evidence(self.leading(), self.entities(), self.may_be_none(), learned, cx)
+    }
+
+    fn leading(&self) -> impl Iterator<Item = (u64, Tally)> {
+        self.leaders.iter().map(|ground| (*ground, self.tally(*ground)))
+    }
+
+    fn may_be_none(&self) -> bool {
+        self.alerts < 2 || self.is_company() || self.system.is_some()
     }
 
     /// How many alerts a second it draws at a time: what lies within the resolution of the origins is at hand.

@@ -4,6 +4,7 @@ use super::{
     index::is_open_at,
     moves::{Moves, Suggestion},
     score::{Subject, millinats},
+    sighting::Occurrence,
     unite::{self, Part},
 };
 use crate::{
@@ -50,7 +51,7 @@ impl Correlator {
         cx: &mut Cx<'_>,
     ) -> Moves {
         let mut moves = Moves::default();
-        let Some((seen, rivals)) = self.reconsider(key, due, deduplicator, raiser, cx, &mut moves) else {
+        let Some((occurrence, rivals)) = self.reconsider(key, due, deduplicator, raiser, cx, &mut moves) else {
             return moves;
         };
         for rival in rivals {
@@ -62,7 +63,7 @@ impl Correlator {
             }
         }
         self.consolidate(key, deduplicator, raiser, cx, &mut moves);
-        self.settle(key, &seen, deduplicator, cx);
+        self.settle(key, occurrence, deduplicator, cx);
         moves
     }
 
@@ -75,7 +76,7 @@ impl Correlator {
         raiser: &mut Raiser,
         cx: &mut Cx<'_>,
         moves: &mut Moves,
-    ) -> Option<(Sighting, Vec<EpisodeId>)> {
+    ) -> Option<(Occurrence, Vec<EpisodeId>)> {
         let revise = cx.policy.correlate.revise;
         let alert = deduplicator.get(key).filter(|a| a.occurred_at + revise.after == due)?;
         let own = alert.episode?;
@@ -85,15 +86,16 @@ impl Correlator {
             || matches!(member.reason, Reason::Inhibited(_))
             || member.occurrences > 1
             || cx.core.clock > member.opened_at + revise.until;
+        let occurrence = Occurrence::of(alert);
+        // In the midst of a storm there is nothing to reconsider for each alert: once in a while will do.
+        if i64::from(member.evidence.margin) >= SURE && cx.core.clock - profile.revised_at < SURE_INTERVAL {
+            return Some((occurrence, Vec::new()));
+        }
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
         let seen = Sighting::of(alert, &self.learned, &lens).look(&self.learned, &lens);
-        let subject = Subject::new(&seen, self.learned.ln_background(&seen, &lens));
-        // In the midst of a storm there is nothing to reconsider for each alert: once in a while will do.
-        if i64::from(member.evidence.margin) >= SURE && cx.core.clock - profile.revised_at < SURE_INTERVAL {
-            return Some((seen, Vec::new()));
-        }
-        let others = self.rivals(&subject, own, raiser, &lens);
+        let mut subject = Subject::new(&seen, self.learned.ln_background(&seen, &lens), &self.learned);
+        let others = self.rivals(&mut subject, own, raiser, &lens);
         let alone = profile.alerts == 1;
         let stays = if alone { 0 } else { subject.of_own(profile, &self.learned, &lens).total };
         let clock = cx.core.clock;
@@ -130,7 +132,7 @@ impl Correlator {
         }
         let near = others.iter().take(RIVALS_MAX).filter(|(score, _)| score.total >= RIVAL_MIN);
         let near = near.map(|(_, id)| *id).collect();
-        Some((seen, near))
+        Some((occurrence, near))
     }
 
     fn rejoin(&mut self, seen: &Sighting, background: f64, into: EpisodeId, cx: &Cx<'_>) {
@@ -140,10 +142,16 @@ impl Correlator {
     }
 
     /// The other episodes that an alert might belong to, the best first.
-    fn rivals(&self, subject: &Subject<'_>, own: EpisodeId, raiser: &Raiser, cx: &Lens<'_>) -> Vec<(Score, EpisodeId)> {
+    fn rivals(
+        &self,
+        subject: &mut Subject<'_>,
+        own: EpisodeId,
+        raiser: &Raiser,
+        cx: &Lens<'_>,
+    ) -> Vec<(Score, EpisodeId)> {
         let (seen, max) = (subject.seen, cx.policy.correlate.candidates_max);
         let mut found: Vec<(Score, EpisodeId)> = Vec::new();
-        for candidate in self.index.candidates(seen, max).into_iter().filter(|c| c.id != own) {
+        for candidate in self.index.candidates(seen, max).filter(|c| c.id != own) {
             let Some(profile) = self.profiles.get(&candidate.id).filter(|p| is_open_at(p, seen.at, cx)) else {
                 continue;
             };
@@ -163,10 +171,11 @@ impl Correlator {
     /// How much likelier two episodes are as one, where they are and may be.
     fn gain_as_one(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<i64> {
         let (first, second) = (self.part(a)?, self.part(b)?);
+        self.survivor(a, b, raiser, cx)?;
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
-        let gain = millinats(unite::gain_of_pair(first, second, &self.learned, &lens));
-        (gain > 0 && self.survivor(a, b, raiser, cx).is_some()).then_some(gain)
+        let gain = millinats(unite::gain_of_pair(first, second, &self.learned, &lens)?);
+        (gain > 0).then_some(gain)
     }
 
     fn survivor(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<(EpisodeId, EpisodeId)> {
@@ -282,7 +291,7 @@ impl Correlator {
     }
 
     /// What the alert teaches, now that its company is known.
-    fn settle(&mut self, key: Fingerprint, seen: &Sighting, deduplicator: &Deduplicator, cx: &Cx<'_>) {
+    fn settle(&mut self, key: Fingerprint, seen: Occurrence, deduplicator: &Deduplicator, cx: &Cx<'_>) {
         let Some(own) = deduplicator.get(key).and_then(|a| a.episode) else { return };
         if let Some(profile) = self.profiles.get(&own) {
             self.learned.settle(seen, &profile.checks, profile.around(seen.at, COMPANY), cx.policy);

@@ -7,6 +7,8 @@ use crate::domain::{
 
 /// Members that are looked at for whether an episode lives.
 const SAMPLES: usize = 16;
+/// Checks that are kept in mind while candidates are weighed.
+const SLOTS: usize = 64;
 /// Odds as long as that make no rival, and add nothing to many weak links.
 const HOPELESS: f64 = 0.01;
 /// An episode that is all but dead still has a chance.
@@ -58,7 +60,7 @@ pub fn narrow(millinats: i64) -> i16 {
 }
 
 /// Whose place is weighed, and how often its check opens by itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Subject<'a> {
     pub seen: &'a Sighting,
     /// `ln` of the rate.
@@ -67,18 +69,31 @@ pub struct Subject<'a> {
     rate: f64,
     /// How much likelier than anywhere it is near, at most.
     rarest: f64,
+    /// How finely the origins tell time.
+    resolution: Span,
+    /// The share of its check among what is found together.
+    usual: f64,
+    /// What others let expect of its check, as two terms of a fraction, in slots: many candidates have the same ones.
+    expected: [Option<(u64, (f64, f64))>; SLOTS],
 }
 
 impl<'a> Subject<'a> {
     /// An alert, and `ln` of the rate of its check by itself.
-    pub fn new(seen: &'a Sighting, background: f64) -> Self {
+    pub fn new(seen: &'a Sighting, background: f64, learned: &Learned) -> Self {
         let shares = seen.facets.iter().zip(&seen.known).map(|(facet, known)| known.shares[facet.ring as usize]);
-        Self { seen, background, rate: libm::exp(background), rarest: 1.0 / shares.fold(1.0, f64::min) }
+        let rarest = 1.0 / shares.fold(1.0, f64::min);
+        let (usual, resolution) = (learned.usual(seen.check), learned.pace.resolution());
+        Self { seen, background, rate: libm::exp(background), rarest, resolution, usual, expected: [None; SLOTS] }
     }
 
     /// As it opens, against an episode that may be near. `None` where nothing could come of it.
-    pub fn at_opening(&self, (profile, is_near): (&Profile, bool), learned: &Learned, cx: &Lens<'_>) -> Option<Score> {
-        let density = profile.density(self.seen.at, learned.pace.resolution(), cx);
+    pub fn at_opening(
+        &mut self,
+        (profile, is_near): (&Profile, bool),
+        learned: &Learned,
+        cx: &Lens<'_>,
+    ) -> Option<Score> {
+        let density = profile.density(self.seen.at, self.resolution, cx);
         if self.is_hopeless(density, is_near) {
             return None;
         }
@@ -88,12 +103,12 @@ impl<'a> Subject<'a> {
 
     /// The same some time later, when what came after it counts too: half of each, for one of the two was first.
     pub fn looking_back(
-        &self,
+        &mut self,
         (profile, is_near): (&Profile, bool),
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        let density = 0.5 * profile.density(self.seen.at, learned.pace.resolution(), cx);
+        let density = 0.5 * profile.density(self.seen.at, self.resolution, cx);
         if self.is_hopeless(density, is_near) {
             return None;
         }
@@ -109,7 +124,7 @@ impl<'a> Subject<'a> {
     }
 
     fn against(
-        &self,
+        &mut self,
         profile: &Profile,
         is_near: bool,
         density: f64,
@@ -119,7 +134,7 @@ impl<'a> Subject<'a> {
         if self.is_hopeless(density, is_near) {
             return None;
         }
-        let what = what(self.seen.check, (&profile.checks, profile.alerts), false, learned, cx);
+        let what = self.what((&profile.checks, profile.alerts), false, learned, cx);
         if self.is_hopeless(density * what, is_near) {
             return None;
         }
@@ -127,15 +142,45 @@ impl<'a> Subject<'a> {
     }
 
     /// The same of one that is in the episode, against the rest of it.
-    pub fn of_own(&self, profile: &Profile, learned: &Learned, cx: &Lens<'_>) -> Score {
+    pub fn of_own(&mut self, profile: &Profile, learned: &Learned, cx: &Lens<'_>) -> Score {
         let seen = self.seen;
-        let resolution = learned.pace.resolution();
+        let resolution = self.resolution;
         let others = profile.density(seen.at, resolution, cx) - Profile::own_density(resolution, cx);
         let alive = alive(profile, seen.at, seen.ended_at.unwrap_or(Timestamp::MAX), cx);
         let density = 0.5 * others.max(0.0) * alive;
         let others = profile.alerts.saturating_sub(1);
-        let what = what(seen.check, (&profile.checks, others), true, learned, cx);
+        let what = self.what((&profile.checks, others), true, learned, cx);
         Score::of(density, profile.fit_of_own(seen, learned, cx), what, self)
+    }
+
+    /// How usual its check is in an episode: the episode's own checks, against what is known of them. Where it is one of
+    /// the episode's own it is left out.
+    fn what(&mut self, (checks, alerts): (&[(u64, u32)], u32), is_own: bool, learned: &Learned, cx: &Lens<'_>) -> f64 {
+        let model = &cx.policy.correlate.what;
+        let (mut own, mut sum, mut all) = (0, 0.0, 0.0);
+        for (check, count) in checks {
+            let is_its = *check == self.seen.check;
+            let count = count.saturating_sub(u32::from(is_its && is_own));
+            if is_its {
+                own = count;
+            }
+            let (met, together) = self.expected(*check, learned, model.shrinkage);
+            sum += f64::from(count) * met / together;
+            all += f64::from(count);
+        }
+        let expected = if all > 0.0 { sum / all } else { self.usual };
+        (f64::from(own) + model.prior * expected) / (f64::from(alerts) + model.prior)
+    }
+
+    fn expected(&mut self, other: u64, learned: &Learned, shrinkage: f64) -> (f64, f64) {
+        let slot = &mut self.expected[other as usize % SLOTS];
+        if let Some((_, terms)) = slot.filter(|known| known.0 == other) {
+            return terms;
+        }
+        let (met, together) = learned.met(self.seen.check, other);
+        let terms = (met + shrinkage * self.usual, together + shrinkage);
+        *slot = Some((other, terms));
+        terms
     }
 }
 
@@ -150,13 +195,4 @@ pub fn alive(profile: &Profile, from: Timestamp, to: Timestamp, cx: &Lens<'_>) -
         samples += 1.0;
     }
     (sum / samples.max(1.0)).max(ALIVE_MIN)
-}
-
-/// How usual a check is in an episode: its own checks, against what is known of them. One of its own is left out.
-fn what(check: u64, (checks, alerts): (&[(u64, u32)], u32), is_own: bool, learned: &Learned, cx: &Lens<'_>) -> f64 {
-    let model = &cx.policy.correlate.what;
-    let own = checks.iter().find(|c| c.0 == check).map_or(0, |c| c.1.saturating_sub(u32::from(is_own)));
-    let left_out = is_own.then_some(check);
-    let expected = learned.expected(check, checks, left_out, model.shrinkage);
-    (f64::from(own) + model.prior * expected) / (f64::from(alerts) + model.prior)
 }

@@ -18,6 +18,23 @@ const WORDS_MAX: usize = 48;
 /// Shorter words name nothing.
 const WORD_MIN: usize = 4;
 
+/// Which alert occurred, and when: what is learned of it goes by that.
+#[derive(Clone, Copy, Debug)]
+pub struct Occurrence {
+    pub fingerprint: u128,
+    pub entity: u64,
+    pub check: u64,
+    pub at: Timestamp,
+}
+
+impl Occurrence {
+    /// Of an alert, the present or the latest.
+    pub fn of(alert: &Alert) -> Self {
+        let (entity, check) = (hash_of(&alert.entity), hash_of(&alert.check));
+        Self { fingerprint: alert.fingerprint.0, entity, check, at: alert.occurred_at }
+    }
+}
+
 /// An occurrence of an alert, as the model sees it.
 #[derive(Clone, Debug)]
 pub struct Sighting {
@@ -32,6 +49,8 @@ pub struct Sighting {
     pub ended_at: Option<Timestamp>,
     /// Sorted by ground.
     pub facets: Vec<Facet>,
+    /// A bit for each ground: most grounds that are asked for are none of its.
+    bits: [u64; 4],
     /// What is known of each of its grounds, in the same order.
     pub known: Vec<GroundShares>,
 }
@@ -39,7 +58,7 @@ pub struct Sighting {
 impl Sighting {
     /// Of an alert.
     pub fn of(alert: &Alert, learned: &Learned, cx: &Lens<'_>) -> Self {
-        let entity = hash_of(&alert.entity);
+        let Occurrence { fingerprint, entity, check, at } = Occurrence::of(alert);
         let known = cx.topology.entity(cx.scope, &alert.entity);
         let mut facets = known.map_or_else(Vec::new, |e| e.facets.clone());
         add(&mut facets, entity, Ring::Own);
@@ -72,15 +91,21 @@ impl Sighting {
             }
         }
         facets.truncate(FACETS_MAX);
+        let mut bits = [0; 4];
+        for facet in &facets {
+            let (word, bit) = bit_of(facet.ground);
+            bits[word] |= bit;
+        }
         Self {
-            fingerprint: alert.fingerprint.0,
+            fingerprint,
             entity,
-            check: hash_of(&alert.check),
+            check,
             services,
             system,
-            at: alert.occurred_at,
+            at,
             ended_at: alert.cleared_at.filter(|_| !alert.open),
             facets,
+            bits,
             known: Vec::new(),
         }
     }
@@ -104,8 +129,16 @@ impl Sighting {
 
     /// How it lies on a ground.
     pub fn ring(&self, ground: u64) -> Option<Ring> {
+        let (word, bit) = bit_of(ground);
+        if self.bits[word] & bit == 0 {
+            return None;
+        }
         self.facets.binary_search_by_key(&ground, |f| f.ground).ok().map(|place| self.facets[place].ring)
     }
+}
+
+const fn bit_of(ground: u64) -> (usize, u64) {
+    ((ground & 3) as usize, 1 << (ground >> 58))
 }
 
 /// What is named is nearer than what one only depends on.

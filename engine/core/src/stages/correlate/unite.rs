@@ -6,7 +6,7 @@
 use super::{
     Lens,
     learned::Learned,
-    place::{Posterior, Tally},
+    place::{self, Tally},
     profile::{Profile, Shared},
     score,
 };
@@ -14,7 +14,7 @@ use crate::domain::{
     episode::EpisodeId,
     time::{Span, Timestamp},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Members whose times stand for all, in a pair and in a joint test.
 const SAMPLES: usize = 12;
@@ -22,14 +22,13 @@ const JOINT_SAMPLES: usize = 6;
 /// Members whose lifetimes stand for all.
 const LIVES: usize = 8;
 
-/// What speaks against two episodes with no ground in common, in nats: more than anything for them.
-const NOTHING_SHARED: f64 = -1e5;
-
 /// An episode's make-up.
 pub type Part<'a> = (EpisodeId, &'a Profile);
 
-/// How much likelier two episodes are as one, in nats.
-pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, learned: &Learned, cx: &Lens<'_>) -> f64 {
+/// How much likelier two episodes are as one, in nats; `None` where they have no ground in common: nothing outweighs that.
+pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, learned: &Learned, cx: &Lens<'_>) -> Option<f64> {
+    let shared = a.1.shared(b.1, learned, cx);
+    let place = where_together(a.1, b.1, &shared, learned, cx)?;
     let (older, younger) = if a.1.seed.at <= b.1.seed.at { (a, b) } else { (b, a) };
     let resolution = learned.pace.resolution();
     let alive = overlap_of_lives(a.1, b.1, cx);
@@ -38,8 +37,7 @@ pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, learned: &Learned, cx: &Lens<'_>) 
     for (part, other) in [(a, b), (b, a)] {
         gain += drawn_together(part, SAMPLES, resolution, cx, |at| 0.5 * alive * other.1.density(at, resolution, cx));
     }
-    let shared = a.1.shared(b.1, learned, cx);
-    gain + where_together(a.1, b.1, &shared, learned, cx) + weigh(what_together(&[a, b], learned, cx), cx)
+    Some(gain + place + weigh(what_together(&[a, b], learned, cx), cx))
 }
 
 /// How much likelier several episodes are as one, in nats.
@@ -56,7 +54,7 @@ pub fn gain_of_many(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64
         if n != oldest {
             gain += began_within(*part, lent(part.1.seed.at), learned, cx);
         }
-        gain -= part.1.posterior_now(learned, cx).evidence + urn(part.1.alerts, part.1.entities(), part.1.crowding, cx);
+        gain -= part.1.evidence_now(learned, cx) + urn(part.1.alerts, part.1.entities(), part.1.crowding, cx);
     }
     gain + where_of_many(parts, learned, cx)
 }
@@ -105,18 +103,19 @@ fn overlap_of_lives(of: &Profile, with: &Profile, cx: &Lens<'_>) -> f64 {
     sum / found.max(1.0)
 }
 
-fn where_together(a: &Profile, b: &Profile, shared: &Shared, learned: &Learned, cx: &Lens<'_>) -> f64 {
+/// `None` where they have no ground in common.
+fn where_together(a: &Profile, b: &Profile, shared: &Shared, learned: &Learned, cx: &Lens<'_>) -> Option<f64> {
     let mut grounds: Vec<u64> = a.leaders().iter().chain(b.leaders()).copied().collect();
     grounds.sort_unstable();
     grounds.dedup();
     let entities = a.entities() + b.entities() - shared.entities;
     let may_be_none = a.is_company() && b.is_company() || a.is_connected(b.system());
     let explains = |ground: &u64| {
-        let lies = a.tally(*ground).total() > 0 && b.tally(*ground).total() > 0;
-        lies && learned.ground(*ground, cx).explains(a.tally(*ground))
+        let tally = a.tally(*ground);
+        tally.total() > 0 && b.tally(*ground).total() > 0 && learned.ground(*ground, cx).explains(tally)
     };
     if !may_be_none && !grounds.iter().any(explains) {
-        return NOTHING_SHARED;
+        return None;
     }
     let of = grounds.into_iter().map(|ground| {
         let mut tally = tally_of(&[(EpisodeId(0), a), (EpisodeId(0), b)], ground);
@@ -126,11 +125,14 @@ fn where_together(a: &Profile, b: &Profile, shared: &Shared, learned: &Learned, 
         }
         (ground, tally)
     });
-    let together = Posterior::new(of, entities, may_be_none, learned, cx);
-    let apart = a.posterior_now(learned, cx).evidence + b.posterior_now(learned, cx).evidence;
-    together.evidence - apart + urn(a.alerts + b.alerts, entities, a.crowding + b.crowding + shared.crowding, cx)
-        - urn(a.alerts, a.entities(), a.crowding, cx)
-        - urn(b.alerts, b.entities(), b.crowding, cx)
+    let together = place::evidence(of, entities, may_be_none, learned, cx);
+    let apart = a.evidence_now(learned, cx) + b.evidence_now(learned, cx);
+    let urns = urn(a.alerts + b.alerts, entities, a.crowding + b.crowding + shared.crowding, cx);
+    Some(
+        together - apart + urns
+            - urn(a.alerts, a.entities(), a.crowding, cx)
+            - urn(b.alerts, b.entities(), b.crowding, cx),
+    )
 }
 
 /// How many of all of them lie on a ground.
@@ -150,7 +152,7 @@ fn where_of_many(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64 {
     let (alerts, entities) = (sum(|p| p.alerts), sum(Profile::entities));
     let crowding = parts.iter().map(|p| p.1.crowding).sum();
     let may_be_none = parts.iter().all(|p| p.1.is_company());
-    Posterior::new(of, entities, may_be_none, learned, cx).evidence + urn(alerts, entities, crowding, cx)
+    place::evidence(of, entities, may_be_none, learned, cx) + urn(alerts, entities, crowding, cx)
 }
 
 /// `ln` of Pitman and Yor's likelihood of so many alerts on so many entities.
@@ -170,22 +172,28 @@ fn weigh(what: f64, cx: &Lens<'_>) -> f64 {
 /// Dirichlet-multinomial over checks, together less apart.
 fn what_together(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64 {
     let prior = cx.policy.correlate.what.prior;
-    let likelihood = |checks: &BTreeMap<u64, u32>, n: u32| {
+    let likelihood = |checks: &[(u64, u32)], n: u32| {
         let each = checks.iter().map(|(check, k)| {
             let weight = prior * learned.usual(*check);
             libm::lgamma(weight + f64::from(*k)) - libm::lgamma(weight)
         });
         each.sum::<f64>() - libm::lgamma(prior + f64::from(n)) + libm::lgamma(prior)
     };
-    let mut all: BTreeMap<u64, u32> = BTreeMap::new();
+    let mut all: Vec<(u64, u32)> = Vec::new();
     let (mut apart, mut alerts) = (0.0, 0);
     for (_, profile) in parts {
-        let own: BTreeMap<u64, u32> = profile.checks.iter().copied().collect();
-        apart += likelihood(&own, profile.alerts);
+        let begin = all.len();
+        all.extend(&profile.checks);
+        all[begin..].sort_unstable();
+        apart += likelihood(&all[begin..], profile.alerts);
         alerts += profile.alerts;
-        for (check, n) in own {
-            *all.entry(check).or_default() += n;
-        }
     }
+    all.sort_unstable();
+    all.dedup_by(|next, known| {
+        next.0 == known.0 && {
+            known.1 += next.1;
+            true
+        }
+    });
     likelihood(&all, alerts) - apart
 }

@@ -10,6 +10,7 @@ use crate::{
     stages::changes::Change,
 };
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -30,23 +31,23 @@ pub(super) fn rank(
     suspects.sort_by(|a, b| a.opened_at.cmp(&b.opened_at).then(a.alert.cmp(&b.alert)));
     let mut ranked = alerts(&suspects, cx);
     ranked.sort_by(|a, b| b.score.cmp(&a.score).then(a.rank.cmp(&b.rank)));
-    let near = nearby(incident, &suspects, ranked.first().map(|best| &*best.entity), by, cx);
+    let near = nearby(incident, &suspects, ranked.first().map(|best| &**best.entity), by, cx);
     let changes = near.iter().take(CHANGES_MAX).map(|(_, change, why)| change.nearby(why.clone())).collect();
     ranked.extend(near.into_iter().map(|(score, change, reason)| Suspect {
         score,
         rank: usize::MAX,
-        entity: change.entity.clone(),
-        check: change.check.clone(),
-        change: Some(change.id.clone()),
-        reason,
+        entity: &change.entity,
+        check: &change.check,
+        change: Some(&change.id),
+        reason: reason.into(),
     }));
     ranked.sort_by(|a, b| b.score.cmp(&a.score).then(a.rank.cmp(&b.rank)));
     let sum: i64 = ranked.iter().map(|suspect| suspect.score).sum();
-    let cause = |suspect: Suspect| Cause {
-        entity: suspect.entity,
-        check: suspect.check,
-        change: suspect.change,
-        reason: suspect.reason,
+    let cause = |suspect: Suspect<'_>| Cause {
+        entity: suspect.entity.clone(),
+        check: suspect.check.clone(),
+        change: suspect.change.cloned(),
+        reason: suspect.reason.into_owned(),
         confidence: u32::try_from(1_000 * suspect.score / sum.max(1)).unwrap_or(0),
     };
     let mut causes: Vec<Cause> = ranked.into_iter().take(CAUSES_MAX).map(cause).collect();
@@ -55,17 +56,17 @@ pub(super) fn rank(
     (causes, changes)
 }
 
-struct Suspect {
+struct Suspect<'a> {
     score: i64,
     rank: usize,
-    entity: Arc<str>,
-    check: Arc<str>,
-    change: Option<Arc<str>>,
-    reason: String,
+    entity: &'a Arc<str>,
+    check: &'a Arc<str>,
+    change: Option<&'a Arc<str>>,
+    reason: Cow<'static, str>,
 }
 
 /// A service on which other suspects depend, an entity that carries others or mutes them, what came first.
-fn alerts(suspects: &[&Member], cx: &Cx<'_>) -> Vec<Suspect> {
+fn alerts<'a>(suspects: &[&'a Member], cx: &Cx<'_>) -> Vec<Suspect<'a>> {
     let scope = &cx.core.name;
     let mut weights: BTreeMap<&str, i64> = BTreeMap::new();
     for service in suspects.iter().flat_map(|m| &*m.services) {
@@ -115,10 +116,10 @@ fn alerts(suspects: &[&Member], cx: &Cx<'_>) -> Vec<Suspect> {
         ranked.push(Suspect {
             score: own + carried.max(muted) + early + grave,
             rank,
-            entity: member.entity.clone(),
-            check: member.check.clone(),
+            entity: &member.entity,
+            check: &member.check,
             change: None,
-            reason: reason.to_owned(),
+            reason: reason.into(),
         });
     }
     ranked

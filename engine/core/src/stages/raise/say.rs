@@ -97,7 +97,8 @@ pub(super) fn update(
     let added: Vec<_> = joined.iter().take(names).map(|m| m.alert).collect();
     let left_out = joined.len() + removed.len() > names;
     removed.truncate(names - added.len());
-    let mut bytes = rest(incident, scope) + (added.len() + removed.len()) * name_bytes;
+    let rest = if shown.is_empty() { 0 } else { rest(incident, scope) };
+    let mut bytes = rest + (added.len() + removed.len()) * name_bytes;
     let mut fits = |m: &&Member| {
         let texts = m.entity.len() + m.check.len() + m.summary.len() + m.reason.about().len();
         bytes += ALERT_BYTES + texts + scope.len();
