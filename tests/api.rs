@@ -291,7 +291,7 @@ async fn alerts_are_watched() -> anyhow::Result<()> {
     ensure!(raised.check == "b" && raised.services == ["db"] && gone.as_ref() != Some(&raised.name), "{raised:?}");
     let filter = format!("incident = \"{}\" AND service = db AND NOT suppressed_by:*", raised.incident);
     let listed = client.list_alerts(ListAlertsRequest { filter, ..Default::default() }).await?.into_inner().alerts;
-    ensure!(listed.iter().any(|alert| *alert == raised), "{listed:?}");
+    ensure!(listed.contains(&raised), "{listed:?}");
     // Nothing of it is of the other scope.
     ensure!(tokio::time::timeout(Duration::from_millis(200), other.message()).await.is_err());
     let bad = client.watch_alerts(of("colour = 1", "")).await;

@@ -161,7 +161,7 @@ mod tests {
         let mut alert = tests::alert("db-07", "Disk Full", Severity::Major);
         alert.count = 12;
         alert.labels = Arc::new([("region".into(), "eu".into())]);
-        alert.services = vec!["db".into(), "payments".into()];
+        alert.services = vec!["db".into(), "payments".into()].into();
         alert.suppressed_by = Some(Box::new(SuppressedBy::Silence("s1".into())));
         ShownAlert { update: AlertUpdate { scope: "default".into(), alert: Arc::new(alert) }, views: Views::new(1) }
     }
