@@ -112,6 +112,7 @@ fn a_person_says_when_it_is_over() {
         scope: "default".to_owned(),
         at: minutes(20),
         action: Action::Incident(act),
+        digest: 0,
     }));
     assert_eq!(world.times()[1], (1, 13), "by the clock of the fold");
 }
