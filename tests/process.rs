@@ -130,7 +130,11 @@ async fn suite(site: &Site) -> anyhow::Result<()> {
     let code = |result: Result<_, tonic::Status>| result.err().map(|status: tonic::Status| status.code());
     let name = |name: &str| GetAlertRequest { name: name.to_owned(), ..Default::default() };
     ensure!(code(client.get_alert(name("alerts/1")).await.map(|_| ())) == Some(Code::InvalidArgument));
-    ensure!(code(client.get_alert(name("scopes/default/alerts/1")).await.map(|_| ())) == Some(Code::NotFound));
+    ensure!(code(client.get_alert(name("scopes/default/alerts/1")).await.map(|_| ())) == Some(Code::InvalidArgument));
+    ensure!(
+        code(client.get_alert(name("scopes/default/alerts/0000000000000001")).await.map(|_| ()))
+            == Some(Code::NotFound)
+    );
     let foreign = ListIncidentsRequest { page_token: token, ..Default::default() };
     ensure!(code(client.list_incidents(foreign).await.map(|_| ())) != Some(Code::Internal));
     for (filter, well) in [("state = \"NEW\"", true), ("state = \"CLOSED\"", true), ("colour = 1", false)] {
