@@ -1,10 +1,11 @@
 //! What a live alert costs in memory: bytes of heap that the engine holds, and that one restored from its snapshot holds,
-//! with the sizes of allocation that take most; the policy and the topology are left out.
+//! with the sizes of allocation that take most; then what the topology takes, and the views beside the engine.
 //!
 //!     cargo bench -p quell-benches --bench memory
 //!
 //! `QUELL_ALERTS`: how many alerts live (1,000,000).
 #![expect(unsafe_code, reason = "an allocator that counts")]
+use quell::views::Views;
 use quell_benches::{crowd, running::number};
 use quell_connectors::decode::{Context, Mapping, canonical};
 use quell_core::{
@@ -14,7 +15,7 @@ use quell_core::{
         topology::Topology,
     },
     engine::{Engine, Input, Pack},
-    output::Outputs,
+    output::{ByTopic, Outputs},
 };
 use std::{
     alloc::{GlobalAlloc, Layout},
@@ -61,8 +62,10 @@ fn live() -> [usize; SIZES + 1] {
 
 fn main() -> anyhow::Result<()> {
     let alerts = number("QUELL_ALERTS", 1_000_000);
+    let nothing = live();
     let topology = Topology::new(&serde_json::from_str(&crowd::topology(alerts / crowd::HOSTS))?)?;
     let topology = Arc::new(topology);
+    show("topology", alerts, &nothing);
     let policy = Arc::new(Policy { clock: Clock::Events, ..Policy::default() });
     let without = live();
 
@@ -81,10 +84,14 @@ fn main() -> anyhow::Result<()> {
 
     let bytes = engine.snapshot()?;
     drop(engine);
-    let engine = Engine::restore(&bytes, policy, vec![topology])?;
+    let mut engine = Engine::restore(&bytes, policy, vec![topology])?;
     println!("snapshot: {} bytes an alert", bytes.len() / live_alerts);
     drop(bytes);
     show("restored", live_alerts, &without);
+    let engine_alone = live();
+    let views = Views::new(1);
+    views.load(0, &mut engine, &ByTopic::default());
+    show("views", live_alerts, &engine_alone);
     drop(engine);
     Ok(())
 }

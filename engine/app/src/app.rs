@@ -2,7 +2,7 @@
 use crate::{
     clock::{Outside, System},
     commands::bad_input,
-    config::{Config, JournalKind},
+    config::{self, Config, JournalKind},
     control::Control,
     ingest::{self, Ingest, IngestCounts},
     metrics::{self, LogCounts, Metered},
@@ -80,7 +80,11 @@ impl App {
     pub async fn start(config: &Config, membership: Membership) -> anyhow::Result<Self> {
         let outside: Arc<dyn Outside> = Arc::new(System);
         let rules = Rules::default();
-        let topology = config.read_topology().map_err(bad_input)?;
+        // A large one is read while the control log, which has it too, is.
+        let topology = tokio::task::spawn_blocking({
+            let path = config.topology.clone();
+            move || config::topology_at(path.as_deref())
+        });
         let listener = TcpListener::bind(config.server.listen)
             .await
             .with_context(|| format!("server.listen: {} can't be listened on", config.server.listen))?;
@@ -90,6 +94,7 @@ impl App {
         let log_counts = Arc::new(LogCounts::default());
         let log: Arc<dyn Log> = Metered::new(log, log_counts.clone());
         let control = Control::open(log.clone(), outside.clone(), config.journal.partitions).await?;
+        let topology = topology.await?.map_err(bad_input)?;
         control.offer_policy(&config.policy()).await?;
         // Without a file, what was applied over the API goes on to hold.
         if config.topology.is_some() || control.latest().latest().topology() == 0 {

@@ -310,7 +310,7 @@ impl Config {
     /// # Errors
     /// With file, line and reason where it is not valid.
     pub fn read_topology(&self) -> anyhow::Result<TopologyFile> {
-        self.topology.as_deref().map_or_else(|| Ok(TopologyFile::default()), read_topology)
+        topology_at(self.topology.as_deref())
     }
 
     /// For librdkafka.
@@ -352,6 +352,14 @@ impl Config {
             history: self.journal.history,
         }
     }
+}
+
+/// A topology file, validated; an empty one where there is no path.
+///
+/// # Errors
+/// With file, line and reason where it is not valid.
+pub fn topology_at(path: Option<&Path>) -> anyhow::Result<TopologyFile> {
+    path.map_or_else(|| Ok(TopologyFile::default()), read_topology)
 }
 
 /// A topology file, validated.

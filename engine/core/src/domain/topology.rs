@@ -3,8 +3,9 @@ use super::{
     kpi::{Kpi, KpiEntry},
     time::Timestamp,
 };
+use indexmap::IndexMap;
 use places::{Facet, Ground, Places};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
@@ -148,15 +149,16 @@ const KPIS_MAX: usize = 100;
 /// What is known of an entity.
 #[derive(Debug, Default)]
 pub struct Entity {
-    pub labels: BTreeMap<Arc<str>, Arc<str>>,
+    /// Sorted by key.
+    pub labels: Box<[(Arc<str>, Arc<str>)]>,
     /// What it runs on.
-    pub on: Vec<Arc<str>>,
-    /// Neighbours.
-    pub linked: BTreeSet<Arc<str>>,
-    /// Services that rest on it.
-    pub services: BTreeSet<Arc<str>>,
+    pub on: Box<[Arc<str>]>,
+    /// Neighbours; sorted.
+    pub linked: Box<[Arc<str>]>,
+    /// Services that rest on it; sorted.
+    pub services: Box<[Arc<str>]>,
     /// The grounds that it lies on; sorted.
-    pub facets: Vec<Facet>,
+    pub facets: Box<[Facet]>,
     /// Others run on it.
     pub carries: bool,
 }
@@ -185,7 +187,8 @@ pub struct Service {
 
 #[derive(Debug, Default)]
 struct Layer {
-    entities: FxHashMap<Arc<str>, Entity>,
+    /// As they come in the file: dense, for there may be a million.
+    entities: IndexMap<Arc<str>, Entity, FxBuildHasher>,
     services: FxHashMap<Arc<str>, Service>,
     /// KPIs by the check of their series: the service and the place among its KPIs.
     kpis: FxHashMap<Arc<str>, Vec<(Arc<str>, usize)>>,
@@ -283,28 +286,37 @@ impl Topology {
                 return Err(TopologyError::Twice { kind: "service", id: entry.id.clone() });
             }
         }
-        let mut seen = BTreeSet::new();
+        let mut drafts: BTreeMap<Option<&Arc<str>>, Draft> = BTreeMap::new();
+        let mut texts = FxHashSet::default();
         for (index, entry) in file.entities.iter().enumerate() {
             if entry.id.is_empty() {
                 return Err(TopologyError::NoId { kind: "entity", index });
             }
-            if !seen.insert((&entry.scope, &entry.id)) {
+            let (layer, draft) =
+                (topology.layer_of(entry.scope.as_ref()), drafts.entry(entry.scope.as_ref()).or_default());
+            let place = draft.place(layer, &entry.id);
+            if std::mem::replace(&mut draft.stands[place], true) {
                 return Err(TopologyError::Twice { kind: "entity", id: entry.id.clone() });
             }
-            let layer = topology.layer_of(entry.scope.as_ref());
-            let entity = layer.entities.entry(entry.id.clone()).or_default();
-            entity.on.clone_from(&entry.on);
-            entity.labels.clone_from(&entry.labels);
+            let mut shared = |text: &Arc<str>| shared(&mut texts, text);
+            layer.entities[place].on = entry.on.iter().map(&mut shared).collect();
+            layer.entities[place].labels = entry.labels.iter().map(|(k, v)| (shared(k), shared(v))).collect();
             for other in entry.linked.iter().filter(|o| **o != entry.id) {
-                layer.entities.entry(other.clone()).or_default().linked.insert(entry.id.clone());
-                layer.entities.entry(entry.id.clone()).or_default().linked.insert(other.clone());
+                let of = draft.place(layer, other);
+                draft.linked.push((of, entry.id.clone()));
+                draft.linked.push((place, layer.entities.get_index(of).map_or(other, |(id, _)| id).clone()));
             }
         }
         for entry in &file.services {
-            let layer = topology.layer_of(entry.scope.as_ref());
+            let (layer, draft) =
+                (topology.layer_of(entry.scope.as_ref()), drafts.entry(entry.scope.as_ref()).or_default());
             for entity in &entry.entities {
-                layer.entities.entry(entity.clone()).or_default().services.insert(entry.id.clone());
+                let place = draft.place(layer, entity);
+                draft.services.push((place, entry.id.clone()));
             }
+        }
+        for (scope, draft) in drafts {
+            draft.settle(topology.layer_of(scope));
         }
         topology.common.connect()?;
         topology.scoped.values_mut().try_for_each(Layer::connect)?;
@@ -382,6 +394,50 @@ impl Topology {
                     None => ***id == *service || rests_on.is_some_and(|services| services.contains(*id)),
                 }
         })
+    }
+}
+
+/// A text once: many entities have the same labels, and run on the same ones.
+fn shared(texts: &mut FxHashSet<Arc<str>>, text: &Arc<str>) -> Arc<str> {
+    if let Some(known) = texts.get(text) {
+        return known.clone();
+    }
+    texts.insert(text.clone());
+    text.clone()
+}
+
+/// What the file says of a layer's entities, by their places, while it is read.
+#[derive(Default)]
+struct Draft {
+    /// The file has it as an entity of its own; others are only named by something.
+    stands: Vec<bool>,
+    linked: Vec<(usize, Arc<str>)>,
+    services: Vec<(usize, Arc<str>)>,
+}
+
+impl Draft {
+    fn place(&mut self, layer: &mut Layer, id: &Arc<str>) -> usize {
+        let place = layer
+            .entities
+            .get_index_of(id)
+            .unwrap_or_else(|| layer.entities.insert_full(id.clone(), Entity::default()).0);
+        self.stands.resize(layer.entities.len(), false);
+        place
+    }
+
+    fn settle(self, layer: &mut Layer) {
+        layer.entities.shrink_to_fit();
+        each(self.linked, |place, linked| layer.entities[place].linked = linked);
+        each(self.services, |place, services| layer.entities[place].services = services);
+    }
+}
+
+/// What belongs to each place, sorted, each once.
+fn each(mut all: Vec<(usize, Arc<str>)>, mut put: impl FnMut(usize, Box<[Arc<str>]>)) {
+    all.sort_unstable();
+    all.dedup();
+    for part in all.chunk_by(|a, b| a.0 == b.0) {
+        put(part[0].0, part.iter().map(|(_, text)| text.clone()).collect());
     }
 }
 
@@ -505,7 +561,7 @@ mod tests {
         assert_eq!(a.upstream.iter().map(|(k, v)| (&**k, *v)).collect::<Vec<_>>(), [("b", 1), ("c", 2), ("d", 3)]);
         assert_eq!(a.tier.as_deref(), Some("1"));
         assert_eq!(a.downstream.keys().map(|k| &**k).collect::<Vec<_>>(), ["c", "d", "e"]);
-        assert!(t.entity("any", "y").expect("linked both ways").linked.contains("x"));
+        assert!(t.entity("any", "y").expect("linked both ways").linked.contains(&"x".into()));
     }
 
     #[test]

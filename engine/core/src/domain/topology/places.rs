@@ -4,7 +4,8 @@
 //! here) a label's value. Grounds go by name alone, so that a rack in the topology and the label that repeats it are one.
 use super::{Entity, Layer, Service};
 use crate::domain::hash::hash_of;
-use rustc_hash::FxHashMap;
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -107,22 +108,26 @@ impl Layer {
                 service.facets = service_facets(&id, service);
             }
         }
-        let facets = self.all_facets();
-        for (id, facets) in facets {
-            let carries = kinds.contains_key(&id);
+        let mut shorts = Vec::new();
+        for place in 0..self.entities.len() {
+            let Some((id, entity)) = self.entities.get_index(place) else { break };
+            let (facets, carries) = (self.facets(id, entity), kinds.contains_key(id));
             for facet in &facets {
                 let kind = GroundKind::Entity;
                 let ground = places.grounds.entry(facet.ground).or_insert(Ground { kind, size: [0; Ring::COUNT] });
                 ground.size[facet.ring as usize] += u32::from(!carries);
             }
             places.leaves += u32::from(!carries);
-            if let Some(short) = short_name(&id) {
-                places.aliases.entry(hash_of(short)).or_insert_with(|| hash_of(&id));
-            }
-            if let Some(entity) = self.entities.get_mut(&id) {
-                (entity.facets, entity.carries) = (facets, carries);
-            }
+            shorts.extend(short_name(id).map(|short| (hash_of(short), id.clone())));
+            let entity = &mut self.entities[place];
+            (entity.facets, entity.carries) = (facets.into_boxed_slice(), carries);
         }
+        // Of two with one short name the first by name has it, however the file is sorted.
+        shorts.sort_unstable();
+        for (short, id) in shorts {
+            places.aliases.entry(short).or_insert_with(|| hash_of(&id));
+        }
+        places.grounds.shrink_to_fit();
         for (id, kind) in kinds {
             let size = [0; Ring::COUNT];
             let ground = places.grounds.entry(hash_of(&id)).or_insert(Ground { kind, size });
@@ -156,28 +161,22 @@ impl Layer {
         }
     }
 
-    /// By entity.
-    #[expect(clippy::disallowed_methods, reason = "they are sorted")]
-    fn all_facets(&self) -> BTreeMap<Arc<str>, Vec<Facet>> {
-        self.entities.iter().map(|(id, entity)| (id.clone(), self.facets(id, entity))).collect()
-    }
-
     fn facets(&self, id: &Arc<str>, entity: &Entity) -> Vec<Facet> {
-        let mut facets = Vec::new();
+        let mut facets = Vec::with_capacity(8);
         let mut queue = VecDeque::from([(id, 0)]);
         while let Some((id, level)) = queue.pop_front() {
             add(&mut facets, hash_of(id), Ring::Own);
             if level < LEVELS_MAX {
-                let on = self.entities.get(id).map_or(&[][..], |e| &e.on);
+                let on = self.entities.get(id).map_or(&[][..], |e| &*e.on);
                 queue.extend(on.iter().map(|parent| (parent, level + 1)));
             }
         }
-        for service in &entity.services {
+        for service in &*entity.services {
             for facet in self.services.get(service).into_iter().flat_map(|s| &s.facets) {
                 add(&mut facets, facet.ground, facet.ring);
             }
         }
-        for other in &entity.linked {
+        for other in &*entity.linked {
             add(&mut facets, hash_of(other), Ring::Beside);
         }
         facets
@@ -202,14 +201,13 @@ fn service_facets(id: &str, service: &Service) -> Vec<Facet> {
 }
 
 /// What carries others: entities, or what carries others itself.
-#[expect(clippy::disallowed_methods, reason = "they are sorted")]
-fn kinds(entities: &FxHashMap<Arc<str>, Entity>) -> BTreeMap<Arc<str>, GroundKind> {
+fn kinds(entities: &IndexMap<Arc<str>, Entity, FxBuildHasher>) -> BTreeMap<Arc<str>, GroundKind> {
     let mut kinds: BTreeMap<Arc<str>, GroundKind> = BTreeMap::new();
-    for parent in entities.values().flat_map(|e| &e.on) {
+    for parent in entities.values().flat_map(|e| &*e.on) {
         kinds.insert(parent.clone(), GroundKind::Parent);
     }
     let carriers: Vec<_> = kinds.keys().cloned().collect();
-    for parent in carriers.iter().filter_map(|id| entities.get(id)).flat_map(|e| &e.on) {
+    for parent in carriers.iter().filter_map(|id| entities.get(id)).flat_map(|e| &*e.on) {
         kinds.insert(parent.clone(), GroundKind::Grandparent);
     }
     kinds

@@ -60,7 +60,7 @@ impl Sighting {
     pub fn of(alert: &Alert, learned: &Learned, cx: &Lens<'_>) -> Self {
         let Occurrence { fingerprint, entity, check, at } = Occurrence::of(alert);
         let known = cx.topology.entity(cx.scope, &alert.entity);
-        let mut facets = known.map_or_else(Vec::new, |e| e.facets.clone());
+        let mut facets = known.map_or_else(Vec::new, |e| e.facets.to_vec());
         add(&mut facets, entity, Ring::Own);
         let mut services: Vec<u64> = alert.services.iter().map(|s| hash_of(s)).collect();
         for (service, hash) in alert.services.iter().zip(&services) {
