@@ -11,7 +11,7 @@ use quell_core::{
     output::{ByTopic, OutputTopic},
 };
 use quell_proto::v1::{self, snapshot_record::Record};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 use xxhash_rust::xxh3::xxh3_64;
 
 const CHUNK_BYTES: usize = 512 * 1024;
@@ -58,13 +58,33 @@ struct Chunk {
 /// The chunks of a snapshot, in order.
 type Chunks = BTreeMap<u32, Chunk>;
 
-/// Every verified snapshot of a partition with its bytes, oldest position first, at most the newest two.
+/// The verified snapshots of a partition, oldest position first, at most the newest two, and the bytes of the last.
 ///
 /// # Errors
 /// Where the log can't be read.
-pub async fn read(log: &Arc<dyn Log>, partition: u32, journal: [u8; 16]) -> Result<Vec<(Snapshot, Vec<u8>)>, LogError> {
-    let (found, _) = scan(log, partition, journal, Contents::Kept).await?;
-    Ok(found.into_iter().map(|(snapshot, chunks)| (snapshot, whole(chunks))).collect())
+pub async fn read(
+    log: &Arc<dyn Log>,
+    partition: u32,
+    journal: [u8; 16],
+) -> Result<(Vec<Snapshot>, Option<Vec<u8>>), LogError> {
+    let (mut found, _) = scan(log, partition, journal, Contents::Newest).await?;
+    let bytes = found.last_mut().map(|(_, chunks)| whole(mem::take(chunks)));
+    Ok((found.into_iter().map(|(snapshot, _)| snapshot).collect(), bytes))
+}
+
+/// The bytes of a snapshot that `read` has found; `None` where it is gone since.
+///
+/// # Errors
+/// Where the log can't be read.
+pub async fn bytes(
+    log: &Arc<dyn Log>,
+    partition: u32,
+    journal: [u8; 16],
+    snapshot: &Snapshot,
+) -> Result<Option<Vec<u8>>, LogError> {
+    let (found, _) = scan(log, partition, journal, Contents::Of(snapshot.position)).await?;
+    let found = found.into_iter().find(|(found, _)| found.position == snapshot.position);
+    Ok(found.map(|(_, chunks)| whole(chunks)))
 }
 
 fn whole(chunks: Chunks) -> Vec<u8> {
@@ -76,8 +96,11 @@ fn whole(chunks: Chunks) -> Vec<u8> {
 /// What becomes of the chunks' contents.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Contents {
-    Kept,
-    /// Once hashed: whether the snapshot with this id is whole is asked.
+    /// Those of the newest are kept: large as they are, one is enough.
+    Newest,
+    /// Those of the one at this position are kept.
+    Of(u64),
+    /// None are, once hashed: whether the snapshot with this id is whole is asked.
     Verified(u64),
 }
 
@@ -99,7 +122,7 @@ async fn scan(
             match read.record {
                 Some(Record::Chunk(v1::SnapshotChunk { id, index, content })) => {
                     let (position, hash, size) = (record.position, xxh3_64(&content), content.len());
-                    let content = if contents == Contents::Kept { content } else { Vec::new() };
+                    let content = if matches!(contents, Contents::Verified(_)) { Vec::new() } else { content };
                     chunks.entry(id).or_default().insert(index, Chunk { position, hash, size, content });
                 }
                 Some(Record::Manifest(manifest)) => {
@@ -112,6 +135,11 @@ async fn scan(
                     found.dedup_by_key(|(snapshot, _)| snapshot.position);
                     let surplus = found.len().saturating_sub(2);
                     found.drain(..surplus);
+                    let newest = found.last().map_or(0, |(snapshot, _)| snapshot.position);
+                    let kept = if let Contents::Of(position) = contents { position } else { newest };
+                    for (_, chunks) in found.iter_mut().filter(|(snapshot, _)| snapshot.position != kept) {
+                        chunks.clear();
+                    }
                 }
                 None => {}
             }

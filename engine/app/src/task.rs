@@ -240,16 +240,28 @@ pub async fn load(
     progress: &Progress,
     rules: Rules,
 ) -> Result<Loaded, LoadError> {
-    let (mut kept, mut newest) = (Vec::new(), None);
-    for (snapshot, bytes) in snapshots::read(log, partition, contents.uuid).await? {
-        if !rules.snapshot_after_outputs || stands_on_outputs(log, partition, contents.uuid, &snapshot).await? {
-            kept.push(snapshot);
-            newest = Some(bytes);
-        } else {
-            tracing::warn!(partition, position = snapshot.position, "a snapshot is beyond the outputs; not used");
-            Progress::count(&progress.snapshots_refused);
+    let (kept, newest) = loop {
+        let (found, newest) = snapshots::read(log, partition, contents.uuid).await?;
+        let (last, mut kept) = (found.last().map(|snapshot| snapshot.position), Vec::new());
+        for snapshot in found {
+            if !rules.snapshot_after_outputs || stands_on_outputs(log, partition, contents.uuid, &snapshot).await? {
+                kept.push(snapshot);
+            } else {
+                tracing::warn!(partition, position = snapshot.position, "a snapshot is beyond the outputs; not used");
+                Progress::count(&progress.snapshots_refused);
+            }
         }
-    }
+        match kept.last() {
+            None => break (kept, None),
+            Some(newest_kept) if Some(newest_kept.position) == last => break (kept, newest),
+            // Where it is gone by now, another has written newer ones.
+            Some(older) => {
+                if let Some(bytes) = snapshots::bytes(log, partition, contents.uuid, older).await? {
+                    break (kept, Some(bytes));
+                }
+            }
+        }
+    };
     let versions = match &newest {
         None => Versions { policy: 1, topologies: vec![1] },
         Some(bytes) => Engine::snapshot_versions(bytes)?,

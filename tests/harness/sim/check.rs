@@ -136,14 +136,14 @@ pub async fn check(
     let mut said = Said::new();
     let mut seen: BTreeMap<&'static str, u64> = BTreeMap::new();
     for partition in 0..JOURNALS {
-        let kept = snapshots::read(log, partition, uuid).await.map_err(|error| failed(&error))?;
+        let (kept, _) = snapshots::read(log, partition, uuid).await.map_err(|error| failed(&error))?;
         for topic in OutputTopic::ALL {
             let place = (topic, partition);
             let (outputs, reader) = read(log, place, uuid, (0, 0), scenario.rules.readers_skip).await?;
             let number = reader.number;
             *seen.entry("duplicates skipped").or_default() += reader.skipped;
             outputs.iter().try_for_each(|output| add(&mut said, topic, output))?;
-            for (snapshot, _) in &kept {
+            for snapshot in &kept {
                 let mark = snapshot.outputs[topic as usize];
                 let last = read(log, place, uuid, (mark.number, mark.next), true).await?.1.number;
                 if last != number {
