@@ -278,7 +278,7 @@ pub struct Raise {
     pub reopen_window: Span,
     /// How long a closed incident is kept.
     pub keep: Span,
-    /// How often an incident that grows speaks.
+    /// How often an incident that only grows speaks, for each 25 of its alerts.
     pub revision_interval: Span,
     /// A change so long before an incident is a suspect,
     pub change_window: Span,

@@ -36,6 +36,9 @@ pub use times::{BUCKET_SECONDS, Histogram, Times};
 /// A share of this of the incidents goes when there are too many.
 const EVICTED_SHARE: usize = 64;
 
+/// An incident speaks at most once an interval for each so many of its alerts.
+const REVISION_ALERTS: usize = 25;
+
 /// What an incident is judged by.
 #[derive(Debug)]
 pub struct Evidence<'a> {
@@ -51,6 +54,13 @@ pub struct Raiser {
     /// The number of the latest.
     number: u64,
     times: Times,
+}
+
+/// A revision shows all alerts of its incident. One that said so each second while it grows to thousands would be most of
+/// what is written, and nobody could read it.
+fn revision_interval(episode: &Episode, cx: &Cx<'_>) -> Span {
+    let hundreds = (episode.members.len() / REVISION_ALERTS).max(1);
+    Span(cx.policy.raise.revision_interval.0.saturating_mul(i64::try_from(hundreds).unwrap_or(i64::MAX)))
 }
 
 impl Raiser {
@@ -145,8 +155,9 @@ impl Raiser {
             cx.set(TimerKind::Resolve, u128::from(id.0), episode.last_cleared_at + cx.policy.raise.resolve);
         }
         let since = if can_wait { cx.core.clock } else { incident.said_at };
-        let next = since + cx.policy.raise.revision_interval;
-        if cx.core.clock >= next {
+        let next = since + revision_interval(episode, cx);
+        let is_graver = !can_wait && episode.severity() > Some(incident.severity);
+        if is_graver || cx.core.clock >= next {
             say(incident, episode, "updated", by, cx);
         } else if !incident.unsaid {
             incident.unsaid = true;
