@@ -4,7 +4,10 @@ use quell::{
     ingest::IngestCounts,
     metrics::{self, LogCounts, Sources},
     progress::{Counts, Progress},
-    serve::door::{Door, Limits},
+    serve::{
+        connections::{self, Connections},
+        door::{Door, Limits},
+    },
     views::Views,
 };
 use quell_connectors::decode::{Context, Mapping, canonical};
@@ -37,6 +40,7 @@ fn sources(partitions: u32) -> Sources {
         }),
         feeds: Arc::new(Semaphore::new(4)),
         feeds_max: 4,
+        connections: Connections::new(connections::Limits { connections_max: 4, head_max: Duration::ZERO }),
         subscriptions: Arc::new(|| vec![("bridge\n".to_owned(), 7)]),
         log: Arc::new(LogCounts::default()),
         syncs: Some(Arc::new(|| 0)),
