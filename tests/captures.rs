@@ -251,11 +251,14 @@ async fn groups_come_by_a_topic() -> anyhow::Result<()> {
     }
     // What is no group is a letter, and no one's end.
     records.insert(3, (0, "no group".to_owned()));
-    broker.send(&topic, &records).await?;
+    broker.send(&topic, &records[..10]).await?;
+    broker.send_tombstone(&topic, 0).await?;
+    broker.send(&topic, &records[10..]).await?;
     let site = Site::run(&format!(
         "[kafka]\nbrokers = \"{brokers}\"\n[[source]]\nkind = \"kafka\"\ntopics = [\"{topic}\"]\nformat = \"alertmanager\"\n"
     ))?;
     let alerts = site.alerts(events + 1)?;
+    ensure!(site.quell.metric("quell_source_tombstones_total")? == 1.0);
     ensure!(alerts.len() == 9 && alerts["QueueBacklog"].len() == 3 && alerts["DiskWillFill"].len() == 2, "{alerts:?}");
     ends_well(&alerts)
 }

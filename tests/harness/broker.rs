@@ -81,6 +81,16 @@ impl Broker {
         Ok(())
     }
 
+    /// Sends a record without a value.
+    ///
+    /// # Errors
+    /// Where it was not taken.
+    pub async fn send_tombstone(&self, topic: &str, partition: i32) -> anyhow::Result<()> {
+        let record = FutureRecord::<str, str>::to(topic).partition(partition).key("gone");
+        self.producer.send_result(record).map_err(|(error, _)| error)?.await?.map_err(|(error, _)| error)?;
+        Ok(())
+    }
+
     /// Sets a topic's `max.message.bytes`, which makes appends fail, and lets them succeed again.
     ///
     /// # Errors
