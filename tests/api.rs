@@ -253,6 +253,45 @@ async fn a_topology_applied_over_the_api_holds_over_a_restart() -> anyhow::Resul
     Ok(())
 }
 
+/// What an incident leaves out of its alerts can be read from theirs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_incident_beyond_a_record_is_read_by_its_alerts() -> anyhow::Result<()> {
+    let site = Site::with("[[correlate.policy]]\nname = \"all\"\naction = \"group\"\nwindow = \"30m\"")?;
+    let quell = site.run()?;
+    let mut client = site.client().await?;
+    let long = |n: usize| {
+        let summary = "x".repeat(3_000);
+        json!({"id": n.to_string(), "time": T0 + n as i64, "origin": "test", "entity": format!("host-{n}"), "check": "disk",
+               "severity": "critical", "summary": summary})
+        .to_string()
+    };
+    let later = vec![event(300, "host-0", "disk", "firing")];
+    let published = publish(&mut client, vec![(0..400).map(long).collect(), later]).await?;
+    let asked = ListIncidentsRequest { min_position: published.position, ..Default::default() };
+    let mut incidents = client.list_incidents(asked).await?.into_inner().incidents;
+    ensure!(incidents.len() == 1, "{} incidents", incidents.len());
+    let incident = incidents.remove(0);
+    let shown = incident.alerts.len();
+    ensure!(incident.alerts_truncated && incident.alert_count == 400 && (200..400).contains(&shown), "{shown}");
+    let got = GetIncidentRequest { name: incident.name.clone(), ..Default::default() };
+    ensure!(client.get_incident(got).await?.into_inner() == incident);
+    let (mut names, mut page_token) = (std::collections::BTreeSet::new(), String::new());
+    loop {
+        let filter = format!("incident = \"{}\"", incident.name);
+        let page =
+            client.list_alerts(ListAlertsRequest { filter, page_token, ..Default::default() }).await?.into_inner();
+        names.extend(page.alerts.into_iter().map(|alert| alert.name));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    ensure!(names.len() == 400, "{}", names.len());
+    ensure!(incident.alerts.iter().all(|alert| names.contains(&alert.name)));
+    drop(quell);
+    Ok(())
+}
+
 async fn alerts(watch: &mut Streaming<WatchAlertsResponse>, n: usize) -> anyhow::Result<Vec<WatchAlertsResponse>> {
     let mut told = Vec::new();
     while told.len() < n {
