@@ -36,8 +36,16 @@ impl Broker {
     /// # Errors
     /// Where the client can't be made.
     pub fn new(brokers: &str) -> anyhow::Result<Self> {
+        Self::compressing(brokers, "none")
+    }
+
+    /// One whose records are compressed so.
+    ///
+    /// # Errors
+    /// Where the client can't be made.
+    pub fn compressing(brokers: &str, codec: &str) -> anyhow::Result<Self> {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", brokers);
+        config.set("bootstrap.servers", brokers).set("compression.type", codec);
         let admin = config.create()?;
         let producer = config.set("enable.idempotence", "true").set("linger.ms", "5").create()?;
         Ok(Self { brokers: brokers.to_owned(), admin, producer })
