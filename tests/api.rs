@@ -253,6 +253,45 @@ async fn a_topology_applied_over_the_api_holds_over_a_restart() -> anyhow::Resul
     Ok(())
 }
 
+/// What an incident leaves out of its alerts can be read from theirs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_incident_beyond_a_record_is_read_by_its_alerts() -> anyhow::Result<()> {
+    let site = Site::with("[[correlate.policy]]\nname = \"all\"\naction = \"group\"\nwindow = \"30m\"")?;
+    let quell = site.run()?;
+    let mut client = site.client().await?;
+    let long = |n: usize| {
+        let summary = "x".repeat(3_000);
+        json!({"id": n.to_string(), "time": T0 + n as i64, "origin": "test", "entity": format!("host-{n}"), "check": "disk",
+               "severity": "critical", "summary": summary})
+        .to_string()
+    };
+    let later = vec![event(300, "host-0", "disk", "firing")];
+    let published = publish(&mut client, vec![(0..400).map(long).collect(), later]).await?;
+    let asked = ListIncidentsRequest { min_position: published.position, ..Default::default() };
+    let mut incidents = client.list_incidents(asked).await?.into_inner().incidents;
+    ensure!(incidents.len() == 1, "{} incidents", incidents.len());
+    let incident = incidents.remove(0);
+    let shown = incident.alerts.len();
+    ensure!(incident.alerts_truncated && incident.alert_count == 400 && (200..400).contains(&shown), "{shown}");
+    let got = GetIncidentRequest { name: incident.name.clone(), ..Default::default() };
+    ensure!(client.get_incident(got).await?.into_inner() == incident);
+    let (mut names, mut page_token) = (std::collections::BTreeSet::new(), String::new());
+    loop {
+        let filter = format!("incident = \"{}\"", incident.name);
+        let page =
+            client.list_alerts(ListAlertsRequest { filter, page_token, ..Default::default() }).await?.into_inner();
+        names.extend(page.alerts.into_iter().map(|alert| alert.name));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    ensure!(names.len() == 400, "{}", names.len());
+    ensure!(incident.alerts.iter().all(|alert| names.contains(&alert.name)));
+    drop(quell);
+    Ok(())
+}
+
 async fn alerts(watch: &mut Streaming<WatchAlertsResponse>, n: usize) -> anyhow::Result<Vec<WatchAlertsResponse>> {
     let mut told = Vec::new();
     while told.len() < n {
@@ -421,6 +460,83 @@ async fn silences_and_windows_are_made_listed_and_ended() -> anyhow::Result<()> 
     ensure!(client.get_silence(got).await?.into_inner().open_alert_count == 2);
     let listed = client.list_maintenance_windows(ListMaintenanceWindowsRequest::default()).await?.into_inner();
     ensure!(listed.maintenance_windows.iter().any(|window| window.creator == "grace"), "{listed:?}");
+    drop(quell);
+    Ok(())
+}
+
+/// A silence over one alert and a window that opens every day over the other: neither is heard until they are ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_hidden_speaks_after_the_end() -> anyhow::Result<()> {
+    let site = Site::with("[raise]\nsettle = \"1s\"")?;
+    let quell = site.run()?;
+    let mut client = site.client().await?;
+    let silence =
+        Silence { matchers: vec!["entity=\"db-1\"".into()], ends_at: seconds_from_now(3_600), ..Default::default() };
+    let parent = "scopes/default".to_owned();
+    let create = CreateSilenceRequest { parent: parent.clone(), silence: Some(silence), ..Default::default() };
+    let silence = client.create_silence(create).await?.into_inner().silence.context("a silence")?;
+    ensure!(silence.open_alert_count == 0, "{silence:?}");
+    let daily = schedule::Recurring {
+        time_zone: "Pacific/Apia".into(),
+        times: vec!["00:00-24:00".into()],
+        ..Default::default()
+    };
+    let window = MaintenanceWindow {
+        services: vec!["web".into()],
+        schedule: Some(Schedule { kind: Some(schedule::Kind::Recurring(daily.clone())) }),
+        ..Default::default()
+    };
+    let create = CreateMaintenanceWindowRequest { parent, maintenance_window: Some(window), ..Default::default() };
+    let window = client.create_maintenance_window(create).await?.into_inner().maintenance_window;
+    let window = window.context("a window")?;
+    ensure!(window.active && !window.ended && window.next_change_at.is_some(), "{window:?}");
+    let Some(schedule::Kind::Recurring(told)) = window.schedule.and_then(|schedule| schedule.kind) else {
+        anyhow::bail!("it recurs");
+    };
+    // Midnight is 00:00.
+    ensure!(told == schedule::Recurring { times: vec!["00:00-00:00".into()], ..daily }, "{told:?}");
+
+    let now = jiff::Timestamp::now().as_millisecond();
+    let firing = |entity: &str, service: &str| {
+        json!({"id": entity, "time": now, "entity": entity, "check": service, "severity": "critical", "service": service})
+            .to_string()
+    };
+    let published = publish(&mut client, vec![vec![firing("db-1", "db"), firing("web-1", "web")]]).await?;
+    let told = async |client: &mut QuellClient<Channel>, filter: &str| {
+        let min_position = published.position.clone();
+        let asked = ListAlertsRequest { filter: filter.into(), min_position, ..Default::default() };
+        let alerts = client.list_alerts(asked).await?.into_inner().alerts;
+        anyhow::Ok(alerts.into_iter().map(|alert| (alert.entity, alert.suppressed_by)).collect::<Vec<_>>())
+    };
+    let mut hidden = told(&mut client, "suppressed = true").await?;
+    hidden.sort();
+    let by = [("db-1".to_owned(), silence.name.clone()), ("web-1".to_owned(), window.name.clone())];
+    ensure!(hidden == by, "{hidden:?}");
+    // It would have been raised twice over.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let incidents = async |client: &mut QuellClient<Channel>| {
+        anyhow::Ok(client.list_incidents(ListIncidentsRequest::default()).await?.into_inner().incidents)
+    };
+    let early = incidents(&mut client).await?;
+    ensure!(early.is_empty(), "{early:?}");
+
+    client.expire_silence(ExpireSilenceRequest { name: silence.name, ..Default::default() }).await?;
+    client
+        .expire_maintenance_window(ExpireMaintenanceWindowRequest { name: window.name, ..Default::default() })
+        .await?;
+    ensure!(told(&mut client, "suppressed = true").await?.is_empty());
+    let heard = async {
+        loop {
+            let alerts = told(&mut client, "incident:*").await?;
+            if alerts.len() == 2 {
+                return anyhow::Ok(alerts);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let heard = tokio::time::timeout(Duration::from_secs(10), heard).await??;
+    ensure!(heard.iter().all(|(_, by)| by.is_empty()), "{heard:?}");
+    ensure!(!incidents(&mut client).await?.is_empty());
     drop(quell);
     Ok(())
 }

@@ -174,8 +174,17 @@ fn requests() -> anyhow::Result<()> {
         (("content-type", "application/cloudevents+json"), ("content-type", "application/cloudevents-batch+json"));
     let binary = [("ce-source", "/s"), ("ce-type", "t"), ("ce-specversion", "1.0"), ("ce-id", "%C3%BC")];
     let alert = r#"{"status":"firing","labels":{"alertname":"c"}}"#;
+    let header = |value: &'static str| [binary[0], binary[1], binary[2], ("ce-id", "1"), ("ce-subject", value)];
+    let (encoded, control) = (header("e%0D%0ABcc: all"), header("e\u{1}"));
+    let gzip = ("content-encoding", "gzip");
+    let (large, many) = ("x".repeat(100_000), (0..1_000).map(|n| format!("x-{n}")).collect::<Vec<_>>());
+    let large = [("x-large", large.as_str())];
+    let many: Vec<_> = many.iter().map(|name| (name.as_str(), "1")).collect();
+    let silence = r#"{"silence":{"matchers":["x=~\"(((a{1000}){1000}){1000})\""],"ends_at":"2100-01-01T00:00:00Z"}}"#;
     let (events, am, ce) = ("/api/v1/events", "/api/v1/alertmanager", "/api/v1/cloudevents");
-    for row in rows(TABLES, 1) {
+    let silences = "/api/v1/scopes/default/silences";
+    let (document, _) = TABLES.split_once("\n## gRPC").context("a chapter")?;
+    for row in rows(document, 1) {
         let (door, headers, body): (&str, &[(&str, &str)], String) = match row.input {
             "a good event" => (events, &[], good("1")),
             "a good and a bad one" => (events, &[], format!("[{},{{}}]", good("2"))),
@@ -191,6 +200,14 @@ fn requests() -> anyhow::Result<()> {
             "a CloudEvent in headers" => (ce, &binary, r#"{"severity":"major"}"#.into()),
             "a CloudEvent in headers without an id" => (ce, &binary[..3], String::new()),
             "a CloudEvent of specversion 0.3" => (ce, &[structured], cloud(r#","id":"1""#).replace("1.0", "0.3")),
+            "a CloudEvent with CR LF in a header, percent-encoded" => (ce, &encoded, String::new()),
+            "a CloudEvent with a control character in a header" => (ce, &control, String::new()),
+            "a body with `Content-Encoding: gzip`" => (events, &[gzip], good("3")),
+            "a command with `Content-Encoding: gzip`" => (silences, &[gzip], "{}".into()),
+            "a token in `Authorization`" => (events, &[("authorization", "Bearer none.e30.")], good("4")),
+            "a matcher that compiles to gigabytes" => (silences, &[], silence.into()),
+            "a header of 100 KB" => (events, &large, good("5")),
+            "1,000 headers" => (events, &many, good("6")),
             "any JSON, without a source for it" => {
                 let (status, _) = bare.post("/api/v1/json", &[], b"{}")?;
                 ensure!(row.answers == [status.to_string()], "{}: {status}", row.input);
@@ -206,6 +223,9 @@ fn requests() -> anyhow::Result<()> {
         let (status, answer) = site.post(door, headers, body.as_bytes())?;
         ensure!(row.answers == [status.to_string()], "{}: {status} {answer}", row.input);
     }
+    ensure!(site.quell.metric("quell_http_bodies_too_large_total")? == 1.0);
+    let (_, alerts) = get(site.quell.address, "/api/v1/alerts?filter=entity:Bcc")?;
+    ensure!(alerts.contains("e\u{fffd}\u{fffd}Bcc: all"), "{alerts}");
     Ok(())
 }
 

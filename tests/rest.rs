@@ -177,10 +177,18 @@ fn keeps_quiet(address: SocketAddr) -> anyhow::Result<()> {
     ensure!(read("scopes/other/silences")? == json!({}));
     let other = post("scopes/default/silences", &json!({"silence": {"matchers": ["a=b"]}, "requestId": "q1"}))?;
     ensure!(other.status == 400, "{}", other.text);
-    let mut other = asked;
+    let mut other = asked.clone();
     other["silence"]["matchers"] = json!(["entity=\"db-2\""]);
     let other = post("scopes/default/silences", &other)?;
     ensure!(other.status == 409 && other.text.contains("REQUEST_ID_REUSED"), "{}", other.text);
+    ensure!(read("alerts?filter=suppressed%3Dtrue")? == json!({}), "it begins now, and what is recorded was before");
+    let mut of_then = asked.clone();
+    of_then["silence"]["startsAt"] = json!("2026-01-05T00:00:00Z");
+    of_then["requestId"] = json!("q2");
+    let of_then = post("scopes/default/silences", &of_then)?.json()?["silence"]["name"].clone();
+    ensure!(read("alerts?filter=suppressed%3Dtrue")?["alerts"][0]["suppressedBy"] == of_then, "{of_then}");
+    post(&format!("{}:expire", of_then.as_str().context("a name")?), &json!({}))?;
+    ensure!(read("alerts?filter=suppressed%3Dtrue")? == json!({}));
     let over = post(&format!("{name}:expire"), &json!({}))?.json()?;
     ensure!(over["silence"]["state"] == "EXPIRED" && over["silence"]["openAlertCount"] == 1, "{over}");
 
@@ -200,6 +208,14 @@ fn keeps_quiet(address: SocketAddr) -> anyhow::Result<()> {
     let over = post(&format!("{name}:expire"), &json!({"actor": "bob"}))?.json()?;
     ensure!(over["maintenanceWindow"]["ended"] == true, "{over}");
     ensure!(post(&format!("{name}:expire"), &json!({}))?.status == 404);
+    let once = json!({"once": {"startsAt": "2100-01-01T00:00:00Z", "endsAt": "2100-01-01T02:00:00Z"}});
+    let window = json!({"matchers": ["check=\"latency\""], "schedule": once});
+    let made = post("scopes/default/maintenanceWindows", &json!({"maintenanceWindow": window}))?.json()?;
+    let made = &made["maintenanceWindow"];
+    ensure!(made["nextChangeAt"] == "2100-01-01T00:00:00Z" && made["schedule"] == once, "{made}");
+    let never = json!({"matchers": ["check=\"latency\""], "schedule": {"once": {"startsAt": "2100-01-01T00:00:00Z"}}});
+    let refused = post("scopes/default/maintenanceWindows", &json!({"maintenanceWindow": never}))?;
+    ensure!(refused.status == 400 && refused.text.contains("schedule.once.ends_at"), "{}", refused.text);
     Ok(())
 }
 

@@ -36,8 +36,16 @@ impl Broker {
     /// # Errors
     /// Where the client can't be made.
     pub fn new(brokers: &str) -> anyhow::Result<Self> {
+        Self::compressing(brokers, "none")
+    }
+
+    /// One whose records are compressed so.
+    ///
+    /// # Errors
+    /// Where the client can't be made.
+    pub fn compressing(brokers: &str, codec: &str) -> anyhow::Result<Self> {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", brokers);
+        config.set("bootstrap.servers", brokers).set("compression.type", codec);
         let admin = config.create()?;
         let producer = config.set("enable.idempotence", "true").set("linger.ms", "5").create()?;
         Ok(Self { brokers: brokers.to_owned(), admin, producer })
@@ -78,6 +86,16 @@ impl Broker {
         for delivery in sent {
             delivery.await?.map_err(|(error, _)| error).context("not delivered")?;
         }
+        Ok(())
+    }
+
+    /// Sends a record without a value.
+    ///
+    /// # Errors
+    /// Where it was not taken.
+    pub async fn send_tombstone(&self, topic: &str, partition: i32) -> anyhow::Result<()> {
+        let record = FutureRecord::<str, str>::to(topic).partition(partition).key("gone");
+        self.producer.send_result(record).map_err(|(error, _)| error)?.await?.map_err(|(error, _)| error)?;
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use crate::{
     progress::Progress,
     rules::Rules,
     serve::{
+        connections::Connections,
         cursor::Cursor,
         door::Door,
         grpc::Api,
@@ -57,7 +58,7 @@ pub struct App {
     ingest: JoinSet<()>,
     tasks: JoinSet<anyhow::Result<()>>,
     followers: JoinSet<()>,
-    server: JoinSet<std::io::Result<()>>,
+    server: JoinSet<()>,
     log: Arc<dyn Log>,
 }
 
@@ -156,6 +157,7 @@ impl App {
 
         let feeds = Arc::new(Semaphore::new(config.server.feeds_max));
         let door = Door::new(config.door_limits());
+        let connections = Connections::new(config.connection_limits());
         let api = Api {
             shared,
             views: views.clone(),
@@ -176,6 +178,7 @@ impl App {
             door,
             feeds,
             feeds_max,
+            connections: connections.clone(),
             subscriptions: Arc::new(move || lagging.lags(&said.incident_numbers())),
             log: log_counts,
             syncs,
@@ -183,11 +186,7 @@ impl App {
         };
         let router = router(&api, gathered).await?;
         let mut server = JoinSet::new();
-        let mut until = stopping;
-        server.spawn(async move {
-            let stopped = async move { until.requested().await };
-            axum::serve(listener, router).with_graceful_shutdown(stopped).await
-        });
+        server.spawn(connections.serve(listener, router, stopping));
         Ok(Self { address, api, stop, tasks_stop, ingest, tasks, followers, server, log })
     }
 
@@ -199,7 +198,7 @@ impl App {
     pub async fn failed(&mut self) -> anyhow::Result<()> {
         tokio::select! {
             why = self.api.shared.progress.failed() => Err(anyhow::anyhow!(why)),
-            Some(server) = self.server.join_next() => Ok(server.context("the server ended")??),
+            Some(server) = self.server.join_next() => server.context("the server ended"),
         }
     }
 

@@ -1,5 +1,9 @@
 //! The configuration: `default.toml` is the manual and the one source of defaults.
-use crate::{human, ingest, serve::door, task, toml_file};
+use crate::{
+    human, ingest,
+    serve::{connections, door},
+    task, toml_file,
+};
 use anyhow::Context as _;
 use quell_connectors::{
     kafka::{PropertyError, check_properties},
@@ -63,6 +67,8 @@ pub struct Server {
     #[serde(with = "human::bytes")]
     in_flight_max: u64,
     request_max: Span,
+    connections_max: usize,
+    head_max: Span,
     pub feeds_max: usize,
     pub subscriptions_max: usize,
     #[serde(with = "human::bytes")]
@@ -203,6 +209,7 @@ impl Config {
             anyhow::ensure!(entry.after.0 > 0, "absence[{n}].after: longer than 0s");
         }
         for (name, limit) in [
+            ("server.connections_max", self.server.connections_max),
             ("server.feeds_max", self.server.feeds_max),
             ("server.subscriptions_max", self.server.subscriptions_max),
             ("ingest.batch_records", self.ingest.batch_records),
@@ -225,6 +232,7 @@ impl Config {
         }
         for (name, span) in [
             ("server.request_max", self.server.request_max),
+            ("server.head_max", self.server.head_max),
             ("flap.window", self.flap.window),
             ("ingest.commit_interval", self.ingest.commit_interval),
             ("engine.snapshot_interval", self.engine.snapshot_interval),
@@ -329,6 +337,11 @@ impl Config {
             request_max: duration(request_max),
             tail_max: duration(self.ingest.tail_max),
         }
+    }
+
+    /// Of the port.
+    pub fn connection_limits(&self) -> connections::Limits {
+        connections::Limits { connections_max: self.server.connections_max, head_max: duration(self.server.head_max) }
     }
 
     /// Of ingest.

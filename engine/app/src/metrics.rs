@@ -1,6 +1,11 @@
 //! Every metric, named once. Gathered when they are asked for, from what the parts count; `deploy/prometheus/METRICS.md`
 //! lists them.
-use crate::{ingest::IngestCounts, progress::Progress, serve::door::Door, views::Views};
+use crate::{
+    ingest::IngestCounts,
+    progress::Progress,
+    serve::{connections::Connections, door::Door},
+    views::Views,
+};
 use quell_core::engine::FOLD;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -32,6 +37,7 @@ pub struct Sources {
     pub door: Arc<Door>,
     pub feeds: Arc<Semaphore>,
     pub feeds_max: usize,
+    pub connections: Arc<Connections>,
     pub subscriptions: Subscriptions,
     pub log: Arc<LogCounts>,
     /// Of a local log.

@@ -1,5 +1,6 @@
 //! One port: gRPC, HTTP and metrics.
 pub mod commands;
+pub mod connections;
 pub mod cursor;
 pub mod door;
 pub mod errors;

@@ -4,7 +4,10 @@ use quell::{
     ingest::IngestCounts,
     metrics::{self, LogCounts, Sources},
     progress::{Counts, Progress},
-    serve::door::{Door, Limits},
+    serve::{
+        connections::{self, Connections},
+        door::{Door, Limits},
+    },
     views::Views,
 };
 use quell_connectors::decode::{Context, Mapping, canonical};
@@ -15,6 +18,7 @@ use quell_core::{
     },
     ledger::Outcome,
     output::AlertUpdate,
+    totals::Evicted,
 };
 use quell_proto::v1;
 use std::{env, error::Error, fmt::Write as _, fs, path::Path, sync::Arc, time::Duration};
@@ -37,6 +41,7 @@ fn sources(partitions: u32) -> Sources {
         }),
         feeds: Arc::new(Semaphore::new(4)),
         feeds_max: 4,
+        connections: Connections::new(connections::Limits { connections_max: 4, head_max: Duration::ZERO }),
         subscriptions: Arc::new(|| vec![("bridge\n".to_owned(), 7)]),
         log: Arc::new(LogCounts::default()),
         syncs: Some(Arc::new(|| 0)),
@@ -78,6 +83,17 @@ fn every_metric_is_documented_and_none_that_is_not_there() -> Result {
             "METRICS.md is not the page's (BLESS=1 cargo test -p quell --test metrics writes it).\nnot documented: {missing:#?}\nnot there: {gone:#?}"
         )
         .into());
+    }
+    Ok(())
+}
+
+#[test]
+fn the_runbook_knows_each_kind_that_goes() -> Result {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/prometheus/METRICS.md");
+    let text = fs::read_to_string(&path)?;
+    let chapter = text.split("\n### ").find(|chapter| chapter.starts_with("QuellEvictions")).ok_or("no chapter")?;
+    for (kind, _) in Evicted::default().by_kind() {
+        assert!(chapter.contains(&format!("`{kind}`")), "{kind}");
     }
     Ok(())
 }

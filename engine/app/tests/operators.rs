@@ -214,6 +214,23 @@ fn keeps_quiet(site: &Site) -> anyhow::Result<()> {
     let kept = site.json(&["silence", "list", "--all", "--scope", "default"])?;
     ensure!(kept[0]["state"] == "EXPIRED" && kept[0]["openAlertCount"] == 2, "{kept:?}");
     site.refused(&["silence", "expire", name], 2, "no")?;
+    // What keeps an alert quiet stands with it, until it does no more.
+    let of_then = [
+        "silence",
+        "create",
+        "entity=\"pay-1\"",
+        "--starts",
+        "2026-01-05T00:00:00Z",
+        "--until",
+        "2100-01-01T00:00:00Z",
+    ];
+    let name = site.json(&of_then)?.remove(0)["name"].as_str().context("a name")?.to_owned();
+    let hidden = || site.json(&["alerts", "--filter", "suppressed = true"]);
+    ensure!(hidden()?.len() == 2 && hidden()?.iter().all(|alert| alert["suppressedBy"] == name), "{:?}", hidden()?);
+    let alert = hidden()?.remove(0)["name"].as_str().context("a name")?.to_owned();
+    ensure!(site.ok(&["alerts", &alert])?.contains(&name));
+    site.ok(&["silence", "expire", &name])?;
+    ensure!(hidden()?.is_empty() && !site.ok(&["alerts", &alert])?.contains(&name), "{:?}", hidden()?);
 
     let told = site.ok(&["maintenance", "create", "move db-1", "--entity", "db-1", "--for", "1h"])?;
     ensure!(told.contains("move db-1"), "{told}");
@@ -227,6 +244,16 @@ fn keeps_quiet(site: &Site) -> anyhow::Result<()> {
     ensure!(site.json(&["maintenance", "list", "--scope", "default"])?.len() == 1);
     ensure!(site.json(&["maintenance", "list", "--all"])?.len() == 2);
     site.refused(&["maintenance", "end", "patch-night"], 2, "is of the configuration")?;
+    let days = ["--times", "22:00-02:00", "--days", "sat,3rd tue", "--time-zone", "Europe/Berlin"];
+    let told = site.ok(&[&["maintenance", "create", "patches", "--service", "payments"], &days[..]].concat())?;
+    let when = "sat,3rd tue 22:00-02:00 Europe/Berlin";
+    ensure!(told.contains(when) && site.ok(&["maintenance", "list"])?.contains(when), "{told}");
+    let again = site.json(&["maintenance", "list"])?.into_iter().find(|window| window["title"] == "patches");
+    let again = again.context("a window")?;
+    ensure!(again["nextChangeAt"].is_string() && again["services"] == json!(["payments"]), "{again}");
+    let id = again["name"].as_str().and_then(|name| name.rsplit_once('/')).context("an id")?.1;
+    ensure!(site.json(&["maintenance", "end", id])?[0]["ended"] == true);
+    ensure!(!site.ok(&["maintenance", "list"])?.contains(when));
     Ok(())
 }
 
@@ -241,6 +268,16 @@ fn maps(site: &Site) -> anyhow::Result<()> {
     fs::write(&file, topology.to_string())?;
     ensure!(site.ok(&["topology", "apply", &file.display().to_string()])? == "version 2\n");
     ensure!(site.ok(&["topology", "get"])?.contains("web-1") && site.ok(&["services"])?.contains("web"));
+    let command = format!(
+        "{} topology get --server {server} | {} topology apply - --server {server}",
+        env!("CARGO_BIN_EXE_quell"),
+        env!("CARGO_BIN_EXE_quell"),
+        server = site.app.address
+    );
+    let piped = Command::new("sh").args(["-c", &command]).output()?;
+    ensure!(piped.stdout == b"version 2\n", "what stands is not applied again: {piped:?}");
+    fs::write(&file, "{\"services\": 5}")?;
+    site.refused(&["topology", "apply", &file.display().to_string()], 2, "topology.json")?;
     Ok(())
 }
 

@@ -54,6 +54,16 @@ pub(super) fn gather(sources: &Sources, page: &mut Page) {
     );
     let clients = sources.feeds_max.saturating_sub(sources.feeds.available_permits()) as f64;
     page.push(Family::gauge("quell_feed_clients", &[], "Feeds that are followed now.").of(clients));
+    let connections = &sources.connections;
+    page.push(Family::gauge("quell_connections", &[], "Connections to the port.").of(connections.open() as f64));
+    page.push(
+        Family::counter(
+            "quell_connections_refused_total",
+            &[],
+            "Connections closed as soon as they came: server.connections_max.",
+        )
+        .of(connections.refused() as f64),
+    );
     page.push(most_behind(
         Family::gauge(
             "quell_subscription_behind_updates",

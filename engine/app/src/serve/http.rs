@@ -4,7 +4,7 @@ use axum::{
     Router,
     body::HttpBody,
     extract::{DefaultBodyLimit, Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -44,8 +44,19 @@ pub fn router(doors: Doors) -> Router {
         .with_state(doors)
 }
 
+/// Why a body that is compressed is refused: a few bytes could become any number.
+pub(super) const ENCODED: &str = "content-encoding: only identity is taken; send the body as it is";
+
+/// Whether a body is compressed.
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
 /// A body has its room before it is read, and its answer in time: who sends a byte a minute would hold the room.
 async fn with_room(State(doors): State<Doors>, request: Request, next: Next) -> Response {
+    if is_encoded(request.headers()) {
+        return events::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, ENCODED.to_owned());
+    }
     let door = &doors.api.door;
     // One that does not say how long it is may be as long as any.
     let bytes = HttpBody::size_hint(request.body()).exact().and_then(|bytes| usize::try_from(bytes).ok());

@@ -7,6 +7,7 @@ mod problem;
 mod request;
 mod template;
 
+use super::http::{ENCODED, is_encoded};
 use anyhow::Context as _;
 use axum::{
     Router,
@@ -79,6 +80,9 @@ impl Rest {
         let (binding, path) = find(&self.bindings, &parts.method, parts.uri.path())?;
         if !parts.method.is_safe() {
             not_from_elsewhere(&parts.headers)?;
+        }
+        if is_encoded(&parts.headers) {
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, ENCODED.to_owned()));
         }
         let query: Query<Vec<(String, String)>> =
             Query::try_from_uri(&parts.uri).map_err(|error| Problem::invalid(format!("the query: {error}")))?;

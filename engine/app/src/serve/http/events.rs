@@ -182,7 +182,7 @@ pub(super) fn later(why: &Later) -> Response {
     response
 }
 
-fn refuse(status: StatusCode, reason: String) -> Response {
+pub(super) fn refuse(status: StatusCode, reason: String) -> Response {
     let answer = Answer { accepted: 0, rejected: vec![Refused { index: 0, reason }], position: String::new() };
     (status, axum::Json(answer)).into_response()
 }
