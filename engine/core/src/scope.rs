@@ -374,6 +374,11 @@ impl Scope {
         out.say(Body::Result(Box::new(result)));
     }
 
+    /// Commands that were folded may be folded again; for tests.
+    pub(crate) fn forget_requests(&mut self) {
+        self.requests = Requests::default();
+    }
+
     fn on_act(
         &mut self,
         act: &IncidentAct,

@@ -67,12 +67,16 @@ pub(super) fn say(
     if episode.open > 0 && !incident.muted {
         incident.priority = priority(incident, episode, by, cx);
     }
-    incident.title = title(incident, episode);
+    // One that was merged away has no alerts any more, and may still be commented: it is called what it was called.
+    let has_alerts = !episode.members.is_empty();
+    if has_alerts {
+        incident.title = title(incident, episode);
+    }
     incident.revision += 1;
     incident.updated_at = cx.core.clock;
     incident.said_at = cx.core.clock;
     incident.unsaid = false;
-    if !cx.out.brief {
+    if has_alerts && !cx.out.brief {
         incident.summary = summary(incident, episode, by);
         incident.summary.shrink_to_fit();
     }
@@ -169,7 +173,7 @@ fn title(incident: &Incident, episode: &Episode) -> String {
     let own = episode.members.iter().take(SUSPECTS_MAX).find(|m| m.entity == *entity).map(|m| &m.services);
     let others: Vec<_> = incident.services.iter().filter(|s| own.is_none_or(|own| !own.contains(s))).collect();
     // Writing to a string can't fail.
-    let _ = match (others.len(), episode.members.len() - 1) {
+    let _ = match (others.len(), episode.members.len().saturating_sub(1)) {
         (0, 0) => Ok(()),
         (0, 1) => write!(title, ", and one more alert"),
         (0, more) => write!(title, ", and {more} more alerts"),
