@@ -7,12 +7,12 @@ use quell_proto::v1::{
     CloseIncidentRequest, CreateMaintenanceWindowRequest, CreateSilenceRequest, ExpireMaintenanceWindowRequest,
     ExpireSilenceRequest, GetIncidentRequest, GetMaintenanceWindowRequest, GetSilenceRequest, GetTopologyRequest,
     Incident, IncidentReply, LinkTicketRequest, ListAlertsRequest, ListIncidentsRequest, ListMaintenanceWindowsRequest,
-    ListServicesRequest, ListSilencesRequest, MaintenanceWindow, PublishEventsRequest, PublishEventsResponse,
-    ResolveIncidentRequest, Schedule, SetIncidentStateRequest, Silence, Ticket, Topology, WatchAlertsRequest,
-    WatchAlertsResponse, WatchIncidentsRequest, WatchIncidentsResponse, WatchServicesRequest, incident::State,
-    quell_client::QuellClient, schedule, silence, watch_incidents_request::From as Start,
+    ListServicesRequest, ListSilencesRequest, MaintenanceWindow, MarkAlertNormalRequest, PublishEventsRequest,
+    PublishEventsResponse, ResolveIncidentRequest, Schedule, SetIncidentStateRequest, Silence, Ticket, Topology,
+    WatchAlertsRequest, WatchAlertsResponse, WatchIncidentsRequest, WatchIncidentsResponse, WatchServicesRequest,
+    alert, incident::State, quell_client::QuellClient, schedule, silence, watch_incidents_request::From as Start,
 };
-use quell_tests::process::{Quell, free_port, quell, quell_ok};
+use quell_tests::process::{Quell, free_port, post, quell, quell_ok};
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
 use tempfile::TempDir;
@@ -353,6 +353,48 @@ async fn a_feed_is_of_one_scope_and_of_what_passes() -> anyhow::Result<()> {
 fn seconds_from_now(seconds: i64) -> Option<prost_types::Timestamp> {
     let at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
     Some(prost_types::Timestamp { seconds: at.as_second(), nanos: 0 })
+}
+
+/// What a series does now is normal, and is so no more: over gRPC, over REST and by the command.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_normal_is_said_and_undone() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let quell = site.run()?;
+    let mut client = site.client().await?;
+    let sample = |n: i64, value: i64| {
+        json!({"time": T0 + n * 10_000, "kind": "sample", "entity": "db-1", "check": "latency", "value": value})
+            .to_string()
+    };
+    let usual = (0..60).map(|n| sample(n, 100 + n % 5));
+    let published =
+        publish(&mut client, vec![usual.chain([sample(60, 900), event(601, "web-1", "errors", "firing")]).collect()])
+            .await?;
+    let min_position = published.position;
+    let all = ListAlertsRequest {
+        min_position,
+        filter: "check:\"unusual\" OR check = \"errors\"".into(),
+        ..Default::default()
+    };
+    let alerts = client.list_alerts(all).await?.into_inner().alerts;
+    let of = |check: &str| alerts.iter().find(|a| a.check == check).map(|a| a.name.clone()).context("an alert");
+    let (unusual, errors) = (of("latency unusual")?, of("errors")?);
+    let mark = |name: &str, undo| MarkAlertNormalRequest { name: name.into(), undo, ..Default::default() };
+    ensure!(refusal(client.mark_alert_normal(mark(&errors, false)).await)?.0 == Code::FailedPrecondition);
+    ensure!(refusal(client.mark_alert_normal(mark(&unusual, true)).await)?.0 == Code::NotFound);
+    let marked = client.mark_alert_normal(mark(&unusual, false)).await?.into_inner().alert.context("an alert")?;
+    ensure!(marked.state() == alert::State::Cleared, "{marked:?}");
+
+    let server = site.server();
+    let normal =
+        |more: &[&str]| quell_ok(&[&["normal", &unusual, "--actor", "ann", "--server", &server], more].concat());
+    normal(&["--undo"])?;
+    publish(&mut client, vec![vec![sample(61, 900)]]).await?;
+    ensure!(normal(&[])?.contains("cleared"), "it was unusual again");
+    let undone = post(quell.address, &format!("/api/v1/{unusual}:markNormal"), br#"{"undo": true}"#)?.1;
+    let undone: Value = serde_json::from_str(&undone)?;
+    ensure!(undone["alert"]["name"] == *unusual, "{undone}");
+    drop(quell);
+    Ok(())
 }
 
 /// Silences and maintenance windows, on the wall's clock.

@@ -97,7 +97,7 @@ impl People {
     fn action(&mut self, n: usize, request_id: &str) -> Option<Action> {
         let Known { scope, id, revision, at, entity, alerts } = self.known.get(n)?;
         let (random, at) = (&mut self.random, *at);
-        let act = match random.random_range(0..16) {
+        let act = match random.random_range(0..18) {
             0..3 => Act::Acknowledge,
             3..5 => Act::Comment,
             5 => Act::Assign("ann".to_owned()),
@@ -112,7 +112,11 @@ impl People {
             }
             13 if alerts.len() > 1 => Act::Split(alerts[..random.random_range(1..alerts.len())].to_vec()),
             13 => Act::Comment,
-            14 => {
+            14..16 => {
+                let alert = *alerts.get(random.random_range(0..alerts.len().max(1)))?;
+                return Some(Action::MarkNormal { alert, undo: random.random_bool(0.3) });
+            }
+            16 => {
                 if random.random_bool(0.4) {
                     let place = self.ends.iter().position(|(of, _)| of == scope)?;
                     return self.ends.remove(place).map(|(_, action)| action);

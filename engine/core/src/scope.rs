@@ -1,8 +1,8 @@
 //! The unit of the fold: its own clock, ids, counters and limits; nothing crosses it (design rule 1).
 use crate::{
     domain::{
-        alert::{Alert, Fingerprint},
-        command::{Act, Action, Command, CommandResult, IncidentAct, Refusal},
+        alert::{Alert, AlertId, Fingerprint},
+        command::{Act, Action, Code, Command, CommandResult, IncidentAct, Refusal},
         episode::EpisodeId,
         event::{Event, Kind, Status},
         incident::{Incident, IncidentId},
@@ -24,7 +24,7 @@ use crate::{
         deduplicate::{Change, Deduplicator, event_key},
         enrich,
         raise::{Evidence, Held, Raiser, Times},
-        score::{self, Finding, Scorer},
+        score::{self, Finding, Learn, Scorer},
         suppress::{PolicyIndex, Suppressor},
     },
     timers::{Timer, TimerKind, Timers},
@@ -210,8 +210,13 @@ impl Scope {
         let series = self.deduplicator.fingerprint(event);
         let mut found = Vec::new();
         let (in_maintenance, held) = self.is_disturbed(event, at, world, out);
+        let learn = match (in_maintenance, held) {
+            (true, _) => Learn::Nothing,
+            (_, true) => Learn::OnlyTaught,
+            _ => Learn::Usual,
+        };
         let mut cx = cx(&mut self.core, world, out);
-        let outcome = self.scorer.take(series, event, at, !in_maintenance && !held, &mut cx, &mut found);
+        let outcome = self.scorer.take(series, event, at, learn, &mut cx, &mut found);
         cx.decide(event, key, outcome, None);
         if in_maintenance {
             found.iter_mut().for_each(Finding::excuse);
@@ -366,6 +371,7 @@ impl Scope {
             Action::ExpireSilence(id) => self.expire_silence(id, world, out),
             Action::CreateWindow(window) => self.create_window(window, world, out),
             Action::ExpireWindow(id) => self.expire_window(id, world, out),
+            Action::MarkNormal { alert, undo } => self.mark_normal(*alert, *undo, &command.actor, world, out),
         };
         let result = command.result(done);
         let cx = cx(&mut self.core, world, out);
@@ -395,6 +401,42 @@ impl Scope {
             }
         };
         done.map(|id| Incident::name(&self.core.name, id))
+    }
+
+    /// What an alert tells of is normal, or is so no more; its name. It need not be kept any more for that.
+    fn mark_normal(
+        &mut self,
+        id: AlertId,
+        undo: bool,
+        actor: &str,
+        world: World<'_>,
+        out: &mut Outputs,
+    ) -> Result<String, Refusal> {
+        let alert = self.deduplicator.iter().find(|alert| alert.id == id).cloned();
+        let mut cx = cx(&mut self.core, world, out);
+        let mut found = Vec::new();
+        if undo {
+            if !self.scorer.unteach(id) {
+                let why = format!("of no series was it said by the alert {id}, or it was said by another since");
+                return Err(Refusal::new(Code::NotFound, why));
+            }
+        } else {
+            let alert =
+                alert.as_ref().ok_or_else(|| Refusal::new(Code::NotFound, format!("there is no alert {id}")))?;
+            if !alert.open {
+                return Err(Refusal::new(Code::FailedPrecondition, "it is clear: what it told of is over"));
+            }
+            if !self.scorer.teach(alert, &mut cx, &mut found) {
+                let why = "it is not measured against what is usual: there is nothing to learn";
+                return Err(Refusal::new(Code::FailedPrecondition, why));
+            }
+        }
+        if let Some(alert) = alert {
+            let by = &evidence(&mut self.correlator, &self.health, &self.changes);
+            self.raiser.on_marked_normal(&alert, undo, actor, by, &mut cx);
+        }
+        self.conclude(found, world, out);
+        Ok(Alert::name(&self.core.name, id))
     }
 
     /// A dead man's switch is kept as an alert and has no other consequence than that of its silence.
