@@ -186,7 +186,9 @@ impl Scope {
         match event.kind {
             Kind::Sample => return self.on_sample(event, key, at, world, out),
             Kind::Change => {
-                self.changes.note(event, at, &mut cx);
+                let change = self.changes.note(event, at, &mut cx);
+                let by = &evidence(&mut self.correlator, &self.health, &self.changes);
+                self.raiser.on_change(&change, by, &mut cx);
                 return cx.decide(event, key, Outcome::Noted, None);
             }
             Kind::Log => return cx.decide(event, key, Outcome::Noted, None),
@@ -284,11 +286,38 @@ impl Scope {
         for alert in absorbed.evicted {
             self.follow(alert, Change::Evicted, world, out);
         }
+        if absorbed.outdated {
+            self.enrich_anew(absorbed.alert, event, at, world, out);
+        }
         let mut hidden = false;
         for change in [absorbed.change, absorbed.then].into_iter().flatten() {
             hidden |= self.follow(absorbed.alert, change, world, out);
         }
         (absorbed.outcome, absorbed.alert, hidden)
+    }
+
+    /// An open alert speaks of other services since the topology is another one: they suffer, those that are no longer its own do
+    /// not, and its incident touches them. Where it was placed it stays.
+    fn enrich_anew(&mut self, key: Fingerprint, event: &Event, at: Timestamp, world: World<'_>, out: &mut Outputs) {
+        let services = enrich::services(world.topologies.at(at), event);
+        let Some(alert) = self.deduplicator.get_mut(key).filter(|alert| alert.services != services) else { return };
+        let gone = alert.services.iter().filter(|service| !services.contains(service)).cloned().collect();
+        let before = Alert { services: gone, open: false, ..Alert::clone(alert) };
+        Arc::make_mut(alert).services = services;
+        let mut cx = cx(&mut self.core, world, out);
+        self.health.assess(&before, &mut cx);
+        if !self.judge_severity(key, world, out) {
+            let mut cx = self::cx(&mut self.core, world, out);
+            let Some(alert) = self.deduplicator.get_mut(key) else { return };
+            self.correlator.update(alert);
+            say_alert(alert, &mut cx);
+            self.health.assess(alert, &mut cx);
+        }
+        self.judge_targets(key, world, out);
+        if let Some(alert) = self.deduplicator.get(key) {
+            let by = &evidence(&mut self.correlator, &self.health, &self.changes);
+            self.raiser.on_enriched(alert, by, &mut self::cx(&mut self.core, world, out));
+        }
     }
 
     /// An alert changed: suppress, correlate, assess, raise. Tells whether one that opened was hidden when it came.

@@ -52,10 +52,11 @@ pub(super) fn say(
         let began = joined.iter().map(|m| m.started_at).min();
         incident.started_at = began.map_or(incident.started_at, |began| began.min(incident.started_at));
         // Later ones are no suspects.
-        if incident.members_said < SUSPECTS_MAX {
-            (incident.causes, incident.changes) = causes::rank(incident, episode, by, cx);
-        }
+        incident.rank_again |= incident.members_said < SUSPECTS_MAX;
         add_services(&mut incident.services, joined);
+    }
+    if std::mem::take(&mut incident.rank_again) {
+        (incident.causes, incident.changes) = causes::rank(incident, episode, by, cx);
     }
     // One whose alerts are all clear stays as grave as it was.
     let severity = episode.severity().unwrap_or(incident.severity);
@@ -152,7 +153,7 @@ fn rest(incident: &Incident, scope: &str) -> usize {
 }
 
 /// The first by name, sorted.
-fn add_services(services: &mut Vec<Arc<str>>, members: &[Member]) {
+pub(super) fn add_services(services: &mut Vec<Arc<str>>, members: &[Member]) {
     for service in members.iter().flat_map(|m| &*m.services) {
         if let Err(place) = services.binary_search(service) {
             services.insert(place, service.clone());
