@@ -597,7 +597,13 @@ impl Scope {
             }
             TimerKind::EndEpisode => self.correlator.on_end(EpisodeId(id), due, &mut cx),
             TimerKind::Close => self.raiser.on_close(IncidentId(id), due, by, &mut cx),
-            TimerKind::ForgetAlert => self.deduplicator.on_forget(key, due, &mut cx),
+            TimerKind::ForgetAlert => {
+                let may_go_on = self.deduplicator.may_go_on_until(key, &cx).filter(|(until, _)| *until > due);
+                match may_go_on.filter(|(_, alert)| self.raiser.may_reopen(alert, by.correlator)) {
+                    Some((until, _)) => cx.set(TimerKind::ForgetAlert, key.0, until),
+                    None => self.deduplicator.on_forget(key, due, &mut cx),
+                }
+            }
             TimerKind::ForgetSuppressor => self.suppressor.on_forget(id, due, &mut cx),
             TimerKind::ForgetIncident => self.raiser.on_forget(IncidentId(id), &mut self.correlator, &mut cx),
         }

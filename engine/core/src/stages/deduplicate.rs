@@ -327,7 +327,7 @@ struct Heard {
 
 /// Whether a firing that began at `start` is another alert than one that is clear.
 fn lapsed(alert: &Alert, start: Timestamp, cx: &Cx<'_>) -> bool {
-    alert.cleared_at.is_some_and(|cleared| start - cleared > cx.policy.deduplicate.reopen_window)
+    alert.cleared_at.is_some_and(|cleared| start - cleared > cx.policy.deduplicate.reopen_window_of(&alert.origin))
 }
 
 /// Another severity is told; of an alert that flaps only one that is worse than what was told.

@@ -85,6 +85,13 @@ impl Raiser {
         }
     }
 
+    /// Whether an alert is of an incident that is not closed.
+    pub fn may_reopen(&self, alert: &Alert, correlator: &Correlator) -> bool {
+        let episode = alert.place().and_then(|id| correlator.get(id));
+        let incident = episode.and_then(|episode| self.incidents.get(&episode.incident?));
+        incident.is_some_and(|incident| incident.state != State::Closed)
+    }
+
     /// Whether an alert that fires on in an incident which is over for good `rose`, or is graver than what people knew when
     /// they decided: they have to hear of it elsewhere.
     pub fn is_outgrown(&self, alert: &Alert, rose: bool, correlator: &Correlator, cx: &Cx<'_>) -> bool {
