@@ -73,7 +73,7 @@ struct Recording {
 
 fn recording(size: usize) -> anyhow::Result<Recording> {
     let Ok(path) = env::var("QUELL_WORKLOAD") else {
-        let events = stream::generate(7, size).into_iter().map(|event| (event.partition(i32::MAX), event.json));
+        let events = stream::alerts(7, size).into_iter().map(|event| (event.partition(i32::MAX), event.json));
         return Ok(Recording { events: events.collect(), topology: stream::topology() });
     };
     let text = fs::read_to_string(&path).context(path)?;

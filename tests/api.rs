@@ -7,12 +7,13 @@ use quell_proto::v1::{
     CloseIncidentRequest, CreateMaintenanceWindowRequest, CreateSilenceRequest, ExpireMaintenanceWindowRequest,
     ExpireSilenceRequest, GetIncidentRequest, GetMaintenanceWindowRequest, GetSilenceRequest, GetTopologyRequest,
     Incident, IncidentReply, LinkTicketRequest, ListAlertsRequest, ListIncidentsRequest, ListMaintenanceWindowsRequest,
-    ListServicesRequest, ListSilencesRequest, MaintenanceWindow, PublishEventsRequest, PublishEventsResponse,
-    ResolveIncidentRequest, Schedule, SetIncidentStateRequest, Silence, Ticket, Topology, WatchAlertsRequest,
-    WatchAlertsResponse, WatchIncidentsRequest, WatchIncidentsResponse, WatchServicesRequest, incident::State,
-    quell_client::QuellClient, schedule, silence, watch_incidents_request::From as Start,
+    ListServicesRequest, ListSilencesRequest, MaintenanceWindow, MarkAlertNormalRequest, MergeIncidentsRequest,
+    PublishEventsRequest, PublishEventsResponse, ResolveIncidentRequest, Schedule, SetIncidentStateRequest, Silence,
+    Ticket, Topology, WatchAlertsRequest, WatchAlertsResponse, WatchIncidentsRequest, WatchIncidentsResponse,
+    WatchServicesRequest, alert, incident::State, quell_client::QuellClient, schedule, silence,
+    watch_incidents_request::From as Start,
 };
-use quell_tests::process::{Quell, free_port, quell, quell_ok};
+use quell_tests::process::{Quell, free_port, post, quell, quell_ok};
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
 use tempfile::TempDir;
@@ -170,6 +171,13 @@ async fn commands_and_what_refuses_them() -> anyhow::Result<()> {
         refusal(client.list_alerts(list("state = NEW", "")).await)? == (Code::InvalidArgument, "filter".to_owned())
     );
     ensure!(refusal(client.list_alerts(list("", "x")).await)? == (Code::InvalidArgument, "page_token".to_owned()));
+    let merge = |other: &str| MergeIncidentsRequest { name: name.clone(), other: other.into(), ..Default::default() };
+    let elsewhere = nowhere.replace("default", "eu");
+    ensure!(
+        refusal(client.merge_incidents(merge(&elsewhere)).await)?
+            == (Code::FailedPrecondition, "SCOPES_DIFFER".to_owned())
+    );
+    ensure!(refusal(client.merge_incidents(merge(&name)).await)? == (Code::InvalidArgument, "other".to_owned()));
     let position = GetIncidentRequest { name: name.clone(), min_position: "9".into() };
     ensure!(refusal(client.get_incident(position).await)? == (Code::InvalidArgument, "min_position".to_owned()));
     ensure!(
@@ -392,6 +400,87 @@ async fn a_feed_is_of_one_scope_and_of_what_passes() -> anyhow::Result<()> {
 fn seconds_from_now(seconds: i64) -> Option<prost_types::Timestamp> {
     let at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
     Some(prost_types::Timestamp { seconds: at.as_second(), nanos: 0 })
+}
+
+/// Alertmanager's group told again, as after an answer that was lost, and once more without one of its alerts: one incident, no
+/// revision more, both alerts open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_told_again_changes_nothing() -> anyhow::Result<()> {
+    let site = Site::with("clock = \"events\"\n[raise]\nsettle = \"0s\"\nmany_alerts = 2\nmany_settle = \"0s\"")?;
+    let quell = site.run()?;
+    let mut client = site.client().await?;
+    let alert = |instance: &str| {
+        json!({"status": "firing", "labels": {"alertname": "HighLatency", "instance": instance, "severity": "critical"},
+            "annotations": {}, "startsAt": "2026-01-05T00:00:00Z", "endsAt": "0001-01-01T00:00:00Z", "fingerprint": instance})
+    };
+    let group = |alerts: Vec<Value>| {
+        json!({"version": "4", "groupKey": "g", "status": "firing", "receiver": "quell", "groupLabels": {},
+            "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://am", "alerts": alerts})
+        .to_string()
+    };
+    let both = group(vec![alert("db-1:9100"), alert("db-2:9100")]);
+    let mut position = String::new();
+    for body in [&both, &both, &group(vec![alert("db-1:9100")])] {
+        let (status, answer) = post(quell.address, "/api/v1/alertmanager", body.as_bytes())?;
+        ensure!(status == 200, "{answer}");
+        position = serde_json::from_str::<Value>(&answer)?["position"].as_str().context("a position")?.to_owned();
+    }
+    let incidents = ListIncidentsRequest { min_position: position, ..Default::default() };
+    let incidents = client.list_incidents(incidents).await?.into_inner().incidents;
+    let alerts = client.list_alerts(ListAlertsRequest::default()).await?.into_inner().alerts;
+    let mut states: Vec<_> = alerts.iter().map(|a| (a.entity.as_str(), a.state())).collect();
+    states.sort_unstable_by_key(|(entity, _)| *entity);
+    ensure!(states == [("db-1", alert::State::Open), ("db-2", alert::State::Open)], "{states:?}");
+    let received = quell.metric("quell_events_received_total")?;
+    ensure!(received == 5.0, "{received} events were folded");
+    // Once when it was raised, and once when its second alert came, a second later at the soonest.
+    ensure!(incidents.len() == 1 && incidents[0].revision <= 2, "{incidents:?}");
+    drop(quell);
+    Ok(())
+}
+
+/// What a series does now is normal, and is so no more: over gRPC, over REST and by the command.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_normal_is_said_and_undone() -> anyhow::Result<()> {
+    let site = Site::new()?;
+    let quell = site.run()?;
+    let mut client = site.client().await?;
+    let sample = |n: i64, value: i64| {
+        json!({"time": T0 + n * 10_000, "kind": "sample", "entity": "db-1", "check": "latency", "value": value})
+            .to_string()
+    };
+    let usual = (0..60).map(|n| sample(n, 100 + n % 5));
+    let published =
+        publish(&mut client, vec![usual.chain([sample(60, 900), event(601, "web-1", "errors", "firing")]).collect()])
+            .await?;
+    let min_position = published.position;
+    let all = ListAlertsRequest {
+        min_position,
+        filter: "check:\"unusual\" OR check = \"errors\"".into(),
+        ..Default::default()
+    };
+    let alerts = client.list_alerts(all).await?.into_inner().alerts;
+    let of = |check: &str| alerts.iter().find(|a| a.check == check).map(|a| a.name.clone()).context("an alert");
+    let (unusual, errors) = (of("latency unusual")?, of("errors")?);
+    let mark = |name: &str, undo| MarkAlertNormalRequest { name: name.into(), undo, ..Default::default() };
+    ensure!(refusal(client.mark_alert_normal(mark(&errors, false)).await)?.0 == Code::FailedPrecondition);
+    ensure!(refusal(client.mark_alert_normal(mark(&unusual, true)).await)?.0 == Code::NotFound);
+    let marked = client.mark_alert_normal(mark(&unusual, false)).await?.into_inner().alert.context("an alert")?;
+    ensure!(marked.state() == alert::State::Cleared, "{marked:?}");
+
+    let server = site.server();
+    let normal =
+        |more: &[&str]| quell_ok(&[&["normal", &unusual, "--actor", "ann", "--server", &server], more].concat());
+    normal(&["--undo"])?;
+    publish(&mut client, vec![vec![sample(61, 900)]]).await?;
+    ensure!(normal(&[])?.contains("cleared"), "it was unusual again");
+    // Hours later the alert is not kept any more, and its name still undoes it.
+    publish(&mut client, vec![vec![event(40_000, "web-1", "errors", "firing")]]).await?;
+    let undone = post(quell.address, &format!("/api/v1/{unusual}:markNormal"), br#"{"undo": true}"#)?.1;
+    let undone: Value = serde_json::from_str(&undone)?;
+    ensure!(undone["position"].is_string() && undone["alert"].is_null(), "{undone}");
+    drop(quell);
+    Ok(())
 }
 
 /// Silences and maintenance windows, on the wall's clock.

@@ -3,6 +3,8 @@
 pub mod bad_inputs;
 #[path = "harness/broker.rs"]
 pub mod broker;
+#[path = "harness/people.rs"]
+pub mod people;
 #[path = "harness/process.rs"]
 pub mod process;
 #[path = "harness/prometheus.rs"]

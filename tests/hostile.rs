@@ -1,4 +1,4 @@
-//! Exactly once, over a log that does everything it may (design rules 2, 4, 5 and 15).
+//! Exactly once, over a log that does everything it may (design rules 2, 4, 5, 13 and 15).
 //!
 //! `QUELL_SEEDS=n` plays so many seeds, `QUELL_SEED=n` that one alone, with the engine's log on stderr where `RUST_LOG`
 //! asks for it.
@@ -8,7 +8,7 @@ use std::env;
 use tracing_subscriber::EnvFilter;
 
 fn scenario(seed: u64) -> Scenario {
-    Scenario { seed, rules: Rules::default(), size: 2_000, anew: false }
+    Scenario { seed, rules: Rules::default(), size: 2_500, anew: false }
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -72,6 +72,11 @@ fn is_caught(what: &str, rules: Rules) {
 #[test]
 fn without_the_mark_check_it_fails() {
     is_caught("the mark check", Rules { marks: false, ..Rules::default() });
+}
+
+#[test]
+fn without_request_ids_it_fails() {
+    is_caught("request ids", Rules { requests: false, ..Rules::default() });
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! The real binary, killed with SIGKILL by progress while a recorded stream comes from a real Apache Kafka: what the
 //! feed says in the end is what an undisturbed replay of the same stream says, and no revision comes twice or is missing.
+//! In one of the scopes people give commands meanwhile, again and again until they are answered: each is done once.
 use anyhow::{Context as _, ensure};
+use quell_proto::v1::{
+    AcknowledgeIncidentRequest, CommentIncidentRequest, MergeIncidentsRequest, quell_client::QuellClient,
+};
 use quell_tests::{
     broker::{Broker, kafka},
     process::{Quell, binary, free_port, quell_ok},
@@ -20,6 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use tonic::Code;
 
 const SOURCE_PARTITIONS: i32 = 4;
 const KILLS: usize = 20;
@@ -62,6 +67,7 @@ async fn kill(journal: Journal, test: &str) -> anyhow::Result<()> {
     fs::write(path("quell.toml"), config(journal, &brokers, &topic, &prefix, directory.path(), port))?;
 
     let followed = Followed::default();
+    let mut asked: Vec<Asked> = Vec::new();
     let (mut sent, mut folded, mut failures) = (0, 0.0, 0);
     for life in 0..kills {
         let mut quell = Quell::run(&path("quell.toml"), port, &path("quell.log"))?;
@@ -76,6 +82,13 @@ async fn kill(journal: Journal, test: &str) -> anyhow::Result<()> {
         if life == kills / 2 {
             failures += fail_appends(journal, &broker, &prefix, &mut quell, &topic, &events, &mut sent).await?;
         }
+        for incident in followed.of_people(&mut random, 4) {
+            let request_id = format!("asked-{}", asked.len());
+            let what = random.random_range(0..3);
+            let other = followed.of_people(&mut random, 1).pop();
+            asked.push(Asked { request_id, incident, what, other, answer: None });
+        }
+        let asking = tokio::spawn(ask(quell.address, asked));
         // By progress: after it folded something of its own, at a random point of the part.
         let goal = folded + random.random_range(1.0..=(part.len() as f64 * 0.9).max(2.0));
         let since = Instant::now();
@@ -92,7 +105,14 @@ async fn kill(journal: Journal, test: &str) -> anyhow::Result<()> {
             );
             thread::sleep(Duration::from_millis(2));
         }
-        quell.kill()?;
+        // In every other life the answers come first; else whoever asks may never hear.
+        if life % 2 == 0 {
+            asked = asking.await??;
+            quell.kill()?;
+        } else {
+            quell.kill()?;
+            asked = asking.await??;
+        }
         feed.end();
     }
     ensure!(failures > 0, "no append failed");
@@ -103,6 +123,8 @@ async fn kill(journal: Journal, test: &str) -> anyhow::Result<()> {
     let part: Vec<_> = events[sent..].iter().map(|e| (e.partition(SOURCE_PARTITIONS), e.json.clone())).collect();
     broker.send(&topic, &part).await?;
     let server = quell.address.to_string();
+    let unanswered = asked.iter().filter(|asked| asked.answer.is_none()).count();
+    let asked = ask(quell.address, asked).await?;
     quell_ok(&["settle", "--server", &server])?;
     let all = quell_ok(&["feed", "--server", &server, "--from", "beginning", "--json", "--exit-when-caught-up"])?;
     let all = all.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
@@ -131,24 +153,122 @@ async fn kill(journal: Journal, test: &str) -> anyhow::Result<()> {
         "--out",
         &strings[2],
     ])?;
-    let replayed: Vec<Value> =
-        fs::read_to_string(out.join("incidents.jsonl"))?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let replayed = read_lines(&out.join("incidents.jsonl"))?;
+    let out = path("refolded").display().to_string();
+    let mut refold = vec!["replay", "--config", &config, "--out", &out, "--journal"];
+    let data_dir = path("data").display().to_string();
+    if journal == Journal::Local {
+        refold.push(&data_dir);
+    }
+    quell_ok(&refold)?;
+    let refolded = read_lines(&path("refolded").join("incidents.jsonl"))?;
 
     let live = revisions(&all)?;
     let resumed = revisions(&followed.updates())?;
     ensure!(live == resumed, "a feed that was followed over all lives says otherwise than one from the beginning");
-    let said: BTreeMap<&str, BTreeSet<String>> =
-        all.iter().map(|u| (text(&u["incident"]["name"]), alerts(&u["incident"]))).collect();
-    let told: BTreeMap<&str, BTreeSet<String>> = replayed.iter().map(|i| (text(&i["name"]), alerts(i))).collect();
+    let said: BTreeMap<String, BTreeSet<String>> =
+        all.iter().map(|u| (text(&u["incident"]["name"]).to_owned(), alerts(&u["incident"]))).collect();
+    let of = |incidents: &'_ [Value]| -> BTreeMap<String, BTreeSet<String>> {
+        incidents.iter().map(|i| (text(&i["name"]).to_owned(), alerts(i))).collect()
+    };
+    let again = of(&refolded);
+    ensure!(said == again, "the feed and a replay of the journal differ:\n{}", difference(&said, &again));
+    // The recorded events do not tell what people asked for, and when.
+    let undisturbed = |mut all: BTreeMap<String, BTreeSet<String>>| {
+        all.retain(|name, _| !name.starts_with(PEOPLES));
+        all
+    };
+    let (said, told) = (undisturbed(said), undisturbed(of(&replayed)));
     ensure!(said == told, "the feed and the replay differ:\n{}", difference(&said, &told));
+    let done = done_once(&asked, &all)?;
     ensure!(said.len() >= 20, "only {} incidents: the stream proves little", said.len());
     println!(
-        "{test}: {kills} kills, {} events, {} incidents in {} revisions, each once; {failures} failed appends, {skipped} repeats skipped",
+        "{test}: {kills} kills, {} events, {} incidents in {} revisions, each once; {failures} failed appends, {skipped} repeats skipped, {done} of {} commands done, {unanswered} answered only in the end",
         events.len(),
         said.len(),
-        all.len()
+        all.len(),
+        asked.len()
     );
     Ok(())
+}
+
+/// Incidents of this scope people have a hand in.
+const PEOPLES: &str = "scopes/region-5/";
+
+/// A command, and what came of it.
+struct Asked {
+    request_id: String,
+    incident: String,
+    what: u32,
+    other: Option<String>,
+    answer: Option<Code>,
+}
+
+/// Asks for all, also once more for what was answered; an answer that was given is given again.
+async fn ask(address: SocketAddr, mut all: Vec<Asked>) -> anyhow::Result<Vec<Asked>> {
+    let Ok(mut client) = QuellClient::connect(format!("http://{address}")).await else { return Ok(all) };
+    for asked in &mut all {
+        let (name, request_id, comment) = (asked.incident.clone(), asked.request_id.clone(), asked.request_id.clone());
+        let actor = "ann".to_owned();
+        let reply = match (asked.what, asked.other.clone().filter(|other| *other != name)) {
+            (0, _) => {
+                client
+                    .acknowledge_incident(AcknowledgeIncidentRequest {
+                        name,
+                        request_id,
+                        actor,
+                        comment,
+                        ..Default::default()
+                    })
+                    .await
+            }
+            (1, Some(other)) => {
+                client
+                    .merge_incidents(MergeIncidentsRequest {
+                        name,
+                        request_id,
+                        actor,
+                        comment,
+                        other,
+                        ..Default::default()
+                    })
+                    .await
+            }
+            _ => client.comment_incident(CommentIncidentRequest { name, request_id, actor, comment }).await,
+        };
+        let code = reply.map_or_else(|status| status.code(), |_| Code::Ok);
+        // Whoever hears nothing asks again.
+        if !matches!(code, Code::Ok | Code::FailedPrecondition | Code::NotFound | Code::InvalidArgument) {
+            continue;
+        }
+        let before = asked.answer.replace(code);
+        ensure!(before.is_none_or(|before| before == code), "{}: {before:?}, then {code:?}", asked.request_id);
+    }
+    Ok(all)
+}
+
+/// What was said with a command stands once in each timeline in which it stands at all, and in one if it was done; how many
+/// were.
+fn done_once(asked: &[Asked], all: &[Value]) -> anyhow::Result<usize> {
+    let last: BTreeMap<&str, &Value> = all.iter().map(|u| (text(&u["incident"]["name"]), &u["incident"])).collect();
+    let mut done = 0;
+    for asked in asked {
+        let code = asked.answer.with_context(|| format!("{} has no answer", asked.request_id))?;
+        let times = last.values().map(|incident| {
+            let timeline = incident["timeline"].as_array().map_or(&[][..], Vec::as_slice);
+            timeline.iter().filter(|entry| entry["text"] == *asked.request_id).count()
+        });
+        let times: Vec<usize> = times.filter(|n| *n > 0).collect();
+        ensure!(times.iter().all(|n| *n == 1), "{}: said {times:?} times", asked.request_id);
+        ensure!(times.is_empty() != (code == Code::Ok), "{}: {code:?}, and said {times:?} times", asked.request_id);
+        done += usize::from(code == Code::Ok);
+    }
+    ensure!(asked.len() < 2 || done > 0, "no command was done");
+    Ok(done)
+}
+
+fn read_lines(path: &Path) -> anyhow::Result<Vec<Value>> {
+    Ok(fs::read_to_string(path)?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
 }
 
 fn config(journal: Journal, brokers: &str, topic: &str, prefix: &str, directory: &Path, port: u16) -> String {
@@ -252,6 +372,14 @@ impl Followed {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Some incidents that people have a hand in, of those heard of.
+    fn of_people(&self, random: &mut StdRng, n: usize) -> Vec<String> {
+        let updates = self.updates();
+        let names = updates.iter().map(|u| text(&u["incident"]["name"])).filter(|name| name.starts_with(PEOPLES));
+        let names: Vec<&str> = names.collect::<BTreeSet<_>>().into_iter().collect();
+        (0..n).filter_map(|_| names.get(random.random_range(0..names.len().max(1)))).map(|n| (*n).to_owned()).collect()
+    }
+
     fn len(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
@@ -287,10 +415,13 @@ fn alerts(incident: &Value) -> BTreeSet<String> {
     all.iter().map(|a| format!("{} {}", text(&a["entity"]), text(&a["check"]))).collect()
 }
 
-fn difference(a: &BTreeMap<&str, BTreeSet<String>>, b: &BTreeMap<&str, BTreeSet<String>>) -> String {
+fn difference(a: &BTreeMap<String, BTreeSet<String>>, b: &BTreeMap<String, BTreeSet<String>>) -> String {
     let names: BTreeSet<_> = a.keys().chain(b.keys()).collect();
-    let differ = names.into_iter().filter(|name| a.get(**name) != b.get(**name));
-    differ.take(10).map(|name| format!("{name}\n  feed   {:?}\n  replay {:?}\n", a.get(*name), b.get(*name))).collect()
+    let differ = names.into_iter().filter(|name| a.get(name.as_str()) != b.get(name.as_str()));
+    differ
+        .take(10)
+        .map(|name| format!("{name}\n  feed   {:?}\n  replay {:?}\n", a.get(name.as_str()), b.get(name.as_str())))
+        .collect()
 }
 
 fn tail(log: &Path) -> String {

@@ -14,7 +14,28 @@ use quell_core::{
 /// `state 1 acknowledged by=ann`
 pub fn read(now: Timestamp, verb: &str, words: &[&str], line: usize) -> Result<Command> {
     let (options, words): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| word.contains('='));
-    let [incident, what @ ..] = &words[..] else { bail!("which incident?") };
+    let (mut request_id, mut actor, mut scope) = (format!("line-{line}"), "ann".to_owned(), "default".to_owned());
+    let (mut comment, mut revision) = (String::new(), None);
+    for option in options {
+        match option.split_once('=').unwrap_or_default() {
+            ("by", value) => value.clone_into(&mut actor),
+            ("id", value) => value.clone_into(&mut request_id),
+            ("scope", value) => value.clone_into(&mut scope),
+            ("comment", value) => value.clone_into(&mut comment),
+            ("revision", value) => revision = Some(value.parse()?),
+            (key, _) => bail!("a command has no `{key}`"),
+        }
+    }
+    let action = match (verb, &words[..]) {
+        ("normal", [alert]) => Action::MarkNormal { alert: by_name(alert), undo: false },
+        ("normal", [alert, "undo"]) => Action::MarkNormal { alert: by_name(alert), undo: true },
+        _ => Action::Incident(IncidentAct { revision, comment, ..on_incident(verb, &words)? }),
+    };
+    Ok(Command { request_id, actor, scope, at: now, action, digest: 0 })
+}
+
+fn on_incident(verb: &str, words: &[&str]) -> Result<IncidentAct> {
+    let [incident, what @ ..] = words else { bail!("which incident?") };
     let number = |word: &str| Ok::<_, anyhow::Error>(IncidentId(word.parse().context("an incident's number")?));
     let act = match (verb, what) {
         ("state", [state]) => Act::State(match *state {
@@ -38,24 +59,12 @@ pub fn read(now: Timestamp, verb: &str, words: &[&str], line: usize) -> Result<C
         }
         _ => bail!("`{verb}` takes other words"),
     };
-    let mut act = IncidentAct { incident: number(incident)?, revision: None, comment: String::new(), act };
-    let (mut request_id, mut actor, mut scope) = (format!("line-{line}"), "ann".to_owned(), "default".to_owned());
-    for option in options {
-        match option.split_once('=').unwrap_or_default() {
-            ("by", value) => value.clone_into(&mut actor),
-            ("id", value) => value.clone_into(&mut request_id),
-            ("scope", value) => value.clone_into(&mut scope),
-            ("comment", value) => value.clone_into(&mut act.comment),
-            ("revision", value) => act.revision = Some(value.parse()?),
-            (key, _) => bail!("a command has no `{key}`"),
-        }
-    }
-    Ok(Command { request_id, actor, scope, at: now, action: Action::Incident(act), digest: 0 })
+    Ok(IncidentAct { incident: number(incident)?, revision: None, comment: String::new(), act })
 }
 
-/// Stands for an alert by `entity/check` until it is known.
+/// Stands for an alert by `entity/check` until it is known; an underscore for a blank.
 fn by_name(name: &str) -> AlertId {
-    AlertId(Framed::default().field(name).hash64())
+    AlertId(Framed::default().field(name.replace('_', " ")).hash64())
 }
 
 /// The input with its incident's number as id, and its alerts' names as ids.
@@ -68,17 +77,21 @@ pub fn resolved(input: &Input, engine: &mut Engine) -> Input {
         let of = incidents.iter().find(|i| *i.scope == *command.scope && i.incident.number == number.0);
         of.map_or(number, |i| i.incident.id)
     };
-    let Action::Incident(act) = &mut command.action else { return input.clone() };
-    act.incident = id(act.incident);
-    match &mut act.act {
-        Act::Merge(other) => *other = id(*other),
-        Act::Split(alerts) => {
-            for alert in alerts {
-                let mut known = views.iter().flat_map(|view| &view.alerts).map(|update| &update.alert);
-                let named = known.rfind(|a| by_name(&format!("{}/{}", a.entity, a.check)) == *alert);
-                *alert = named.map_or(*alert, |a| a.id);
+    let alert = |alert: AlertId| {
+        let mut known = views.iter().flat_map(|view| &view.alerts).map(|update| &update.alert);
+        let named = known.rfind(|a| by_name(&format!("{}/{}", a.entity, a.check)) == alert);
+        named.map_or(alert, |a| a.id)
+    };
+    match &mut command.action {
+        Action::Incident(act) => {
+            act.incident = id(act.incident);
+            match &mut act.act {
+                Act::Merge(other) => *other = id(*other),
+                Act::Split(alerts) => alerts.iter_mut().for_each(|one| *one = alert(*one)),
+                _ => {}
             }
         }
+        Action::MarkNormal { alert: marked, .. } => *marked = alert(*marked),
         _ => {}
     }
     Input::Command(command)

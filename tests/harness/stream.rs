@@ -1,5 +1,6 @@
 //! A recorded stream that is made up: outages that begin at a database and reach its callers, flapping, transients,
-//! repeats, recoveries that come late, redelivered ids. The same seed gives the same stream.
+//! repeats, recoveries that come late, redelivered ids; hosts that take what runs on them along; what a KPI measures and
+//! what nobody has figures for; changes; a dead man's switch that falls silent. The same seed gives the same stream.
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::json;
 
@@ -8,6 +9,12 @@ const EPOCH_MS: i64 = 1_767_571_200_000;
 const SCOPES: usize = 6;
 /// Services of each scope, each depending on the one before.
 const CHAIN: [&str; 4] = ["db", "ledger", "payments", "checkout"];
+
+/// The service whose hosts stand in racks, which muffle them when they are down.
+const RACKED: &str = "ledger";
+/// The service that a KPI tells of; of the one at the other end of the chain no figures are known.
+const KPI_OF: &str = "db";
+const MEASURED: &str = "latency_p99";
 
 /// An event of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +37,21 @@ pub fn topology() -> String {
     for scope in 0..SCOPES {
         for (n, service) in CHAIN.iter().enumerate() {
             let hosts: Vec<String> = (0..3).map(|host| format!("{service}-{host}")).collect();
-            entities.extend(hosts.iter().map(|host| json!({"id": host, "type": "host", "scope": name(scope)})));
+            let rack = |n: usize| if *service == RACKED { vec![format!("rack-{n}")] } else { Vec::new() };
+            entities.extend(
+                hosts
+                    .iter()
+                    .enumerate()
+                    .map(|(n, host)| json!({"id": host, "type": "host", "scope": name(scope), "on": rack(n)})),
+            );
             let depends_on: Vec<&str> = n.checked_sub(1).map(|n| CHAIN[n]).into_iter().collect();
-            services.push(json!({"id": service, "scope": name(scope), "depends_on": depends_on, "entities": hosts}));
+            let kpi = json!({"id": "latency", "importance": 7, "series": {"check": MEASURED},
+                "thresholds": {"low": 200, "high": 400, "critical": 600}});
+            let kpis = if *service == KPI_OF { vec![kpi] } else { Vec::new() };
+            services.push(json!({"id": service, "scope": name(scope), "depends_on": depends_on, "entities": hosts,
+                "kpis": kpis}));
         }
+        entities.extend((0..3).map(|n| json!({"id": format!("rack-{n}"), "scope": name(scope)})));
     }
     json!({"entities": entities, "services": services}).to_string()
 }
@@ -44,34 +62,94 @@ fn name(scope: usize) -> String {
 
 /// About `size` events in the order they arrive, each scope's by time but for those that come a little late.
 pub fn generate(seed: u64, size: usize) -> Vec<StreamEvent> {
+    in_order(outages(seed, size, Some(StdRng::seed_from_u64(!seed))), size)
+}
+
+/// As [`generate`], of alerts alone.
+pub fn alerts(seed: u64, size: usize) -> Vec<StreamEvent> {
+    in_order(outages(seed, size, None), size)
+}
+
+/// Each with the moment at which it arrives.
+type Arriving = Vec<(i64, StreamEvent)>;
+
+fn in_order(mut all: Arriving, size: usize) -> Vec<StreamEvent> {
+    all.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.id.cmp(&b.1.id)));
+    all.truncate(size);
+    all.into_iter().map(|(_, event)| event).collect()
+}
+
+/// What fails and, with a second source of randomness, what is measured and changed meanwhile.
+fn outages(seed: u64, size: usize, mut besides: Option<StdRng>) -> Arriving {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut all: Vec<(i64, StreamEvent)> = Vec::new();
+    let mut all = Vec::new();
     let mut clocks = [EPOCH_MS; SCOPES];
     while all.len() < size {
         let scope = random.random_range(0..SCOPES);
-        let begin = clocks[scope] + random.random_range(60..900) * 1_000;
+        let before = clocks[scope];
+        let begin = before + random.random_range(60..900) * 1_000;
         let length = random.random_range(30..1_200) * 1_000;
         clocks[scope] = begin + length;
         // From the root outwards; a transient stays where it is.
         let depth = if length < 120_000 { 1 } else { random.random_range(1..=CHAIN.len()) };
         let root = random.random_range(0..=CHAIN.len() - depth);
-        for (step, service) in CHAIN[root..root + depth].iter().enumerate() {
+        let hit = &CHAIN[root..root + depth];
+        for (step, service) in hit.iter().enumerate() {
             for host in 0..random.random_range(1..=3) {
                 let from = begin + (step as i64) * random.random_range(5..40) * 1_000;
                 let check = ["latency", "errors"][random.random_range(0..2)];
                 condition(&mut random, &mut all, scope, (&format!("{service}-{host}"), check), (from, begin + length));
             }
         }
+        if let Some(random) = &mut besides {
+            meanwhile(random, &mut all, scope, hit, [before, begin, begin + length]);
+        }
     }
-    all.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.id.cmp(&b.1.id)));
-    all.truncate(size);
-    all.into_iter().map(|(_, event)| event).collect()
+    all
+}
+
+/// What is measured from the outage before to the end of this one, and what was changed just before it.
+fn meanwhile(random: &mut StdRng, all: &mut Arriving, scope: usize, hit: &[&str], [from, begin, end]: [i64; 3]) {
+    let mut say = |kind: &str, at: i64, event: serde_json::Value| {
+        let mut event = event;
+        (event["id"], event["time"], event["origin"]) =
+            (format!("{kind}-{}-{at}", event["entity"]).into(), at.into(), "synthetic".into());
+        (event["kind"], event["scope"]) = (kind.into(), name(scope).into());
+        let id = format!("{scope}-{kind}-{at}-{}", event["entity"]);
+        all.push((at, StreamEvent { scope, id, json: event.to_string() }));
+    };
+    for at in (from..end).step_by(60_000) {
+        for service in [KPI_OF, CHAIN[CHAIN.len() - 1]] {
+            let ill = at >= begin && hit.contains(&service);
+            let value =
+                if ill { 500.0 + random.random_range(0.0..300.0) } else { 100.0 + random.random_range(0.0..9.0) };
+            say("sample", at, json!({"entity": format!("{service}-0"), "check": MEASURED, "value": value}));
+        }
+    }
+    if random.random_bool(0.5) {
+        say(
+            "change",
+            begin - 30_000,
+            json!({"entity": format!("{}-0", hit[0]), "check": "deploy", "summary": "a new version"}),
+        );
+    }
+    if random.random_bool(0.3) {
+        let entity = format!("rack-{}", random.random_range(0..3));
+        let alert =
+            |status: &str| json!({"entity": entity, "check": "RackDown", "status": status, "severity": "critical"});
+        say("alert", begin, alert("firing"));
+        say("alert", end, alert("resolved"));
+    }
+    // It is silent while something is wrong, if only in one scope.
+    for at in (from..begin).step_by(120_000).filter(|_| scope == 0) {
+        say("alert", at, json!({"entity": "prometheus", "check": "Watchdog"}));
+    }
 }
 
 /// One condition: it fires, repeats, perhaps flaps, and recovers. The first of a pair is when the event arrives.
 fn condition(
     random: &mut StdRng,
-    all: &mut Vec<(i64, StreamEvent)>,
+    all: &mut Arriving,
     scope: usize,
     (entity, check): (&str, &str),
     (from, to): (i64, i64),
@@ -112,5 +190,11 @@ mod tests {
         assert_eq!(generate(7, 1_000), generate(7, 1_000));
         assert_ne!(generate(7, 1_000), generate(8, 1_000));
         assert_eq!(generate(7, 1_000).len(), 1_000);
+        let kinds = |events: &[StreamEvent], kind: &str| events.iter().filter(|e| e.json.contains(kind)).count();
+        let (all, alerts) = (generate(7, 1_000), alerts(7, 1_000));
+        for kind in [r#""kind":"sample""#, r#""kind":"change""#, "RackDown", "Watchdog"] {
+            assert!(kinds(&all, kind) > 3, "{kind}");
+            assert_eq!(kinds(&alerts, kind), 0, "{kind}");
+        }
     }
 }

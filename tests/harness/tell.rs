@@ -151,9 +151,10 @@ pub fn stand(engine: &mut Engine) -> String {
         let tickets: String = i.tickets.iter().map(|t| format!(" {}/{}", t.system, t.key)).collect();
         let comments = i.timeline.iter().filter(|e| &*e.kind == "comment");
         let comments: String = comments.map(|e| format!(" {}: {};", e.actor, e.text)).collect();
+        let assignee = (!i.assignee.is_empty()).then(|| format!(" of {}", i.assignee));
         let into = i.merged_into.map(|id| format!(" merged into {}", number(id)));
         let previous = i.previous.map(|id| format!(" after {}", number(id)));
-        let more = [by, into, previous].into_iter().flatten().collect::<String>();
+        let more = [by, assignee, into, previous].into_iter().flatten().collect::<String>();
         let (state, began) = (i.state.name(), clock(i.started_at));
         writeln!(text, "= incident {} {state} since={began}{more}{tickets}{comments}", i.number)
             .expect("writing to a string");

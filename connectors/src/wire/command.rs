@@ -41,6 +41,9 @@ fn action(asked: &Action) -> command::Action {
         Action::ExpireSilence(id) => command::Action::ExpireSilence(id.clone()),
         Action::CreateWindow(asked) => command::Action::CreateMaintenance(window(&asked.id, asked)),
         Action::ExpireWindow(id) => command::Action::ExpireMaintenance(id.clone()),
+        Action::MarkNormal { alert, undo } => {
+            command::Action::MarkNormal(v1::MarkNormal { alert: alert.0, undo: *undo })
+        }
     }
 }
 
@@ -82,6 +85,9 @@ pub fn command_back(asked: v1::Command) -> Result<Command, Invalid> {
             Action::CreateWindow(Box::new(window_back(window.name.clone(), window)?))
         }
         Some(command::Action::ExpireMaintenance(id)) => Action::ExpireWindow(id),
+        Some(command::Action::MarkNormal(v1::MarkNormal { alert, undo })) => {
+            Action::MarkNormal { alert: AlertId(alert), undo }
+        }
     };
     Ok(Command {
         request_id: asked.request_id,

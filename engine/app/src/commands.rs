@@ -10,6 +10,7 @@ pub mod feed;
 pub mod incidents;
 pub mod json;
 pub mod maintenance;
+pub mod normal;
 pub mod replay;
 pub mod run;
 pub mod services;

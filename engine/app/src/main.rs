@@ -2,8 +2,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 use quell::{
     commands::{
-        BadInput, act, alerts, check, completion, demo, explain, feed, incidents, maintenance, replay, run, services,
-        settle, silence, topology,
+        BadInput, act, alerts, check, completion, demo, explain, feed, incidents, maintenance, normal, replay, run,
+        services, settle, silence, topology,
     },
     demo::screen::LogWriter,
 };
@@ -33,6 +33,7 @@ enum Command {
     Incidents(incidents::IncidentsArgs),
     Explain(explain::ExplainArgs),
     Alerts(alerts::AlertsArgs),
+    Normal(normal::NormalArgs),
     Services(services::ServicesArgs),
     #[command(flatten)]
     Act(act::Act),
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         Command::Incidents(args) => block_on(incidents::run(args)),
         Command::Explain(args) => block_on(explain::run(args)),
         Command::Alerts(args) => block_on(alerts::run(args)),
+        Command::Normal(args) => block_on(normal::run(args)),
         Command::Services(args) => block_on(services::run(args)),
         Command::Act(act) => block_on(act::run(act)),
         Command::Silence(command) => block_on(silence::run(command)),

@@ -44,11 +44,13 @@ struct SourceState {
 pub struct Rules {
     /// Only what lies beyond the mark is folded, and only if the pack follows on it.
     pub marks: bool,
+    /// A command is folded once, by its request id.
+    pub requests: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { marks: true }
+        Self { marks: true, requests: true }
     }
 }
 
@@ -359,7 +361,11 @@ impl Engine {
             topologies: &self.topologies,
             reaches: &self.reaches,
         };
-        self.state.scopes[scope].on_command(command, world, out);
+        let scope = &mut self.state.scopes[scope];
+        if !self.rules.requests {
+            scope.forget_requests();
+        }
+        scope.on_command(command, world, out);
     }
 
     fn on_rejected_record(&mut self, bad: &Rejected, source: usize, range: &Range, out: &mut Outputs) {

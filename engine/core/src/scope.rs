@@ -1,8 +1,8 @@
 //! The unit of the fold: its own clock, ids, counters and limits; nothing crosses it (design rule 1).
 use crate::{
     domain::{
-        alert::{Alert, Fingerprint},
-        command::{Act, Action, Command, CommandResult, IncidentAct, Refusal},
+        alert::{Alert, AlertId, Fingerprint},
+        command::{Act, Action, Code, Command, CommandResult, IncidentAct, Refusal},
         episode::EpisodeId,
         event::{Event, Kind, Status},
         incident::{Incident, IncidentId},
@@ -24,7 +24,7 @@ use crate::{
         deduplicate::{Change, Deduplicator, event_key},
         enrich,
         raise::{Evidence, Held, Raiser, Times},
-        score::{self, Finding, Scorer},
+        score::{self, Finding, Learn, Scorer},
         suppress::{PolicyIndex, Suppressor},
     },
     timers::{Timer, TimerKind, Timers},
@@ -186,7 +186,9 @@ impl Scope {
         match event.kind {
             Kind::Sample => return self.on_sample(event, key, at, world, out),
             Kind::Change => {
-                self.changes.note(event, at, &mut cx);
+                let change = self.changes.note(event, at, &mut cx);
+                let by = &evidence(&mut self.correlator, &self.health, &self.changes);
+                self.raiser.on_change(&change, by, &mut cx);
                 return cx.decide(event, key, Outcome::Noted, None);
             }
             Kind::Log => return cx.decide(event, key, Outcome::Noted, None),
@@ -210,8 +212,13 @@ impl Scope {
         let series = self.deduplicator.fingerprint(event);
         let mut found = Vec::new();
         let (in_maintenance, held) = self.is_disturbed(event, at, world, out);
+        let learn = match (in_maintenance, held) {
+            (true, _) => Learn::Nothing,
+            (_, true) => Learn::OnlyTaught,
+            _ => Learn::Usual,
+        };
         let mut cx = cx(&mut self.core, world, out);
-        let outcome = self.scorer.take(series, event, at, !in_maintenance && !held, &mut cx, &mut found);
+        let outcome = self.scorer.take(series, event, at, learn, &mut cx, &mut found);
         cx.decide(event, key, outcome, None);
         if in_maintenance {
             found.iter_mut().for_each(Finding::excuse);
@@ -279,11 +286,38 @@ impl Scope {
         for alert in absorbed.evicted {
             self.follow(alert, Change::Evicted, world, out);
         }
+        if absorbed.outdated {
+            self.enrich_anew(absorbed.alert, event, at, world, out);
+        }
         let mut hidden = false;
         for change in [absorbed.change, absorbed.then].into_iter().flatten() {
             hidden |= self.follow(absorbed.alert, change, world, out);
         }
         (absorbed.outcome, absorbed.alert, hidden)
+    }
+
+    /// An open alert speaks of other services since the topology is another one: they suffer, those that are no longer its own do
+    /// not, and its incident touches them. Where it was placed it stays.
+    fn enrich_anew(&mut self, key: Fingerprint, event: &Event, at: Timestamp, world: World<'_>, out: &mut Outputs) {
+        let services = enrich::services(world.topologies.at(at), event);
+        let Some(alert) = self.deduplicator.get_mut(key).filter(|alert| alert.services != services) else { return };
+        let gone = alert.services.iter().filter(|service| !services.contains(service)).cloned().collect();
+        let before = Alert { services: gone, open: false, ..Alert::clone(alert) };
+        Arc::make_mut(alert).services = services;
+        let mut cx = cx(&mut self.core, world, out);
+        self.health.assess(&before, &mut cx);
+        if !self.judge_severity(key, world, out) {
+            let mut cx = self::cx(&mut self.core, world, out);
+            let Some(alert) = self.deduplicator.get_mut(key) else { return };
+            self.correlator.update(alert);
+            say_alert(alert, &mut cx);
+            self.health.assess(alert, &mut cx);
+        }
+        self.judge_targets(key, world, out);
+        if let Some(alert) = self.deduplicator.get(key) {
+            let by = &evidence(&mut self.correlator, &self.health, &self.changes);
+            self.raiser.on_enriched(alert, by, &mut self::cx(&mut self.core, world, out));
+        }
     }
 
     /// An alert changed: suppress, correlate, assess, raise. Tells whether one that opened was hidden when it came.
@@ -366,12 +400,18 @@ impl Scope {
             Action::ExpireSilence(id) => self.expire_silence(id, world, out),
             Action::CreateWindow(window) => self.create_window(window, world, out),
             Action::ExpireWindow(id) => self.expire_window(id, world, out),
+            Action::MarkNormal { alert, undo } => self.mark_normal(*alert, *undo, &command.actor, world, out),
         };
         let result = command.result(done);
         let cx = cx(&mut self.core, world, out);
         let (clock, horizon) = (cx.core.clock, cx.policy.raise.request_horizon);
         cx.core.evicted.requests += self.requests.keep(result.clone(), clock, horizon, cx.policy.limits.requests);
         out.say(Body::Result(Box::new(result)));
+    }
+
+    /// Commands that were folded may be folded again; for tests.
+    pub(crate) fn forget_requests(&mut self) {
+        self.requests = Requests::default();
     }
 
     fn on_act(
@@ -390,6 +430,42 @@ impl Scope {
             }
         };
         done.map(|id| Incident::name(&self.core.name, id))
+    }
+
+    /// What an alert tells of is normal, or is so no more; its name. It need not be kept any more for that.
+    fn mark_normal(
+        &mut self,
+        id: AlertId,
+        undo: bool,
+        actor: &str,
+        world: World<'_>,
+        out: &mut Outputs,
+    ) -> Result<String, Refusal> {
+        let alert = self.deduplicator.iter().find(|alert| alert.id == id).cloned();
+        let mut cx = cx(&mut self.core, world, out);
+        let mut found = Vec::new();
+        if undo {
+            if !self.scorer.unteach(id) {
+                let why = format!("of no series was it said by the alert {id}, or it was said by another since");
+                return Err(Refusal::new(Code::NotFound, why));
+            }
+        } else {
+            let alert =
+                alert.as_ref().ok_or_else(|| Refusal::new(Code::NotFound, format!("there is no alert {id}")))?;
+            if !alert.open {
+                return Err(Refusal::new(Code::FailedPrecondition, "it is clear: what it told of is over"));
+            }
+            if !self.scorer.teach(alert, &mut cx, &mut found) {
+                let why = "it is not measured against what is usual: there is nothing to learn";
+                return Err(Refusal::new(Code::FailedPrecondition, why));
+            }
+        }
+        if let Some(alert) = alert {
+            let by = &evidence(&mut self.correlator, &self.health, &self.changes);
+            self.raiser.on_marked_normal(&alert, undo, actor, by, &mut cx);
+        }
+        self.conclude(found, world, out);
+        Ok(Alert::name(&self.core.name, id))
     }
 
     /// A dead man's switch is kept as an alert and has no other consequence than that of its silence.
@@ -521,7 +597,13 @@ impl Scope {
             }
             TimerKind::EndEpisode => self.correlator.on_end(EpisodeId(id), due, &mut cx),
             TimerKind::Close => self.raiser.on_close(IncidentId(id), due, by, &mut cx),
-            TimerKind::ForgetAlert => self.deduplicator.on_forget(key, due, &mut cx),
+            TimerKind::ForgetAlert => {
+                let may_go_on = self.deduplicator.may_go_on_until(key, &cx).filter(|(until, _)| *until > due);
+                match may_go_on.filter(|(_, alert)| self.raiser.may_reopen(alert, by.correlator)) {
+                    Some((until, _)) => cx.set(TimerKind::ForgetAlert, key.0, until),
+                    None => self.deduplicator.on_forget(key, due, &mut cx),
+                }
+            }
             TimerKind::ForgetSuppressor => self.suppressor.on_forget(id, due, &mut cx),
             TimerKind::ForgetIncident => self.raiser.on_forget(IncidentId(id), &mut self.correlator, &mut cx),
         }

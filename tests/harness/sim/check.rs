@@ -4,20 +4,25 @@ use super::{
     broker::{Produced, TOPIC},
     world::{JOURNALS, policy, topology},
 };
+use bytes::Bytes;
 use prost::Message as _;
 use quell::{outputs::OutputReader, progress::Progress, snapshots};
 use quell_connectors::{
     decode::{self, Mapping, canonical},
     log::{Log, LogError, Topic},
-    wire,
+    wire::{self, Invalid},
 };
 use quell_core::{
-    domain::{time::Timestamp, topology::Topology},
+    domain::{command::Command, time::Timestamp, topology::Topology},
     engine::{Engine, Input, Pack, Range, Rejected},
     output::{OutputTopic, Outputs},
 };
-use quell_proto::v1;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use quell_proto::v1::{self, journal_record::Record};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 /// What was said of each thing, in order: by topic and name.
 type Said = BTreeMap<(OutputTopic, String), Vec<Vec<u8>>>;
@@ -63,18 +68,74 @@ fn add(said: &mut Said, topic: OutputTopic, output: &v1::Output) -> Result<(), F
     Ok(())
 }
 
-/// What one engine says that folds the records in the order in which they were produced.
-fn undisturbed(uuid: [u8; 16], history: &[Produced]) -> Result<Said, Failure> {
+/// A command, and how far the source partitions were folded when it came: by name, to the incarnation and the offset.
+struct Asked {
+    command: Command,
+    after: BTreeMap<String, (u32, i64)>,
+}
+
+impl Asked {
+    /// It came before a record of its scope's source partition.
+    fn is_before(&self, source: &str, incarnation: u32, offset: i64) -> bool {
+        self.after.get(source).is_none_or(|after| *after <= (incarnation, offset))
+    }
+}
+
+/// The commands of a journal partition, each where it stands first. Only the journal tells where among the events that is:
+/// packs that do not follow on what is folded, or were folded before, do not count.
+fn commands(journal: &[Bytes]) -> Result<(Vec<Asked>, u64), Failure> {
+    let (mut marks, mut known) = (BTreeMap::<String, (u32, i64)>::new(), BTreeSet::new());
+    let (mut commands, mut again) = (Vec::new(), 0);
+    for bytes in journal {
+        let record = v1::JournalRecord::decode(bytes.clone()).map_err(|error| differs(error.to_string()))?;
+        let ranges = match record.record {
+            Some(Record::Pack(pack)) => pack.range.into_iter().collect(),
+            Some(Record::Reaches(reaches)) => reaches.ranges,
+            Some(Record::Command(command)) => {
+                let command = wire::command::command_back(command).map_err(|Invalid(reason)| differs(reason))?;
+                if known.insert(command.request_id.clone()) {
+                    commands.push(Asked { command, after: marks.clone() });
+                } else {
+                    again += 1;
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        for range in ranges {
+            let mark = marks.entry(range.source).or_default();
+            let start = (range.incarnation, range.session);
+            if range.incarnation >= mark.0 && (range.incarnation, range.after) <= start.max(*mark) {
+                *mark = start.max(*mark).max((range.incarnation, range.to));
+            }
+        }
+    }
+    Ok((commands, again))
+}
+
+/// What one engine says that folds the records in the order in which they were produced, and the commands where they came.
+fn undisturbed(uuid: [u8; 16], history: &[Produced], asked: Vec<Asked>) -> Result<Said, Failure> {
     let topology = Topology::new(&topology()).map_err(|error| differs(error.to_string()))?;
     let mut engine = Engine::new(uuid, Arc::new(policy()), Arc::new(topology));
     let (mapping, mut outputs) = (Mapping::default(), Outputs::default());
     let mut inputs = Vec::new();
+    let mut asked_of: BTreeMap<String, VecDeque<Asked>> = BTreeMap::new();
+    for asked in asked {
+        asked_of.entry(asked.command.scope.clone()).or_default().push_back(asked);
+    }
     for record in history {
         let (offset, arrival) = (record.offset, Timestamp(record.timestamp_ms));
         let context = decode::Context { arrival, offset, check_wall: false, mapping: &mapping, default_origin: TOPIC };
         let (mut events, mut rejected) = (Vec::new(), Vec::new());
         match canonical::decode(&record.payload, &context) {
-            Ok(event) => events.push(event),
+            Ok(event) => {
+                let source = format!("{TOPIC}/{}", record.partition);
+                let asked = asked_of.entry(event.scope.clone()).or_default();
+                while let Some(first) = asked.pop_front_if(|a| a.is_before(&source, record.incarnation, offset)) {
+                    inputs.push(Input::Command(first.command));
+                }
+                events.push(event);
+            }
             Err(why) => {
                 let payload = record.payload.to_vec();
                 rejected.push(Rejected { offset, part: 0, reason: why.reason, payload, arrival });
@@ -91,6 +152,7 @@ fn undisturbed(uuid: [u8; 16], history: &[Produced]) -> Result<Said, Failure> {
         });
         inputs.push(Input::Pack(Pack { range, events, rejected }));
     }
+    inputs.extend(asked_of.into_values().flatten().map(|asked| Input::Command(asked.command)));
     inputs.push(Input::Settle);
     for (position, input) in (0..).zip(&inputs) {
         engine.step(position, input, &mut outputs).map_err(|error| differs(error.to_string()))?;
@@ -130,6 +192,7 @@ pub async fn check(
     log: &Arc<dyn Log>,
     uuid: [u8; 16],
     history: &[Produced],
+    journals: &[Vec<Bytes>],
     scenario: Scenario,
     progress: &[Arc<Progress>],
 ) -> Result<BTreeMap<&'static str, u64>, Failure> {
@@ -157,7 +220,18 @@ pub async fn check(
         let oldest = log.extent(Topic::Journal, partition).await.map_err(|error| failed(&error))?.oldest;
         *seen.entry("journal partitions trimmed").or_default() += u64::from(oldest > 0);
     }
-    compare(&said, &undisturbed(uuid, history)?)?;
+    let mut asked = Vec::new();
+    for journal in journals {
+        let (commands, again) = commands(journal)?;
+        asked.extend(commands);
+        *seen.entry("commands that came again").or_default() += again;
+    }
+    *seen.entry("commands").or_default() += asked.len() as u64;
+    let expected = undisturbed(uuid, history, asked)?;
+    compare(&said, &expected)?;
+    for (name, n) in results(&expected) {
+        *seen.entry(name).or_default() += n;
+    }
     for progress in progress {
         let (mut events, mut ignored, mut skipped) = (0, 0, 0);
         for counts in progress.counts() {
@@ -196,6 +270,18 @@ fn compare(said: &Said, expected: &Said) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// How commands ended.
+fn results(said: &Said) -> [(&'static str, u64); 2] {
+    let bodies = said.iter().filter(|((topic, _), _)| *topic == OutputTopic::Commands).flat_map(|(_, bodies)| bodies);
+    let mut codes = [("commands done", 0), ("commands refused", 0)];
+    for body in bodies.filter_map(|body| v1::CommandOutput::decode(&**body).ok()?.body) {
+        if let v1::command_output::Body::Result(result) = body {
+            codes[usize::from(result.code != 0)].1 += 1;
+        }
+    }
+    codes
 }
 
 /// An incident's revisions are 1, 2, 3…

@@ -5,13 +5,21 @@ use super::{
     check,
     process::{Gate, Slow},
 };
-use crate::stream::{self, StreamEvent};
+use crate::{
+    people::People,
+    stream::{self, StreamEvent},
+};
+use anyhow::Context as _;
+use bytes::Bytes;
+use prost::Message as _;
 use quell::{
     clock::{Outside, Simulated},
     control::Control,
     ingest::{self, Ingest, IngestCounts, TopicMapping},
+    outputs::OutputReader,
     progress::Progress,
-    stop, task,
+    stop::{self, Stop},
+    task,
 };
 use quell_connectors::{
     decode::{Format, Mapping},
@@ -22,6 +30,7 @@ use quell_connectors::{
     wire,
 };
 use quell_core::domain::{
+    command::Command,
     policy::{Clock, Policy},
     time::{Span, Timestamp},
     topology::TopologyFile,
@@ -47,6 +56,8 @@ pub const LIMIT: Duration = Duration::from_secs(1_800);
 const CALM_LIMIT: Duration = Duration::from_secs(300);
 /// How long the stream takes to be produced.
 const PRODUCED_WITHIN: Duration = Duration::from_secs(45);
+
+const READ_BYTES: usize = 64 * 1024;
 
 /// What is no event.
 const POISON: &str = r#"{"entity": "db-0", "time": "soon""#;
@@ -110,6 +121,11 @@ struct World {
     /// So that no two processes draw the same numbers.
     started: u32,
     clock: Simulated,
+    /// Of each journal partition: who follow its incidents and give commands, and who notes down its records.
+    people: Vec<JoinHandle<anyhow::Result<()>>>,
+    scribes: Vec<JoinHandle<anyhow::Result<Vec<Bytes>>>>,
+    evening: stop::Stopper,
+    night: stop::Stopper,
 }
 
 /// Plays a run.
@@ -126,11 +142,16 @@ pub async fn play(scenario: Scenario) -> Result<Bite, Failure> {
     world.disturb(events).await?;
     world.calm().await?;
     world.settle().await?;
+    world.night.stop();
+    let mut journals = Vec::new();
+    for scribe in world.scribes.drain(..) {
+        journals.push(ended_well(scribe.await)?);
+    }
     let World { log, broker, machines, mut bite, .. } = world;
     let shared: Arc<dyn Log> = Arc::new(log.clone());
     let progress: Vec<_> = machines.iter().map(|machine| machine.progress.clone()).collect();
     let uuid = machines[0].control.latest().uuid;
-    let seen = check::check(&shared, uuid, &broker.history(), scenario, &progress).await?;
+    let seen = check::check(&shared, uuid, &broker.history(), &journals, scenario, &progress).await?;
     seen.into_iter().for_each(|(what, n)| bite.add(what, n));
     log.counts().into_iter().for_each(|(what, n)| bite.add(what, n));
     for machine in machines {
@@ -148,9 +169,77 @@ pub async fn play(scenario: Scenario) -> Result<Bite, Failure> {
     Ok(bite)
 }
 
+fn ended_well<T>(ended: Result<anyhow::Result<T>, tokio::task::JoinError>) -> Result<T, Failure> {
+    ended.map_err(anyhow::Error::from).flatten().map_err(|error| Failure::Stuck(format!("{error:#}")))
+}
+
+/// Every record of a journal partition in its order, before it is trimmed.
+async fn note_down(log: HostileLog, partition: u32, shift: Stop) -> anyhow::Result<Vec<Bytes>> {
+    let (mut reader, mut records) = (log.read_from(Topic::Journal, partition, 0).await?, Vec::new());
+    loop {
+        let read = reader.next(READ_BYTES, Duration::from_millis(100)).await?;
+        if read.is_empty() && shift.is_requested() {
+            return Ok(records);
+        }
+        records.extend(read.into_iter().map(|record| record.bytes));
+    }
+}
+
+/// Those who look after the incidents of a journal partition.
+struct Crew {
+    log: HostileLog,
+    uuid: [u8; 16],
+    partition: u32,
+    day: Stop,
+}
+
+impl Crew {
+    async fn work(self, seed: u64) -> anyhow::Result<()> {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut people = People::new(seed, format!("team {}", self.partition));
+        let log: Arc<dyn Log> = Arc::new(self.log.clone());
+        let topic = (Topic::Incidents, self.partition);
+        let mut reader = OutputReader::open(&log, topic, self.uuid, (0, 0), true).await?;
+        while !self.day.is_requested() {
+            let until = Instant::now() + Duration::from_millis(random.random_range(50..700));
+            while let Some(next) = reader.next(until - Instant::now()).await? {
+                let update = v1::IncidentUpdate::decode(&*next.output.body)?;
+                update.incident.iter().try_for_each(|incident| people.hear(incident))?;
+            }
+            let Some(command) = people.command() else { continue };
+            self.give(&command, &mut random).await;
+            if random.random_bool(0.1) {
+                self.give(&people.another(&command), &mut random).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Until it is taken; perhaps again after that, since no answer came. Whoever asks may ask another instance each time.
+    async fn give(&self, command: &Command, random: &mut StdRng) {
+        let mut again = random.random_bool(0.2);
+        loop {
+            let at = command.at + Span(random.random_range(0..1_000));
+            let command = wire::command::command(&Command { at, ..command.clone() });
+            let record = wire::bytes(&wire::journal_record(Record::Command(command)));
+            let writer = self.log.writer();
+            let append = writer.append(Topic::Journal, self.partition, record);
+            if random.random_bool(0.05) {
+                // It is on its way, and who sent it is gone.
+                writer.kill();
+            }
+            if append.await.is_ok() && !std::mem::take(&mut again) {
+                return;
+            }
+            sleep(Duration::from_millis(random.random_range(0..500))).await;
+        }
+    }
+}
+
 impl World {
     async fn new(scenario: Scenario) -> anyhow::Result<Self> {
         let log = HostileLog::new(scenario.seed, FAULTS);
+        let ((evening, day), (night, shift)) = (stop::pair(), stop::pair());
         let mut world = Self {
             scenario,
             rng: StdRng::seed_from_u64(scenario.seed ^ 0x5eed),
@@ -161,6 +250,10 @@ impl World {
             bite: Bite::default(),
             started: 0,
             clock: Simulated::new(EPOCH, 0),
+            people: Vec::new(),
+            scribes: Vec::new(),
+            evening,
+            night,
         };
         for number in 0..2 {
             let log = Slow::new(world.log.writer(), world.rng.random());
@@ -177,6 +270,13 @@ impl World {
                 let index = world.processes.len() - 1;
                 world.start(index);
             }
+        }
+        let uuid = world.machines.first().context("a machine")?.control.latest().uuid;
+        for partition in 0..JOURNALS {
+            let seed = world.rng.random();
+            let people = Crew { log: world.log.writer(), uuid, partition, day: day.clone() }.work(seed);
+            world.people.push(tokio::spawn(people));
+            world.scribes.push(tokio::spawn(note_down(world.log.writer(), partition, shift.clone())));
         }
         Ok(world)
     }
@@ -348,9 +448,13 @@ impl World {
         Ok(())
     }
 
-    /// From here on nothing goes wrong; until all is durable in the journal.
+    /// From here on nothing goes wrong, and nobody asks for anything; until all is durable in the journal.
     async fn calm(&mut self) -> Result<(), Failure> {
         self.log.set_faults(Faults::default());
+        self.evening.stop();
+        for people in self.people.drain(..) {
+            ended_well(people.await)?;
+        }
         self.broker.calm_down();
         for index in 0..self.processes.len() {
             if self.processes[index].running.is_none() {

@@ -116,7 +116,7 @@ fn detail(alert: &Alert, look: Look) -> String {
     text
 }
 
-fn list(alerts: &[Alert], look: Look) -> String {
+pub(super) fn list(alerts: &[Alert], look: Look) -> String {
     let mut table = Table::new(&["STATE", "", "SEVERITY", "ENTITY", "CHECK", "EVENTS", "LAST FIRED", "SUMMARY"]);
     for alert in alerts {
         table.row(vec![

@@ -160,6 +160,15 @@ impl Api {
         self.on_incident(on, Act::Split(alerts)).await
     }
 
+    pub(super) async fn mark_normal(&self, request: v1::MarkAlertNormalRequest) -> Result<v1::AlertReply, Status> {
+        let (scope, id) = names::parse_id("name", &request.name, "alerts")?;
+        let asked = Asked { request_id: request.request_id, actor: request.actor };
+        let action = Action::MarkNormal { alert: AlertId(id), undo: request.undo };
+        let done = self.ask(scope, asked, action).await?;
+        let alert = self.views.alert(AlertId(id)).map(|alert| alert.message());
+        Ok(v1::AlertReply { alert, position: done.position })
+    }
+
     pub(super) async fn link_ticket(&self, request: v1::LinkTicketRequest) -> Result<v1::IncidentReply, Status> {
         let ticket = request.ticket.unwrap_or_default();
         for (field, text) in [("ticket.system", &ticket.system), ("ticket.key", &ticket.key)] {

@@ -309,6 +309,13 @@ impl Quell for Api {
         self.link_ticket(request.into_inner()).await.map(Response::new)
     }
 
+    async fn mark_alert_normal(
+        &self,
+        request: Request<v1::MarkAlertNormalRequest>,
+    ) -> Result<Response<v1::AlertReply>, Status> {
+        self.mark_normal(request.into_inner()).await.map(Response::new)
+    }
+
     async fn acknowledge_updates(
         &self,
         request: Request<v1::AcknowledgeUpdatesRequest>,

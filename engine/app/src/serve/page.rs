@@ -267,6 +267,30 @@ mod tests {
         assert_eq!(names(&[], 1), [Vec::<String>::new()]);
     }
 
+    /// What stands at the first page and at the last comes exactly once, whatever comes and goes meanwhile.
+    #[test]
+    fn a_list_that_changes_shows_what_stays_once() {
+        let stays: Vec<_> = (0..60).map(|n| item(&format!("i{n:02}"), (n * 37) % 60 / 3)).collect();
+        let (mut token, mut seen, mut turn) = (String::new(), Vec::new(), 0);
+        loop {
+            // Before and after where the reader is, some come and others go.
+            let passing = (0..10).map(|n| item(&format!("p{turn}-{n}"), n * 2));
+            let mut items: Vec<_> = stays.iter().cloned().chain(passing).collect();
+            items.rotate_left(turn * 7);
+            let mut page = Page::new(request(&token, "", u64::MAX)).expect("valid");
+            items.iter().for_each(|item| page.offer(item));
+            let (page, next) = page.finish(|item: &Item| item.1.clone());
+            seen.extend(page.into_iter().map(|window| window.name).filter(|name| name.starts_with('i')));
+            if next.is_empty() {
+                break;
+            }
+            (token, turn) = (next, turn + 1);
+        }
+        assert!(turn > 5, "it is several pages");
+        seen.sort();
+        assert_eq!(seen, stays.iter().map(|item| item.1.name.clone()).collect::<Vec<_>>());
+    }
+
     #[test]
     fn a_token_is_of_one_list_and_one_selection() {
         let mut page = Page::new(request("", "a", u64::MAX)).expect("valid");

@@ -50,6 +50,11 @@ pub enum Action {
     CreateWindow(Box<Maintenance>),
     /// By id.
     ExpireWindow(String),
+    /// What the alert of a measured series tells of is normal, or is so no more.
+    MarkNormal {
+        alert: AlertId,
+        undo: bool,
+    },
 }
 
 /// A decision about an incident.

@@ -212,8 +212,10 @@ pub struct Incident {
     pub removed: Vec<AlertId>,
     /// The incident that took it in.
     pub merged_into: Option<IncidentId>,
-    /// It has changed since it last spoke.
+    /// It has changed since it last spoke,
     pub unsaid: bool,
+    /// and its causes may be others.
+    pub rank_again: bool,
     /// Incidents that the model has suggested to merge it with, or to move alerts to.
     pub suggested: Vec<IncidentId>,
 }
@@ -260,6 +262,7 @@ impl Incident {
             removed: Vec::new(),
             merged_into: None,
             unsaid: false,
+            rank_again: false,
             suggested: Vec::new(),
         }
     }

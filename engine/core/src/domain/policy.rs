@@ -55,6 +55,10 @@ pub struct Deduplicate {
     pub auto_clear_by_origin: BTreeMap<String, Span>,
     /// An alert that fires again within it is the same alert.
     pub reopen_window: Span,
+    /// By a pattern of the origin, instead of that; of several the longest.
+    pub reopen_window_by_origin: BTreeMap<String, Span>,
+    /// So long after its clear an alert of an incident that is not closed may turn out to have fired on.
+    pub went_on_window: Span,
     /// How often an alert whose count alone changes speaks.
     pub count_interval: Span,
 }
@@ -62,9 +66,18 @@ pub struct Deduplicate {
 impl Deduplicate {
     /// How long an alert of this origin has to be silent to be cleared.
     pub fn auto_clear_of(&self, origin: &str) -> Span {
-        let of = self.auto_clear_by_origin.iter().filter(|(pattern, _)| glob::matches(pattern, origin));
-        of.max_by_key(|(pattern, _)| pattern.len()).map_or(self.auto_clear, |(_, span)| *span)
+        by_origin(&self.auto_clear_by_origin, origin).unwrap_or(self.auto_clear)
     }
+
+    /// How long after its clear an alert of this origin is the same one.
+    pub fn reopen_window_of(&self, origin: &str) -> Span {
+        by_origin(&self.reopen_window_by_origin, origin).unwrap_or(self.reopen_window)
+    }
+}
+
+fn by_origin(spans: &BTreeMap<String, Span>, origin: &str) -> Option<Span> {
+    let of = spans.iter().filter(|(pattern, _)| glob::matches(pattern, origin));
+    of.max_by_key(|(pattern, _)| pattern.len()).map(|(_, span)| *span)
 }
 
 /// Which alerts change too often for each change to be told.
@@ -315,6 +328,8 @@ impl Default for Policy {
                 auto_clear: Span::hours(24),
                 auto_clear_by_origin: BTreeMap::new(),
                 reopen_window: Span::minutes(30),
+                reopen_window_by_origin: BTreeMap::new(),
+                went_on_window: Span::hours(5),
                 count_interval: Span::minutes(1),
             },
             flap: Flap { changes: 5, window: Span::minutes(10), leave_below: 2 },

@@ -233,6 +233,11 @@ impl Topologies {
         past.map_or_else(|| self.newest(), |(_, topology)| topology)
     }
 
+    /// Whether the newest took effect after one moment and by another.
+    pub fn changed_between(&self, before: Timestamp, at: Timestamp) -> bool {
+        before < self.newest.0 && self.newest.0 <= at
+    }
+
     /// A version takes effect.
     pub fn add(&mut self, topology: Arc<Topology>, from: Timestamp) {
         self.older.push_back(std::mem::replace(&mut self.newest, (from, topology)));

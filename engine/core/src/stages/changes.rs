@@ -25,20 +25,22 @@ pub struct Changes(VecDeque<Change>);
 
 impl Changes {
     /// Notes a change, made at `at`; the oldest make room.
-    pub fn note(&mut self, event: &Event, at: Timestamp, cx: &mut Cx<'_>) {
+    pub fn note(&mut self, event: &Event, at: Timestamp, cx: &mut Cx<'_>) -> Change {
         let horizon = cx.core.clock - cx.policy.raise.change_window - cx.policy.raise.change_window;
         while self.0.len() >= cx.policy.limits.changes || self.0.front().is_some_and(|c| c.at < horizon) {
-            let Some(gone) = self.0.pop_front() else { return };
+            let Some(gone) = self.0.pop_front() else { break };
             cx.core.evicted.changes += u64::from(gone.at >= horizon);
         }
-        self.0.push_back(Change {
+        let change = Change {
             id: event.id.as_str().into(),
             at,
             entity: event.entity.as_str().into(),
             check: event.check.as_str().into(),
             summary: event.summary.as_str().into(),
             services: enrich::services(cx.topology, event),
-        });
+        };
+        self.0.push_back(change.clone());
+        change
     }
 
     /// Those made within the window before an incident began, latest first.

@@ -318,12 +318,13 @@ impl Correlator {
         Some(episode.id)
     }
 
-    /// Severity or summary of an alert changed, or whether it flaps.
+    /// Severity, summary or services of an alert changed, or whether it flaps.
     pub fn update(&mut self, alert: &Alert) -> Option<EpisodeId> {
         let episode = self.episodes.get_mut(&alert.place()?)?;
         let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id)?;
         member.severity = alert.severity;
         member.summary = alert.summary.clone();
+        member.services = alert.services.clone();
         let (flapping, muted) = (alert.flapping && member.open, member.muted);
         episode.mark(alert.member, flapping, muted);
         Some(episode.id)

@@ -86,13 +86,15 @@ pub struct Absorbed {
     pub change: Option<Change>,
     /// What happens to the same alert right after.
     pub then: Option<Change>,
+    /// It fires on, and for the first time since the topology is another one: what is known of it may be too.
+    pub outdated: bool,
     /// Alerts that make room for it; they are cleared.
     pub evicted: Vec<Fingerprint>,
 }
 
 impl Absorbed {
     const fn of(outcome: Outcome, alert: Fingerprint, change: Option<Change>) -> Self {
-        Self { outcome: Some(outcome), alert, change, then: None, evicted: Vec::new() }
+        Self { outcome: Some(outcome), alert, change, then: None, outdated: false, evicted: Vec::new() }
     }
 }
 
@@ -167,6 +169,7 @@ impl Deduplicator {
             return Absorbed::of(Outcome::Late, key, None);
         }
         let (was_firing, severity) = (alert.firing, alert.severity);
+        let outdated = alert.open && cx.topologies.changed_between(alert.last_fired_at, at);
         if !alert.open && at > quiet_until && lapsed(alert, event.began(at), cx) {
             return self.open(heard, event, cx);
         }
@@ -180,7 +183,7 @@ impl Deduplicator {
             self.settle_held(key, identity, at, cx);
         }
         if fires_again {
-            return self.reopen(heard, event, severity, cx);
+            return Absorbed { outdated, ..self.reopen(heard, event, severity, cx) };
         }
         // A start says more than the time at which it was told only where it is another one: some tools fill it in anew
         // with each repeat.
@@ -189,9 +192,9 @@ impl Deduplicator {
             && start > known.started_at
             && self.came_back(key, start, cx)
         {
-            return Absorbed::of(Outcome::Folded, key, Some(Change::FlapStarted));
+            return Absorbed { outdated, ..Absorbed::of(Outcome::Folded, key, Some(Change::FlapStarted)) };
         }
-        Absorbed::of(Outcome::Folded, key, Some(change.unwrap_or(Change::Count)))
+        Absorbed { outdated, ..Absorbed::of(Outcome::Folded, key, Some(change.unwrap_or(Change::Count))) }
     }
 
     /// It fires again. One that flaps counts as open all the while.
@@ -254,7 +257,14 @@ impl Deduplicator {
             cx.core.timers.cancel(TimerKind::Absence, key.0);
             cx.out.say(Body::AlertGone { scope: cx.core.name.clone(), id: old.id });
         }
-        Absorbed { outcome: Some(Outcome::Opened), alert: key, change: Some(Change::Opened), then, evicted }
+        Absorbed {
+            outcome: Some(Outcome::Opened),
+            alert: key,
+            change: Some(Change::Opened),
+            then,
+            outdated: false,
+            evicted,
+        }
     }
 
     fn recover(&mut self, heard: Heard, event: &Event, event_key: u64, cx: &mut Cx<'_>) -> Absorbed {
@@ -317,7 +327,7 @@ struct Heard {
 
 /// Whether a firing that began at `start` is another alert than one that is clear.
 fn lapsed(alert: &Alert, start: Timestamp, cx: &Cx<'_>) -> bool {
-    alert.cleared_at.is_some_and(|cleared| start - cleared > cx.policy.deduplicate.reopen_window)
+    alert.cleared_at.is_some_and(|cleared| start - cleared > cx.policy.deduplicate.reopen_window_of(&alert.origin))
 }
 
 /// Another severity is told; of an alert that flaps only one that is worse than what was told.

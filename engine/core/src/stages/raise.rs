@@ -13,7 +13,7 @@ use crate::{
     scope::Cx,
     stages::{
         assess::HealthBoard,
-        changes::Changes,
+        changes::{Change as Suspect, Changes},
         correlate::Correlator,
         deduplicate::{Change, first_of},
     },
@@ -29,6 +29,7 @@ mod people;
 mod priority;
 mod say;
 mod times;
+use causes::SUSPECTS_MAX;
 pub use held::Held;
 use say::say;
 pub use times::{BUCKET_SECONDS, Histogram, Times};
@@ -92,6 +93,13 @@ impl Raiser {
             (State::Resolved, Some(resolved_at)) => at - resolved_at <= policy.raise.reopen_window,
             _ => true,
         }
+    }
+
+    /// Whether an alert is of an incident that is not closed.
+    pub fn may_reopen(&self, alert: &Alert, correlator: &Correlator) -> bool {
+        let episode = alert.place().and_then(|id| correlator.get(id));
+        let incident = episode.and_then(|episode| self.incidents.get(&episode.incident?));
+        incident.is_some_and(|incident| incident.state != State::Closed)
     }
 
     /// Whether an alert that fires on in an incident which is over for good `rose`, or is graver than what people knew when
@@ -162,6 +170,46 @@ impl Raiser {
         } else if !incident.unsaid {
             incident.unsaid = true;
             cx.set(TimerKind::SpeakIncident, u128::from(id.0), next);
+        }
+    }
+
+    /// An alert speaks of other services: its incident touches those as well.
+    pub fn on_enriched(&mut self, alert: &Alert, by: &Evidence<'_>, cx: &mut Cx<'_>) {
+        let episode = alert.place().and_then(|id| by.correlator.get(id));
+        let Some((episode, id)) = episode.and_then(|episode| Some((episode, episode.incident?))) else { return };
+        let Some(incident) = self.incidents.get_mut(&id).filter(|i| i.state.is_open()) else { return };
+        // What is not said yet is said with all it touches.
+        let told = episode.members.iter().take(incident.members_said);
+        for member in told.filter(|m| m.alert == alert.id) {
+            cx.core.held.hold(id, &episode.members, std::slice::from_ref(member));
+            say::add_services(&mut incident.services, std::slice::from_ref(member));
+        }
+        incident.rank_again |= alert.member < SUSPECTS_MAX;
+        let episode = episode.id;
+        self.follow((id, episode), Change::Count, false, by, cx);
+    }
+
+    /// A change was told: it may be a suspect of incidents that are open.
+    pub fn on_change(&mut self, change: &Suspect, by: &Evidence<'_>, cx: &mut Cx<'_>) {
+        let raise = &cx.policy.raise;
+        let near = |i: &Incident| {
+            (i.started_at - raise.change_window..=i.started_at + raise.change_slack).contains(&change.at)
+        };
+        let carries = cx.topology.entity(&cx.core.name, &change.entity).is_none_or(|entity| entity.carries);
+        // The hashes of what an incident is about say at once which it may concern; what may run on the entity they do not say.
+        let may_be =
+            |i: &Incident| near(i) && (carries || cx.core.held.is_about(i.id, &change.entity, &change.services));
+        let is = |i: &&Incident| {
+            i.state.is_open()
+                && may_be(i)
+                && by.correlator.get(i.episode).is_some_and(|e| causes::is_suspect(change, e, cx))
+        };
+        let suspected: Vec<_> = self.incidents.values().filter(is).map(|i| (i.id, i.episode)).collect();
+        for (id, episode) in suspected {
+            if let Some(incident) = self.incidents.get_mut(&id) {
+                incident.rank_again = true;
+                self.follow((id, episode), Change::Count, false, by, cx);
+            }
         }
     }
 

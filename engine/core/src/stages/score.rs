@@ -5,7 +5,7 @@
 //! usual while an alert of the series' own is open, until that has been so for `new_usual`.
 use crate::{
     domain::{
-        alert::Fingerprint,
+        alert::{Alert, AlertId, Fingerprint},
         event::Event,
         kpi::KpiLevel,
         policy::Silence,
@@ -26,6 +26,7 @@ mod said;
 mod series;
 use bursts::Bursts;
 pub use said::ORIGIN;
+pub use series::Learn;
 use series::Series;
 
 /// A share of this of the series goes when there are too many.
@@ -82,13 +83,13 @@ impl Scorer {
         self.generation = self.generation.wrapping_add(1);
     }
 
-    /// Folds a sample of the series `key`; `at` is its time, held to its arrival. It is learned as usual only if `learn`.
+    /// Folds a sample of the series `key`; `at` is its time, held to its arrival.
     pub fn take(
         &mut self,
         key: Fingerprint,
         event: &Event,
         at: Timestamp,
-        learn: bool,
+        learn: Learn,
         cx: &mut Cx<'_>,
         found: &mut Vec<Finding>,
     ) -> Outcome {
@@ -115,6 +116,25 @@ impl Scorer {
             cx.set(TimerKind::Silent, key.0, due);
         }
         Outcome::Sampled
+    }
+
+    /// A person says that what an alert tells of is normal; whether that can be learned.
+    #[expect(clippy::disallowed_methods, reason = "at most one series has that alert")]
+    pub fn teach(&mut self, alert: &Alert, cx: &mut Cx<'_>, found: &mut Vec<Finding>) -> bool {
+        let told = |(key, series): &(&Fingerprint, &mut Series)| {
+            series.entity == alert.entity
+                && alert.check.starts_with(&*series.check)
+                && series.is_told_by(**key, alert.fingerprint, cx)
+        };
+        let Some((key, series)) = self.series.iter_mut().find(told) else { return false };
+        series.teach(*key, alert.id, cx, found);
+        true
+    }
+
+    /// It was not normal after all; whether a series was taught by that alert, and by none since.
+    #[expect(clippy::disallowed_methods, reason = "at most one series was")]
+    pub fn unteach(&mut self, alert: AlertId) -> bool {
+        self.series.values_mut().any(|series| series.unteach(alert))
     }
 
     /// Nothing unusual came for a while.

@@ -44,7 +44,7 @@ impl Deduplicator {
         self.held.insert(under, Held { at, origin: event.origin.as_str().into(), event: event_key });
         cx.core.ledger.held += 1;
         cx.set(TimerKind::Orphan, under.0, at);
-        Absorbed { outcome: None, alert: key, change: None, then: None, evicted: Vec::new() }
+        Absorbed { outcome: None, alert: key, change: None, then: None, outdated: false, evicted: Vec::new() }
     }
 
     /// A held recovery of an identity that now has fired: it cleared it, or its problem is over.

@@ -48,6 +48,12 @@ impl Deduplicator {
         clears.then_some(Change::Cleared)
     }
 
+    /// Until when a cleared alert may turn out to have fired on: its tool tells when it began, so that a repeat can say so.
+    pub fn may_go_on_until(&self, key: Fingerprint, cx: &Cx<'_>) -> Option<(Timestamp, &Alert)> {
+        let alert = self.get(key).filter(|alert| !alert.open && alert.started_at < alert.occurred_at)?;
+        Some((alert.cleared_at? + cx.policy.deduplicate.went_on_window, alert))
+    }
+
     /// A cleared alert is past its time.
     pub fn on_forget(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>) {
         let Some(alert) = self.get(key).filter(|a| !a.open) else { return };
@@ -105,7 +111,8 @@ impl Deduplicator {
 
 /// By the time at which the recovery was told: one told late is remembered as long as another.
 pub fn forgotten_at(alert: &Alert, cx: &Cx<'_>) -> Timestamp {
-    alert.quiet_until.max(alert.cleared_at.unwrap_or(Timestamp::MIN)) + cx.policy.deduplicate.reopen_window
+    alert.quiet_until.max(alert.cleared_at.unwrap_or(Timestamp::MIN))
+        + cx.policy.deduplicate.reopen_window_of(&alert.origin)
 }
 
 /// How long what it reports has to be silent to be over.

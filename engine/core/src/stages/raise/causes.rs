@@ -149,6 +149,12 @@ fn nearby<'a>(
     near
 }
 
+/// Whether a change is near what an episode's first members are.
+pub(super) fn is_suspect(change: &Change, episode: &Episode, cx: &Cx<'_>) -> bool {
+    let suspects: Vec<&Member> = episode.members.iter().take(SUSPECTS_MAX).collect();
+    place(change, &suspects, None, cx).is_some()
+}
+
 fn place(change: &Change, suspects: &[&Member], best: Option<&str>, cx: &Cx<'_>) -> Option<(i64, String)> {
     let entity = &*change.entity;
     if best == Some(entity) {

@@ -48,6 +48,13 @@ impl Held {
         }
     }
 
+    /// Whether an incident is, and is open.
+    pub(super) fn is_about(&self, id: IncidentId, of: &str, services: &[Arc<str>]) -> bool {
+        let holds =
+            |names: &BTreeSet<u64>| names.contains(&entity(of)) || services.iter().any(|s| names.contains(&service(s)));
+        self.by_incident.get(&id).is_some_and(holds)
+    }
+
     /// Whether an open incident is about this entity, or about one of these services.
     pub fn holds(&self, of: &str, services: &[Arc<str>]) -> bool {
         self.counts.contains_key(&entity(of)) || services.iter().any(|s| self.counts.contains_key(&service(s)))

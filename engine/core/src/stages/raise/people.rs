@@ -2,6 +2,7 @@
 use super::{Evidence, Raiser, reopen, say::say};
 use crate::{
     domain::{
+        alert::Alert,
         command::{Act, Code, IncidentAct, Refusal},
         episode::EpisodeId,
         incident::{By, Incident, IncidentId, RaiseReason, State, Ticket},
@@ -104,6 +105,16 @@ impl Raiser {
         if let Some(incident) = self.incidents.get_mut(&id).filter(|_| !text.is_empty()) {
             incident.note(cx.core.clock, actor, "comment", text);
         }
+    }
+
+    /// A person said of an alert that what it tells of is normal, or is so no more: its incident's people hear of it.
+    pub fn on_marked_normal(&mut self, alert: &Alert, undo: bool, actor: &str, by: &Evidence<'_>, cx: &mut Cx<'_>) {
+        let episode = alert.place().and_then(|id| by.correlator.get(id));
+        let Some((episode, id)) = episode.and_then(|episode| Some((episode, episode.incident?))) else { return };
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        let (kind, change) = if undo { ("not normal", "marked not normal") } else { ("normal", "marked normal") };
+        incident.note(cx.core.clock, actor, kind, format!("{} on {}", alert.check, alert.entity));
+        say(incident, episode, change, by, cx);
     }
 
     /// Alerts that were split from an incident are one of their own at once.

@@ -52,10 +52,11 @@ pub(super) fn say(
         let began = joined.iter().map(|m| m.started_at).min();
         incident.started_at = began.map_or(incident.started_at, |began| began.min(incident.started_at));
         // Later ones are no suspects.
-        if incident.members_said < SUSPECTS_MAX {
-            (incident.causes, incident.changes) = causes::rank(incident, episode, by, cx);
-        }
+        incident.rank_again |= incident.members_said < SUSPECTS_MAX;
         add_services(&mut incident.services, joined);
+    }
+    if std::mem::take(&mut incident.rank_again) {
+        (incident.causes, incident.changes) = causes::rank(incident, episode, by, cx);
     }
     // One whose alerts are all clear stays as grave as it was.
     let severity = episode.severity().unwrap_or(incident.severity);
@@ -67,12 +68,16 @@ pub(super) fn say(
     if episode.open > 0 && !incident.muted {
         incident.priority = priority(incident, episode, by, cx);
     }
-    incident.title = title(incident, episode);
+    // One that was merged away has no alerts any more, and may still be commented: it is called what it was called.
+    let has_alerts = !episode.members.is_empty();
+    if has_alerts {
+        incident.title = title(incident, episode);
+    }
     incident.revision += 1;
     incident.updated_at = cx.core.clock;
     incident.said_at = cx.core.clock;
     incident.unsaid = false;
-    if !cx.out.brief {
+    if has_alerts && !cx.out.brief {
         incident.summary = summary(incident, episode, by);
         incident.summary.shrink_to_fit();
     }
@@ -148,7 +153,7 @@ fn rest(incident: &Incident, scope: &str) -> usize {
 }
 
 /// The first by name, sorted.
-fn add_services(services: &mut Vec<Arc<str>>, members: &[Member]) {
+pub(super) fn add_services(services: &mut Vec<Arc<str>>, members: &[Member]) {
     for service in members.iter().flat_map(|m| &*m.services) {
         if let Err(place) = services.binary_search(service) {
             services.insert(place, service.clone());
@@ -169,7 +174,7 @@ fn title(incident: &Incident, episode: &Episode) -> String {
     let own = episode.members.iter().take(SUSPECTS_MAX).find(|m| m.entity == *entity).map(|m| &m.services);
     let others: Vec<_> = incident.services.iter().filter(|s| own.is_none_or(|own| !own.contains(s))).collect();
     // Writing to a string can't fail.
-    let _ = match (others.len(), episode.members.len() - 1) {
+    let _ = match (others.len(), episode.members.len().saturating_sub(1)) {
         (0, 0) => Ok(()),
         (0, 1) => write!(title, ", and one more alert"),
         (0, more) => write!(title, ", and {more} more alerts"),

@@ -144,6 +144,27 @@ impl Crossing {
         self.measure(key, None, 0.0, found);
     }
 
+    /// It is held against what was learned.
+    pub fn is_adaptive(&self, series: &Series, cx: &Cx<'_>) -> bool {
+        self.figures(&series.check, cx).is_some_and(|figures| figures.bands.adaptive)
+    }
+
+    /// What it has said holds no more, as another level is usual now.
+    pub fn calm(&mut self, series: &Series, key: Fingerprint, at: Timestamp, found: &mut Vec<Finding>) {
+        if self.speaks() {
+            self.say(None, String::new(), series, key, at, found);
+        }
+        self.place = Place::default();
+    }
+
+    /// Tells its alert from others of the series.
+    pub fn of(&self) -> Cow<'static, str> {
+        match &self.by {
+            By::Rule(_) => Cow::Borrowed(WORD),
+            By::Kpi { service, kpi } => Cow::Owned(format!("kpi/{service}/{kpi}")),
+        }
+    }
+
     /// A KPI has a level by this series, or none.
     pub fn measure(&self, key: Fingerprint, level: Option<KpiLevel>, value: f64, found: &mut Vec<Finding>) {
         if let By::Kpi { service, kpi } = &self.by {
@@ -161,9 +182,10 @@ impl Crossing {
         at: Timestamp,
         found: &mut Vec<Finding>,
     ) {
-        let (of, service, kpi) = match &self.by {
-            By::Rule(_) => (Cow::Borrowed(WORD), None, None),
-            By::Kpi { service, kpi } => (Cow::Owned(format!("kpi/{service}/{kpi}")), Some(&**service), Some(&**kpi)),
+        let of = self.of();
+        let (service, kpi) = match &self.by {
+            By::Rule(_) => (None, None),
+            By::Kpi { service, kpi } => (Some(&**service), Some(&**kpi)),
         };
         let said = match severity {
             Some(severity) => Said::firing(&of, WORD, severity, summary),

@@ -3,6 +3,7 @@ use super::{Finding, series::Series};
 use crate::domain::{
     alert::Fingerprint,
     event::{Event, Kind, Status},
+    hash::Framed,
     severity::Severity,
     time::{Span, Timestamp},
 };
@@ -76,6 +77,11 @@ pub(super) fn blank(at: Timestamp, status: Status, severity: Severity, summary: 
         offset: 0,
         part: 0,
     }
+}
+
+/// The fingerprint of the alert that says it of a series: as that of its event will be.
+pub(super) fn fingerprint(key: Fingerprint, of: &str) -> Fingerprint {
+    Fingerprint(Framed::default().field(ORIGIN).field(format!("{key}/{of}")).hash128())
 }
 
 /// In whole seconds where it has any, for people.

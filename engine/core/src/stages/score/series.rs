@@ -2,11 +2,11 @@
 use super::{
     Finding,
     crossing::{By, Crossing},
-    said::{Said, rounded},
+    said::{Said, fingerprint, rounded},
 };
 use crate::{
     domain::{
-        alert::Fingerprint,
+        alert::{AlertId, Fingerprint},
         event::Event,
         policy::Score,
         severity::Severity,
@@ -47,6 +47,24 @@ struct Unusual {
     calm: bool,
 }
 
+/// Whether a sample is learned as usual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learn {
+    Usual,
+    /// An open incident is about it: only what people said is normal is learned.
+    OnlyTaught,
+    /// It is worked on.
+    Nothing,
+}
+
+/// A person said that what an alert told of is normal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Taught {
+    alert: AlertId,
+    /// What was usual until then.
+    before: Ewma,
+}
+
 /// What is known of a series: about 300 bytes, and its names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {
@@ -64,6 +82,7 @@ pub struct Series {
     /// Since when an alert of its own is open.
     disturbed_since: Option<Timestamp>,
     silent_since: Option<Timestamp>,
+    taught: Option<Box<Taught>>,
     /// A timer waits for its silence.
     listening: bool,
     /// What it is held against, and as of which generation of policy and topology.
@@ -86,6 +105,7 @@ impl Series {
             unusual: None,
             disturbed_since: None,
             silent_since: None,
+            taught: None,
             listening: false,
             crossings: Vec::new(),
             bound: None,
@@ -141,13 +161,15 @@ impl Series {
         key: Fingerprint,
         value: f64,
         at: Timestamp,
-        learn: bool,
+        learn: Learn,
         cx: &mut Cx<'_>,
         found: &mut Vec<Finding>,
     ) {
         let sample = Sample { key, value, at };
         let new_usual = cx.policy.score.new_usual;
-        let learns = learn && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
+        let learns = learn == Learn::Usual && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
+        // What is normal now is not known before some of it was seen.
+        let is_taught = learn != Learn::Nothing && self.taught.is_some() && !self.detector.is_warm();
         let mut crossings = std::mem::take(&mut self.crossings);
         for crossing in &mut crossings {
             crossing.judge(self, sample, cx, found);
@@ -156,7 +178,7 @@ impl Series {
         let told = self.crossings.iter().any(Crossing::speaks);
         self.judge_score(sample, told, cx, found);
         // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
-        if learns {
+        if learns || is_taught {
             self.detector.learn(value);
         }
         let disturbed = self.unusual.is_some() || told;
@@ -210,6 +232,37 @@ impl Series {
         self.unusual = None;
         cx.core.timers.cancel(TimerKind::Calm, key.0);
         found.push(Said::resolved(UNUSUAL, UNUSUAL).about(self, key, at));
+    }
+
+    /// Whether an alert tells that it is not as was learned.
+    pub fn is_told_by(&self, key: Fingerprint, alert: Fingerprint, cx: &Cx<'_>) -> bool {
+        let adaptive = |crossing: &&Crossing| crossing.is_adaptive(self, cx);
+        alert == fingerprint(key, UNUSUAL)
+            || self.crossings.iter().filter(adaptive).any(|crossing| alert == fingerprint(key, &crossing.of()))
+    }
+
+    /// A person says that what it does now is normal: it is learned from the beginning.
+    pub fn teach(&mut self, key: Fingerprint, alert: AlertId, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
+        let at = cx.core.clock.max(self.last_at);
+        self.taught = Some(Box::new(Taught { alert, before: std::mem::take(&mut self.detector) }));
+        if self.unusual.is_some() {
+            self.recover(key, at, cx, found);
+        }
+        let mut crossings = std::mem::take(&mut self.crossings);
+        for crossing in crossings.iter_mut().filter(|crossing| crossing.is_adaptive(self, cx)) {
+            crossing.calm(self, key, at, found);
+        }
+        self.crossings = crossings;
+        if !self.crossings.iter().any(Crossing::speaks) {
+            self.disturbed_since = None;
+        }
+    }
+
+    /// It was not normal after all: what was usual before is usual again. Whether it was taught by that alert.
+    pub fn unteach(&mut self, alert: AlertId) -> bool {
+        let Some(taught) = self.taught.take_if(|taught| taught.alert == alert) else { return false };
+        self.detector = taught.before;
+        true
     }
 
     /// The calm has lasted, unless something unusual came.
