@@ -26,7 +26,9 @@ const PARTITIONS: i32 = 4;
 /// Incidents that grow in turn: each less often than the interval at which a growing incident speaks.
 const GROWING: usize = 20;
 const EVERY: Duration = Duration::from_millis(100);
-const SETTINGS: &str = "[engine]\nsnapshot_interval = \"5s\"\n[raise]\nmany_settle = \"1s\"\nsettle = \"1s\"\n";
+/// An incident for each service, for the model would make one of those that grow in step, which then speaks once a second.
+const SETTINGS: &str = "[engine]\nsnapshot_interval = \"5s\"\n[raise]\nmany_settle = \"1s\"\nsettle = \"1s\"\n\
+    [[correlate.policy]]\nname = \"service\"\nsplit_by = [\"service\"]\n";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
