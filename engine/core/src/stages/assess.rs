@@ -17,7 +17,7 @@ use service::ServiceHealth;
 
 /// The whole of health, in hundredths of a point.
 pub const WELL: i32 = 10_000;
-/// How often a service whose score moves within its level speaks.
+/// How often a service speaks whose score moves within its level, or its alerts.
 const SPEAK_INTERVAL: Span = Span::seconds(10);
 const CONTRIBUTIONS_MAX: usize = 10;
 
@@ -73,7 +73,10 @@ impl HealthBoard {
             }
             let Some(service) = self.services.get_mut(id) else { continue };
             let own = service.own();
-            service.follow(alert, counts);
+            // What it says of its alerts is another thing even where the score stays.
+            if service.follow(alert, counts) {
+                self.say_soon(id, cx);
+            }
             self.spread(id, own, cx);
         }
     }
@@ -112,11 +115,15 @@ impl HealthBoard {
         if Level::of(before) != Level::of(score) {
             self.say(id, cx);
         } else if before != score {
-            self.unsaid.insert(id.clone());
-            if !self.speaks {
-                self.speaks = true;
-                cx.set(TimerKind::SpeakServices, 0, cx.core.clock + SPEAK_INTERVAL);
-            }
+            self.say_soon(id, cx);
+        }
+    }
+
+    fn say_soon(&mut self, id: &Arc<str>, cx: &mut Cx<'_>) {
+        self.unsaid.insert(id.clone());
+        if !self.speaks {
+            self.speaks = true;
+            cx.set(TimerKind::SpeakServices, 0, cx.core.clock + SPEAK_INTERVAL);
         }
     }
 

@@ -127,10 +127,11 @@ impl ServiceHealth {
         self.by_alerts.max(self.by_kpis)
     }
 
-    /// An alert opened, cleared, or became another severity.
-    pub fn follow(&mut self, alert: &Alert, counts: bool) {
+    /// An alert opened, cleared, or became another severity. Whether that is news.
+    pub fn follow(&mut self, alert: &Alert, counts: bool) -> bool {
         let now = (alert.severity, alert.entity.clone(), alert.check.clone());
         let before = if counts { self.open.insert(alert.id, now) } else { self.open.remove(&alert.id) };
+        let is_news = before.as_ref().map(|(severity, ..)| *severity) != counts.then_some(alert.severity);
         if counts {
             self.counts[alert.severity as usize] += 1;
         }
@@ -140,6 +141,7 @@ impl ServiceHealth {
         let worst = SEVERITIES.into_iter().find(|s| self.counts[*s as usize] > 0);
         let more = i32::try_from(self.open.len().saturating_sub(1)).unwrap_or(i32::MAX);
         self.by_alerts = worst.map_or(0, |w| points(w) + more.saturating_mul(100).min(MORE_MAX));
+        is_news
     }
 
     /// A series of a KPI was measured. Whether the KPI's level is another one.

@@ -28,7 +28,8 @@ pub(super) fn rank(
     cx: &Cx<'_>,
 ) -> (Vec<Cause>, Vec<NearbyChange>) {
     let mut suspects: Vec<&Member> = episode.members.iter().take(SUSPECTS_MAX).collect();
-    suspects.sort_by(|a, b| a.opened_at.cmp(&b.opened_at).then(a.alert.cmp(&b.alert)));
+    // Of those of one moment who was heard of first.
+    suspects.sort_by_key(|m| m.opened_at);
     let mut ranked = alerts(&suspects, cx);
     ranked.sort_by(|a, b| b.score.cmp(&a.score).then(a.rank.cmp(&b.rank)));
     let near = nearby(incident, &suspects, ranked.first().map(|best| &**best.entity), by, cx);
