@@ -230,13 +230,19 @@ impl Follower {
         }
     }
 
-    /// Whether everything that the views show was told.
+    /// Whether everything that the views show was told, and of what they have forgotten that it ended.
     pub fn is_current(&self) -> bool {
-        self.api.views.incidents.iter().all(|entry| {
+        let mut shown = BTreeSet::new();
+        let is_told = self.api.views.incidents.iter().all(|entry| {
             let IncidentUpdate { scope, incident, .. } = &**entry.value();
-            let told = self.incidents.get(&Incident::name(scope, incident.id));
-            told.is_some_and(|told| told.incident.revision >= incident.revision)
-        })
+            let name = Incident::name(scope, incident.id);
+            let told = self.incidents.get(&name).is_some_and(|told| told.incident.revision >= incident.revision);
+            shown.insert(name);
+            told
+        });
+        let ended = [v1::incident::State::Resolved, v1::incident::State::Closed];
+        let has_ended = |told: &Told| ended.contains(&told.incident.state());
+        is_told && self.incidents.iter().all(|(name, told)| shown.contains(name) || has_ended(told))
     }
 
     /// The counts as they are now.
