@@ -3,9 +3,10 @@ use super::{
     kpi::{Kpi, KpiEntry},
     time::Timestamp,
 };
+use crate::shared;
 use indexmap::IndexMap;
 use places::{Facet, Ground, Places};
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
@@ -292,7 +293,6 @@ impl Topology {
             }
         }
         let mut drafts: BTreeMap<Option<&Arc<str>>, Draft> = BTreeMap::new();
-        let mut texts = FxHashSet::default();
         for (index, entry) in file.entities.iter().enumerate() {
             if entry.id.is_empty() {
                 return Err(TopologyError::NoId { kind: "entity", index });
@@ -303,9 +303,9 @@ impl Topology {
             if std::mem::replace(&mut draft.stands[place], true) {
                 return Err(TopologyError::Twice { kind: "entity", id: entry.id.clone() });
             }
-            let mut shared = |text: &Arc<str>| shared(&mut texts, text);
-            layer.entities[place].on = entry.on.iter().map(&mut shared).collect();
-            layer.entities[place].labels = entry.labels.iter().map(|(k, v)| (shared(k), shared(v))).collect();
+            layer.entities[place].on = entry.on.iter().map(|on| shared::text(on)).collect();
+            layer.entities[place].labels =
+                entry.labels.iter().map(|(k, v)| (shared::text(k), shared::text(v))).collect();
             for other in entry.linked.iter().filter(|o| **o != entry.id) {
                 let of = draft.place(layer, other);
                 draft.linked.push((of, entry.id.clone()));
@@ -400,15 +400,6 @@ impl Topology {
                 }
         })
     }
-}
-
-/// A text once: many entities have the same labels, and run on the same ones.
-fn shared(texts: &mut FxHashSet<Arc<str>>, text: &Arc<str>) -> Arc<str> {
-    if let Some(known) = texts.get(text) {
-        return known.clone();
-    }
-    texts.insert(text.clone());
-    text.clone()
 }
 
 /// What the file says of a layer's entities, by their places, while it is read.

@@ -37,7 +37,8 @@ pub use times::{BUCKET_SECONDS, Histogram, Times};
 /// A share of this of the incidents goes when there are too many.
 const EVICTED_SHARE: usize = 64;
 
-/// An incident speaks at most once an interval for each so many of its alerts.
+/// A revision shows all alerts of its incident: one that only grows speaks at most once an interval for each so many of
+/// them. Of thousands that came each second nobody could read it, and it would be most of what is written.
 const REVISION_ALERTS: usize = 25;
 
 /// What an incident is judged by.
@@ -55,13 +56,6 @@ pub struct Raiser {
     /// The number of the latest.
     number: u64,
     times: Times,
-}
-
-/// A revision shows all alerts of its incident. One that said so each second while it grows to thousands would be most of
-/// what is written, and nobody could read it.
-fn revision_interval(episode: &Episode, cx: &Cx<'_>) -> Span {
-    let hundreds = (episode.members.len() / REVISION_ALERTS).max(1);
-    Span(cx.policy.raise.revision_interval.0.saturating_mul(i64::try_from(hundreds).unwrap_or(i64::MAX)))
 }
 
 impl Raiser {
@@ -163,7 +157,8 @@ impl Raiser {
             cx.set(TimerKind::Resolve, u128::from(id.0), episode.last_cleared_at + cx.policy.raise.resolve);
         }
         let since = if can_wait { cx.core.clock } else { incident.said_at };
-        let next = since + revision_interval(episode, cx);
+        let parts = i64::try_from(episode.members.len() / REVISION_ALERTS).unwrap_or(i64::MAX).max(1);
+        let next = since + Span(cx.policy.raise.revision_interval.0.saturating_mul(parts));
         let is_graver = !can_wait && episode.severity() > Some(incident.severity);
         if is_graver || cx.core.clock >= next {
             say(incident, episode, "updated", by, cx);
