@@ -13,6 +13,8 @@ use quell_core::{
 };
 use std::sync::Arc;
 
+mod told;
+
 const SECOND: i64 = 1_000;
 
 struct World {
@@ -38,28 +40,7 @@ impl World {
 
     fn event(&mut self, second: i64, entity: &str, status: Status, edit: impl FnOnce(&mut Event)) {
         let at = Timestamp(second * SECOND);
-        let mut event = Event {
-            id: format!("{}", self.position),
-            time: at,
-            started_at: None,
-            ended_at: None,
-            origin: "tool".to_owned(),
-            entity: entity.to_owned(),
-            check: "up".to_owned(),
-            status,
-            severity: Severity::Major,
-            summary: String::new(),
-            value: None,
-            labels: Vec::new(),
-            service: String::new(),
-            scope: "default".to_owned(),
-            fingerprint: String::new(),
-            identity: String::new(),
-            part: 0,
-            kind: Kind::Alert,
-            arrival: at,
-            offset: 0,
-        };
+        let mut event = told::event(self.position, at, entity, status);
         edit(&mut event);
         self.fold(Input::Pack(Pack { range: None, events: vec![event], rejected: Vec::new() }));
     }

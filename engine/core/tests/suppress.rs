@@ -3,7 +3,7 @@ use quell_core::{
     domain::{
         alert::SuppressedBy,
         command::{Action, Code, Command},
-        event::{Event, Kind, Status},
+        event::{Event, Status},
         maintenance::Maintenance,
         policy::{Clock, Inhibit, Policy},
         severity::Severity,
@@ -15,6 +15,8 @@ use quell_core::{
     output::{Body, Outputs},
 };
 use std::{collections::BTreeMap, sync::Arc};
+
+mod told;
 
 /// 2026-01-01T00:00:00Z
 const START: Timestamp = Timestamp(1_767_225_600_000);
@@ -46,28 +48,7 @@ impl World {
 
     fn event(&mut self, second: i64, entity: &str, check: &str, status: Status, severity: Severity) {
         let at = START + Span::seconds(second);
-        let event = Event {
-            id: format!("{}", self.position),
-            time: at,
-            started_at: None,
-            ended_at: None,
-            origin: "tool".to_owned(),
-            entity: entity.to_owned(),
-            check: check.to_owned(),
-            status,
-            severity,
-            summary: String::new(),
-            value: None,
-            labels: Vec::new(),
-            service: String::new(),
-            scope: "default".to_owned(),
-            fingerprint: String::new(),
-            identity: String::new(),
-            kind: Kind::Alert,
-            arrival: at,
-            offset: 0,
-            part: 0,
-        };
+        let event = Event { check: check.to_owned(), severity, ..told::event(self.position, at, entity, status) };
         self.fold(Input::Pack(Pack { range: None, events: vec![event], rejected: Vec::new() }));
     }
 

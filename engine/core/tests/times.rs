@@ -2,10 +2,9 @@
 use quell_core::{
     domain::{
         command::{Act, Action, Command, IncidentAct},
-        event::{Event, Kind, Status},
+        event::{Event, Status},
         incident::State,
         policy::{Clock, Policy},
-        severity::Severity,
         time::{Span, Timestamp},
         topology::Topology,
     },
@@ -13,6 +12,8 @@ use quell_core::{
     output::Outputs,
 };
 use std::sync::Arc;
+
+mod told;
 
 struct World {
     engine: Engine,
@@ -34,26 +35,10 @@ impl World {
     fn told(&mut self, minute: i64, entity: &str, status: Status, of: i64) {
         let (at, of) = (minutes(minute), Some(minutes(of)));
         let event = Event {
-            id: format!("{}", self.position),
-            time: at,
             started_at: of.filter(|_| status == Status::Firing),
             ended_at: of.filter(|_| status == Status::Resolved),
-            origin: "tool".to_owned(),
-            entity: entity.to_owned(),
-            check: "up".to_owned(),
-            status,
-            severity: Severity::Major,
-            summary: String::new(),
-            value: None,
-            labels: Vec::new(),
             service: "shop".to_owned(),
-            scope: "default".to_owned(),
-            fingerprint: String::new(),
-            identity: String::new(),
-            part: 0,
-            kind: Kind::Alert,
-            arrival: at,
-            offset: 0,
+            ..told::event(self.position, at, entity, status)
         };
         self.fold(&Input::Pack(Pack { range: None, events: vec![event], rejected: Vec::new() }));
     }
