@@ -13,52 +13,22 @@ use quell_proto::v1::{
     WatchServicesRequest, alert, incident::State, quell_client::QuellClient, schedule, silence,
     watch_incidents_request::From as Start,
 };
-use quell_tests::process::{Quell, free_port, post, quell, quell_ok};
+use quell_tests::process::{Site, post, quell, quell_ok};
 use serde_json::{Value, json};
-use std::{fs, time::Duration};
-use tempfile::TempDir;
+use std::time::Duration;
 use tonic::{Code, Status, Streaming, transport::Channel};
 use tonic_types::StatusExt as _;
 
 /// 2026-01-05T00:00:00Z
 const T0: i64 = 1_767_571_200_000;
 
-struct Site {
-    directory: TempDir,
-    port: u16,
+fn site() -> anyhow::Result<Site> {
+    site_with("clock = \"events\"")
 }
 
-impl Site {
-    fn new() -> anyhow::Result<Self> {
-        Self::with("clock = \"events\"")
-    }
-
-    /// With these lines after those of the journal.
-    fn with(more: &str) -> anyhow::Result<Self> {
-        let (directory, port) = (TempDir::new()?, free_port());
-        fs::write(directory.path().join("topology.json"), topology(&["db"]))?;
-        let config = format!(
-            "data_dir = \"{}\"\ntopology = \"topology.json\"\n[server]\nlisten = \"127.0.0.1:{port}\"\n[journal]\npartitions = 3\n{more}\n",
-            directory.path().join("data").display()
-        );
-        fs::write(directory.path().join("quell.toml"), config)?;
-        Ok(Self { directory, port })
-    }
-
-    fn run(&self) -> anyhow::Result<Quell> {
-        let log = self.directory.path().join("quell.log");
-        let mut quell = Quell::run(&self.directory.path().join("quell.toml"), self.port, &log)?;
-        quell.ready().with_context(|| fs::read_to_string(log).unwrap_or_default())?;
-        Ok(quell)
-    }
-
-    fn server(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
-
-    async fn client(&self) -> anyhow::Result<QuellClient<Channel>> {
-        Ok(QuellClient::connect(format!("http://{}", self.server())).await?)
-    }
+/// With these lines after those of the journal.
+fn site_with(more: &str) -> anyhow::Result<Site> {
+    Site::new(&topology(&["db"]), &format!("[journal]\npartitions = 3\n{more}"))
 }
 
 /// Services, each on an entity of its own: `db` on `db-1`.
@@ -105,7 +75,7 @@ fn state(reply: &IncidentReply) -> Option<State> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_and_what_refuses_them() -> anyhow::Result<()> {
-    let site = Site::new()?;
+    let site = site()?;
     let quell = site.run()?;
     let mut client = site.client().await?;
     let incident = raise(&mut client).await?;
@@ -189,7 +159,7 @@ async fn commands_and_what_refuses_them() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_over_grpc() -> anyhow::Result<()> {
-    let site = Site::new()?;
+    let site = site()?;
     let quell = site.run()?;
     let mut client = site.client().await?;
     let messages = vec![
@@ -217,7 +187,7 @@ async fn events_over_grpc() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topology_applied_over_the_api_holds_over_a_restart() -> anyhow::Result<()> {
-    let site = Site::new()?;
+    let site = site()?;
     let quell = site.run()?;
     let mut client = site.client().await?;
     let apply = |services: &[&str], version| ApplyTopologyRequest {
@@ -264,7 +234,7 @@ async fn a_topology_applied_over_the_api_holds_over_a_restart() -> anyhow::Resul
 /// What an incident leaves out of its alerts can be read from theirs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_incident_beyond_a_record_is_read_by_its_alerts() -> anyhow::Result<()> {
-    let site = Site::with("[[correlate.policy]]\nname = \"all\"\naction = \"group\"\nwindow = \"30m\"")?;
+    let site = site_with("[[correlate.policy]]\nname = \"all\"\naction = \"group\"\nwindow = \"30m\"")?;
     let quell = site.run()?;
     let mut client = site.client().await?;
     let long = |n: usize| {
@@ -311,7 +281,7 @@ async fn alerts(watch: &mut Streaming<WatchAlertsResponse>, n: usize) -> anyhow:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn alerts_are_watched() -> anyhow::Result<()> {
-    let site = Site::new()?;
+    let site = site()?;
     let quell = site.run()?;
     let mut client = site.client().await?;
     let of = |filter: &str, parent: &str| WatchAlertsRequest { filter: filter.into(), parent: parent.into() };
@@ -350,7 +320,7 @@ async fn alerts_are_watched() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_feed_is_of_one_scope_and_of_what_passes() -> anyhow::Result<()> {
-    let site = Site::new()?;
+    let site = site()?;
     let quell = site.run()?;
     let mut client = site.client().await?;
     let of = |seconds: i64, scope: &str, severity: &str| {
@@ -406,7 +376,7 @@ fn seconds_from_now(seconds: i64) -> Option<prost_types::Timestamp> {
 /// revision more, both alerts open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_told_again_changes_nothing() -> anyhow::Result<()> {
-    let site = Site::with("clock = \"events\"\n[raise]\nsettle = \"0s\"\nmany_alerts = 2\nmany_settle = \"0s\"")?;
+    let site = site_with("clock = \"events\"\n[raise]\nsettle = \"0s\"\nmany_alerts = 2\nmany_settle = \"0s\"")?;
     let quell = site.run()?;
     let mut client = site.client().await?;
     let alert = |instance: &str| {
@@ -442,7 +412,7 @@ async fn a_group_told_again_changes_nothing() -> anyhow::Result<()> {
 /// What a series does now is normal, and is so no more: over gRPC, over REST and by the command.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_normal_is_said_and_undone() -> anyhow::Result<()> {
-    let site = Site::new()?;
+    let site = site()?;
     let quell = site.run()?;
     let mut client = site.client().await?;
     let sample = |n: i64, value: i64| {
@@ -486,7 +456,7 @@ async fn what_is_normal_is_said_and_undone() -> anyhow::Result<()> {
 /// Silences and maintenance windows, on the wall's clock.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silences_and_windows_are_made_listed_and_ended() -> anyhow::Result<()> {
-    let site = Site::with(
+    let site = site_with(
         "[[maintenance]]\nid = \"always\"\nservices = [\"web\"]\nschedule = { timezone = \"UTC\", times = [\"00:00-24:00\"] }",
     )?;
     let quell = site.run()?;
@@ -556,7 +526,7 @@ async fn silences_and_windows_are_made_listed_and_ended() -> anyhow::Result<()> 
 /// A silence over one alert and a window that opens every day over the other: neither is heard until they are ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_hidden_speaks_after_the_end() -> anyhow::Result<()> {
-    let site = Site::with("[raise]\nsettle = \"1s\"")?;
+    let site = site_with("[raise]\nsettle = \"1s\"")?;
     let quell = site.run()?;
     let mut client = site.client().await?;
     let silence =
@@ -696,7 +666,7 @@ async fn watch(client: &mut QuellClient<Channel>, name: &str) -> anyhow::Result<
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_goes_on_where_it_acknowledged() -> anyhow::Result<()> {
-    let site = Site::new()?;
+    let site = site()?;
     let quell_process = site.run()?;
     let mut client = site.client().await?;
     let incident = raise(&mut client).await?;

@@ -4,11 +4,9 @@ use quell_connectors::decode::{self, Context, Format, Mapping, Message};
 use quell_core::domain::{event::Event, time::Timestamp};
 use quell_tests::{
     bad_inputs::{Row, input, json_mapping, rows},
-    process::{Quell, free_port, get, request},
+    process::{Quell, Site, get, request},
 };
 use serde_json::Value;
-use std::fs;
-use tempfile::TempDir;
 
 const TABLES: &str = include_str!("../connectors/BAD_INPUTS.md");
 /// 2026-01-05T00:00:00Z
@@ -76,25 +74,23 @@ fn in_a_record() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-struct Site {
-    _directory: TempDir,
+struct Running {
+    _site: Site,
     quell: Quell,
 }
 
-impl Site {
-    fn run() -> anyhow::Result<Self> {
-        let (directory, port) = (TempDir::new()?, free_port());
-        let config = format!(
-            "data_dir = \"{}\"\n[server]\nlisten = \"127.0.0.1:{port}\"\nbody_max = \"2 MiB\"\n[journal]\npartitions = 2\n\
+impl Running {
+    fn new(more: &str) -> anyhow::Result<Self> {
+        let site = Site::new("", more)?;
+        Ok(Self { quell: site.run()?, _site: site })
+    }
+
+    fn mapped() -> anyhow::Result<Self> {
+        Self::new(
+            "body_max = \"2 MiB\"\n[journal]\npartitions = 2\n\
              [[source]]\nkind = \"http\"\nformat = \"json\"\nlabels = [\"tags\"]\n[source.fields]\nid = \"id\"\ntime = \"ts\"\n\
-             entity = \"host\"\ncheck = \"service\"\nstatus = \"state\"\nseverity = \"sev\"\nvalue = \"val\"\nsummary = \"out\"\n",
-            directory.path().join("data").display()
-        );
-        let (path, log) = (directory.path().join("quell.toml"), directory.path().join("quell.log"));
-        fs::write(&path, config)?;
-        let mut quell = Quell::run(&path, port, &log)?;
-        quell.ready().with_context(|| fs::read_to_string(&log).unwrap_or_default())?;
-        Ok(Self { _directory: directory, quell })
+             entity = \"host\"\ncheck = \"service\"\nstatus = \"state\"\nseverity = \"sev\"\nvalue = \"val\"\nsummary = \"out\"",
+        )
     }
 
     fn post(&self, door: &str, headers: &[(&str, &str)], body: &[u8]) -> anyhow::Result<(u16, Value)> {
@@ -115,7 +111,7 @@ const fn door(format: Format) -> &'static str {
 /// As the doors answer. What lies beyond what can be seen from outside is the other test's.
 #[test]
 fn in_a_request() -> anyhow::Result<()> {
-    let site = Site::run()?;
+    let site = Running::mapped()?;
     let table = rows(TABLES, Format::ALL.len());
     let (mut wrong, mut refused) = (Vec::new(), 0);
     for (name, format, answer) in cells(&table).filter(|(_, _, answer)| *answer != "–") {
@@ -158,16 +154,8 @@ fn in_a_request() -> anyhow::Result<()> {
 
 #[test]
 fn requests() -> anyhow::Result<()> {
-    let site = Site::run()?;
-    let bare = {
-        let (directory, port) = (TempDir::new()?, free_port());
-        let data = directory.path().join("data");
-        let path = directory.path().join("quell.toml");
-        fs::write(&path, format!("data_dir = \"{}\"\n[server]\nlisten = \"127.0.0.1:{port}\"\n", data.display()))?;
-        let mut quell = Quell::run(&path, port, &directory.path().join("quell.log"))?;
-        quell.ready()?;
-        Site { _directory: directory, quell }
-    };
+    let site = Running::mapped()?;
+    let bare = Running::new("")?;
     let good = |id: &str| format!(r#"{{"id":"{id}","time":{},"entity":"e","check":"c"}}"#, now_ms());
     let cloud = |more: &str| format!(r#"{{"source":"/s","type":"t","specversion":"1.0"{more}}}"#);
     let (structured, batch) =

@@ -15,17 +15,15 @@ use quell_core::{
 };
 use quell_tests::{
     broker::{Broker, kafka},
-    process::{Quell, free_port, post, quell_ok},
+    process::{Quell, Site, post, quell_ok},
 };
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
-use tempfile::TempDir;
 
 const ALERTMANAGER: &str = include_str!("../connectors/tests/data/alertmanager-0.25.jsonl");
 const PROMETHEUS: &str = include_str!("../connectors/tests/data/prometheus-2.42.jsonl");
@@ -162,24 +160,15 @@ fn at_the_end_fires_what_should_and_its_silence_is_told() {
     assert_eq!((silent.incident.state, silent.open_alert_count), (State::New, 1), "{}", silent.incident.title);
 }
 
-struct Site {
-    _directory: TempDir,
+struct Running {
+    site: Site,
     quell: Quell,
-    server: String,
 }
 
-impl Site {
-    fn run(more: &str) -> anyhow::Result<Self> {
-        let (directory, port) = (TempDir::new()?, free_port());
-        let path = |name: &str| directory.path().join(name);
-        let config = format!(
-            "data_dir = \"{}\"\n[server]\nlisten = \"127.0.0.1:{port}\"\n[journal]\npartitions = 2\n{more}",
-            path("data").display()
-        );
-        fs::write(path("quell.toml"), config)?;
-        let mut quell = Quell::run(&path("quell.toml"), port, &path("quell.log"))?;
-        quell.ready().with_context(|| fs::read_to_string(path("quell.log")).unwrap_or_default())?;
-        Ok(Self { _directory: directory, quell, server: format!("127.0.0.1:{port}") })
+impl Running {
+    fn new(more: &str) -> anyhow::Result<Self> {
+        let site = Site::new("", &format!("[journal]\npartitions = 2\n{more}"))?;
+        Ok(Self { quell: site.run()?, site })
     }
 
     /// The state of each alert, when so many events are folded.
@@ -191,7 +180,7 @@ impl Site {
         }
         ensure!(self.quell.metric("quell_events_received_total")? == events as f64);
         let mut alerts = BTreeMap::<_, Vec<_>>::new();
-        for line in quell_ok(&["alerts", "--all", "--json", "--server", &self.server])?.lines() {
+        for line in quell_ok(&["alerts", "--all", "--json", "--server", &self.site.server()])?.lines() {
             let alert: Value = serde_json::from_str(line)?;
             let text = |field: &str| alert[field].as_str().unwrap_or_default().to_owned();
             alerts.entry(text("check")).or_default().push(text("state"));
@@ -211,7 +200,7 @@ fn ends_well(alerts: &BTreeMap<String, Vec<String>>) -> anyhow::Result<()> {
 /// As Prometheus sends to an Alertmanager; since it tells by their end whether alerts fire, they end as they did then, from now.
 #[test]
 fn prometheus_posts_to_its_own_path() -> anyhow::Result<()> {
-    let site = Site::run("")?;
+    let site = Running::new("")?;
     let captured = requests(PROMETHEUS);
     let last = captured.last().context("requests")?.0;
     let moved = jiff::Timestamp::now().as_millisecond() - last.0;
@@ -255,7 +244,7 @@ async fn groups_come_by_a_topic() -> anyhow::Result<()> {
     for (codec, records) in ["gzip", "snappy", "lz4", "zstd"].into_iter().zip(records.chunks(8)) {
         Broker::compressing(&brokers, codec)?.send(&topic, records).await?;
     }
-    let site = Site::run(&format!(
+    let site = Running::new(&format!(
         "[kafka]\nbrokers = \"{brokers}\"\n[[source]]\nkind = \"kafka\"\ntopics = [\"{topic}\"]\nformat = \"alertmanager\"\n"
     ))?;
     let alerts = site.alerts(events + 1)?;

@@ -9,16 +9,14 @@ use quell_proto::v1::PublishEventsRequest;
 use quell_proto::v1::quell_client::QuellClient;
 use quell_tests::{
     bad_inputs::{input, rows},
-    process::{Quell, free_port},
+    process::{Quell, Site},
 };
 use std::{
-    fs,
     future::poll_fn,
     io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
     time::{Duration, Instant},
 };
-use tempfile::TempDir;
 use tonic::{
     Code,
     body::Body,
@@ -32,23 +30,15 @@ const EVENT: &str = r#"{"time":"2026-01-05T00:00:00Z","entity":"e","check":"c"}"
 /// HTTP/2's preface, and settings that are the defaults.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-struct Site {
-    _directory: TempDir,
+struct Running {
+    _site: Site,
     quell: Quell,
 }
 
-impl Site {
-    fn run(server: &str) -> anyhow::Result<Self> {
-        let (directory, port) = (TempDir::new()?, free_port());
-        let path = |name: &str| directory.path().join(name);
-        let config = format!(
-            "data_dir = \"{}\"\n[journal]\npartitions = 2\n[server]\nlisten = \"127.0.0.1:{port}\"\n{server}",
-            path("data").display()
-        );
-        fs::write(path("quell.toml"), config)?;
-        let mut quell = Quell::run(&path("quell.toml"), port, &path("quell.log"))?;
-        quell.ready().with_context(|| fs::read_to_string(path("quell.log")).unwrap_or_default())?;
-        Ok(Self { _directory: directory, quell })
+impl Running {
+    fn new(server: &str) -> anyhow::Result<Self> {
+        let site = Site::new("", &format!("{server}[journal]\npartitions = 2"))?;
+        Ok(Self { quell: site.run()?, _site: site })
     }
 
     async fn channel(&self) -> anyhow::Result<Channel> {
@@ -97,7 +87,7 @@ async fn call(channel: &mut Channel, path: &str, body: Vec<u8>) -> anyhow::Resul
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_that_are_none() -> anyhow::Result<()> {
-    let site = Site::run("")?;
+    let site = Running::new("")?;
     let mut channel = site.channel().await?;
     let good = PublishEventsRequest { events: vec![EVENT.to_owned()] }.encode_to_vec();
     let with = |more: &[u8]| [&good[..], more].concat();
@@ -134,7 +124,7 @@ async fn messages_that_are_none() -> anyhow::Result<()> {
 /// The tables of the formats, with the answers of HTTP.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_that_are_bad() -> anyhow::Result<()> {
-    let site = Site::run("")?;
+    let site = Running::new("")?;
     let mut client = QuellClient::new(site.channel().await?);
     let (mut wrong, mut played) = (Vec::new(), 0);
     for row in rows(DOCUMENT, Format::ALL.len()) {
@@ -188,7 +178,7 @@ fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_come_to_no_point() -> anyhow::Result<()> {
-    let site = Site::run("head_max = \"1s\"\n")?;
+    let site = Running::new("head_max = \"1s\"\n")?;
     for (name, answer) in table("Connections")? {
         let sent: &[u8] = match name {
             "nothing is sent" => b"",
@@ -230,7 +220,7 @@ async fn connections_that_come_to_no_point() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn taken_back(site: &Site) -> anyhow::Result<()> {
+fn taken_back(site: &Running) -> anyhow::Result<()> {
     let mut stream = site.connect()?;
     let mut bytes = PREFACE.to_vec();
     for id in (1..2_000_u32).step_by(2).map(u32::to_be_bytes) {
@@ -253,7 +243,7 @@ fn taken_back(site: &Site) -> anyhow::Result<()> {
 }
 
 fn one_more() -> anyhow::Result<()> {
-    let site = Site::run("connections_max = 2\n")?;
+    let site = Running::new("connections_max = 2\n")?;
     let (first, second) = (site.connect()?, site.connect()?);
     // Those that came before are counted when they are taken.
     std::thread::sleep(Duration::from_millis(200));

@@ -2,68 +2,36 @@
 use anyhow::{Context as _, ensure};
 use quell_tests::{
     broker::kafka,
-    process::{Quell, binary, free_port, get, post, quell, quell_ok},
+    process::{Quell, Site, binary, get, post, quell, quell_ok},
     stream,
 };
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
-use tempfile::TempDir;
 
 const FILES: [&str; 6] =
     ["alerts.jsonl", "assignments.csv", "deadletter.jsonl", "episodes.jsonl", "incidents.jsonl", "summary.json"];
 
-struct Site {
-    directory: TempDir,
-    port: u16,
-    server: String,
+fn site(journal: &str) -> anyhow::Result<Site> {
+    Site::new(&stream::topology(), &format!("[journal]\npartitions = 4\nclock = \"events\"\n{journal}"))
 }
 
-impl Site {
-    fn new(journal: &str) -> anyhow::Result<Self> {
-        let (directory, port) = (TempDir::new()?, free_port());
-        fs::write(directory.path().join("topology.json"), stream::topology())?;
-        let config = format!(
-            "data_dir = \"{}\"\ntopology = \"topology.json\"\n[server]\nlisten = \"127.0.0.1:{port}\"\n[journal]\npartitions = 4\n\
-             clock = \"events\"\n{journal}",
-            directory.path().join("data").display()
-        );
-        fs::write(directory.path().join("quell.toml"), config)?;
-        Ok(Self { directory, port, server: format!("127.0.0.1:{port}") })
+fn send(quell: &Quell, events: &[stream::StreamEvent]) -> anyhow::Result<()> {
+    for lines in events.chunks(500) {
+        let lines: Vec<_> = lines.iter().map(|event| event.json.as_str()).collect();
+        let (status, answer) = post(quell.address, "/api/v1/events", lines.join("\n").as_bytes())?;
+        ensure!(status == 200, "{answer}");
     }
+    Ok(())
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).display().to_string()
-    }
-
-    fn run(&self) -> anyhow::Result<Quell> {
-        let mut quell = Quell::run(&self.path("quell.toml"), self.port, &self.path("quell.log"))?;
-        quell.ready().with_context(|| fs::read_to_string(self.path("quell.log")).unwrap_or_default())?;
-        Ok(quell)
-    }
-
-    fn send(&self, quell: &Quell, events: &[stream::StreamEvent]) -> anyhow::Result<()> {
-        for lines in events.chunks(500) {
-            let lines: Vec<_> = lines.iter().map(|event| event.json.as_str()).collect();
-            let (status, answer) = post(quell.address, "/api/v1/events", lines.join("\n").as_bytes())?;
-            ensure!(status == 200, "{answer}");
-        }
-        Ok(())
-    }
-
-    fn ask(&self, words: &[&str]) -> anyhow::Result<Vec<Value>> {
-        let told = quell_ok(&[words, &["--json", "--server", &self.server]].concat())?;
-        told.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
-    }
+fn ask(site: &Site, words: &[&str]) -> anyhow::Result<Vec<Value>> {
+    let told = quell_ok(&[words, &["--json", "--server", &site.server()]].concat())?;
+    told.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }
 
 /// What is compared of an incident: what it came to, and of what. How grave an alert is now is not: a replay has it as it was last, the
@@ -85,7 +53,7 @@ fn told(incidents: &[Value], revision: &str) -> anyhow::Result<Told> {
 
 #[test]
 fn a_journal_on_the_disk_is_replayed() -> anyhow::Result<()> {
-    let site = Site::new("")?;
+    let site = site("")?;
     let data = site.text("data");
     replayed(&site, &["--journal", &data])
 }
@@ -94,7 +62,7 @@ fn a_journal_on_the_disk_is_replayed() -> anyhow::Result<()> {
 fn a_journal_on_kafka_is_replayed() -> anyhow::Result<()> {
     let Some(brokers) = kafka("a_journal_on_kafka_is_replayed") else { return Ok(()) };
     let prefix = format!("replay-{:x}", rand::random::<u64>());
-    let site = Site::new(&format!("kind = \"kafka\"\n[kafka]\nbrokers = \"{brokers}\"\nprefix = \"{prefix}\"\n"))?;
+    let site = site(&format!("kind = \"kafka\"\n[kafka]\nbrokers = \"{brokers}\"\nprefix = \"{prefix}\"\n"))?;
     let config = site.text("quell.toml");
     replayed(&site, &["--config", &config, "--journal"])
 }
@@ -104,23 +72,23 @@ fn replayed(site: &Site, journal: &[&str]) -> anyhow::Result<()> {
     let events = stream::generate(7, 3_000);
     let (first, second) = events.split_at(1_500);
     let quell_process = site.run()?;
-    site.send(&quell_process, first)?;
+    send(&quell_process, first)?;
     let since = Instant::now();
-    while site.ask(&["incidents"])?.is_empty() {
+    while ask(site, &["incidents"])?.is_empty() {
         ensure!(since.elapsed() < Duration::from_secs(30), "no incident");
     }
-    let incident = site.ask(&["incidents", "--limit", "1"])?.remove(0)["name"].as_str().context("a name")?.to_owned();
-    site.ask(&["ack", &incident, "--actor", "ann", "--comment", "on it"])?;
+    let incident = ask(site, &["incidents", "--limit", "1"])?.remove(0)["name"].as_str().context("a name")?.to_owned();
+    ask(site, &["ack", &incident, "--actor", "ann", "--comment", "on it"])?;
     quell_process.kill()?;
 
     let quell_process = site.run()?;
     fs::write(site.path("other.json"), json!({"services": [{"id": "web", "entities": ["web-1"]}]}).to_string())?;
-    site.ask(&["topology", "apply", &site.text("other.json")])?;
+    ask(site, &["topology", "apply", &site.text("other.json")])?;
     let letter = post(quell_process.address, "/api/v1/events", b"no event")?;
     ensure!(letter.0 == 400);
-    site.send(&quell_process, second)?;
-    quell_ok(&["settle", "--server", &site.server])?;
-    let feed = site.ask(&["feed", "--from", "beginning", "--exit-when-caught-up"])?;
+    send(&quell_process, second)?;
+    quell_ok(&["settle", "--server", &site.server()])?;
+    let feed = ask(site, &["feed", "--from", "beginning", "--exit-when-caught-up"])?;
     let last: BTreeMap<_, _> = feed.iter().map(|it| (it["incident"]["name"].to_string(), &it["incident"])).collect();
     let said = told(&last.into_values().cloned().collect::<Vec<_>>(), "revision")?;
     ensure!(said.len() >= 10 && said.contains_key(&incident), "{} incidents prove little", said.len());
@@ -154,10 +122,10 @@ fn differences(said: &Told, replayed: &Told) -> String {
 
 #[test]
 fn a_drain_leaves_nothing_to_fold() -> anyhow::Result<()> {
-    let site = Site::new("")?;
+    let site = site("")?;
     let events = stream::generate(8, 4_000);
     let quell_process = site.run()?;
-    site.send(&quell_process, &events)?;
+    send(&quell_process, &events)?;
     quell_process.kill()?;
     let drained = Command::new(binary()).args(["run", "--drain", "--config", &site.text("quell.toml")]).output()?;
     ensure!(drained.status.code() == Some(0), "{drained:?}");
@@ -174,6 +142,6 @@ fn a_drain_leaves_nothing_to_fold() -> anyhow::Result<()> {
     }
     ensure!(partitions == 4, "{said}");
     ensure!(quell_process.metric("quell_events_received_total")? == events.len() as f64);
-    ensure!(!site.ask(&["incidents", "--all"])?.is_empty() && get(quell_process.address, "/ready")?.0 == 200);
+    ensure!(!ask(&site, &["incidents", "--all"])?.is_empty() && get(quell_process.address, "/ready")?.0 == 200);
     Ok(())
 }

@@ -4,11 +4,11 @@ use anyhow::{Context as _, ensure};
 use quell_connectors::log::local::LocalLog;
 use quell_proto::v1::{
     GetAlertRequest, GetIncidentRequest, ListAlertsRequest, ListIncidentsRequest, ListServicesRequest,
-    WatchIncidentsRequest, quell_client::QuellClient, watch_incidents_request::From as Start,
+    WatchIncidentsRequest, watch_incidents_request::From as Start,
 };
 use quell_tests::{
     broker::kafka,
-    process::{Quell, free_port, get, post, quell, quell_ok},
+    process::{Quell, Site, free_port, get, post, quell, quell_ok},
 };
 use serde_json::{Value, json};
 use std::{
@@ -20,48 +20,22 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
-use tonic::{Code, transport::Channel};
+use tonic::Code;
 
 /// 2026-01-05T00:00:00Z
 const T0: i64 = 1_767_571_200_000;
 
-struct Site {
-    directory: TempDir,
-    port: u16,
-}
-
-impl Site {
-    /// A configuration with recorded time, over the local journal or over Kafka.
-    fn new(brokers: Option<&str>) -> anyhow::Result<Self> {
-        let (directory, port) = (TempDir::new()?, free_port());
-        let topology = json!({"entities": [{"id": "db-1"}, {"id": "pay-1"}],
-            "services": [{"id": "db", "tier": 1, "entities": ["db-1"]},
-                         {"id": "payments", "depends_on": ["db"], "entities": ["pay-1"]}]});
-        fs::write(directory.path().join("topology.json"), topology.to_string())?;
-        let (kind, brokers) = brokers.map_or(("local", ""), |brokers| ("kafka", brokers));
-        let (data, prefix) = (directory.path().join("data"), format!("quell-{:x}", rand::random::<u64>()));
-        let config = format!(
-            "data_dir = \"{}\"\ntopology = \"topology.json\"\n[server]\nlisten = \"127.0.0.1:{port}\"\n[journal]\nkind = \"{kind}\"\n\
-             partitions = 3\nclock = \"events\"\n[kafka]\nbrokers = \"{brokers}\"\nprefix = \"{prefix}\"\n",
-            data.display()
-        );
-        fs::write(directory.path().join("quell.toml"), config)?;
-        Ok(Self { directory, port })
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn run(&self) -> anyhow::Result<Quell> {
-        let mut quell = Quell::run(&self.path("quell.toml"), self.port, &self.path("quell.log"))?;
-        quell.ready().with_context(|| fs::read_to_string(self.path("quell.log")).unwrap_or_default())?;
-        Ok(quell)
-    }
-
-    async fn client(&self) -> anyhow::Result<QuellClient<Channel>> {
-        Ok(QuellClient::connect(format!("http://127.0.0.1:{}", self.port)).await?)
-    }
+/// With recorded time, over the local journal or over Kafka.
+fn site(brokers: Option<&str>) -> anyhow::Result<Site> {
+    let topology = json!({"entities": [{"id": "db-1"}, {"id": "pay-1"}],
+        "services": [{"id": "db", "tier": 1, "entities": ["db-1"]},
+                     {"id": "payments", "depends_on": ["db"], "entities": ["pay-1"]}]});
+    let (kind, brokers) = brokers.map_or(("local", ""), |brokers| ("kafka", brokers));
+    let prefix = format!("quell-{:x}", rand::random::<u64>());
+    let more = format!(
+        "[journal]\nkind = \"{kind}\"\npartitions = 3\nclock = \"events\"\n[kafka]\nbrokers = \"{brokers}\"\nprefix = \"{prefix}\""
+    );
+    Site::new(&topology.to_string(), &more)
 }
 
 fn event(seconds: i64, entity: &str, check: &str, status: &str) -> Value {
@@ -76,18 +50,18 @@ fn send(quell: &Quell, body: &str) -> anyhow::Result<(u16, Value)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_the_local_journal() -> anyhow::Result<()> {
-    suite(&Site::new(None)?).await
+    suite(&site(None)?).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_the_journal_on_kafka() -> anyhow::Result<()> {
     let Some(brokers) = kafka("over_the_journal_on_kafka") else { return Ok(()) };
-    suite(&Site::new(Some(&brokers))?).await
+    suite(&site(Some(&brokers))?).await
 }
 
 /// From the door to the feed, over a stop and a kill.
 async fn suite(site: &Site) -> anyhow::Result<()> {
-    let server = format!("127.0.0.1:{}", site.port);
+    let server = site.server();
     let quell = site.run()?;
     ensure!(get(quell.address, "/live")?.0 == 200);
 
@@ -180,7 +154,7 @@ async fn suite(site: &Site) -> anyhow::Result<()> {
     ensure!(whole.len() == before.len() + after.len());
 
     metrics(&quell)?;
-    python(&server, site.directory.path(), whole.len())?;
+    python(&server, &site.path(""), whole.len())?;
     ensure!(quell.terminate()?.0 == Some(0));
     Ok(())
 }

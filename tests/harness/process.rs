@@ -1,7 +1,8 @@
 //! The real binary, as a user runs it.
 use anyhow::{Context as _, bail, ensure};
+use quell_proto::v1::quell_client::QuellClient;
 use std::{
-    env,
+    env, fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -10,6 +11,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use tempfile::TempDir;
+use tonic::transport::Channel;
 
 /// The binary under test: `QUELL_BIN`, else the one of this build, made if need be with the features that the
 /// tests are built with.
@@ -42,6 +45,62 @@ pub struct Quell {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
     listener.local_addr().expect("an address").port()
+}
+
+/// A directory with a configuration, for a server on a port of its own.
+#[derive(Debug)]
+pub struct Site {
+    directory: TempDir,
+    port: u16,
+}
+
+impl Site {
+    /// Over `topology` (a file's text, or none where it is empty); `more` follows `server.listen`.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub fn new(topology: &str, more: &str) -> anyhow::Result<Self> {
+        let site = Self { directory: TempDir::new()?, port: free_port() };
+        let named = if topology.is_empty() { "" } else { "topology = \"topology.json\"\n" };
+        fs::write(site.path("topology.json"), topology)?;
+        let config =
+            format!("data_dir = \"{}\"\n{named}[server]\nlisten = \"{}\"\n{more}\n", site.text("data"), site.server());
+        fs::write(site.path("quell.toml"), config)?;
+        Ok(site)
+    }
+
+    /// Of a file in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The same as an argument.
+    pub fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    /// Where it listens.
+    pub fn server(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Starts the server, until it is ready.
+    ///
+    /// # Errors
+    /// Where it does not come so far, with its log.
+    pub fn run(&self) -> anyhow::Result<Quell> {
+        let mut quell = Quell::run(&self.path("quell.toml"), self.port, &self.path("quell.log"))?;
+        quell.ready().with_context(|| fs::read_to_string(self.path("quell.log")).unwrap_or_default())?;
+        Ok(quell)
+    }
+
+    /// A client of it.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub async fn client(&self) -> anyhow::Result<QuellClient<Channel>> {
+        Ok(QuellClient::connect(format!("http://{}", self.server())).await?)
+    }
 }
 
 impl Quell {
@@ -147,7 +206,7 @@ impl Quell {
 }
 
 fn spawn(config: &Path, log: &Path) -> anyhow::Result<Child> {
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+    let log = fs::OpenOptions::new().create(true).append(true).open(log)?;
     let child = Command::new("sh")
         .args(["-c", "trap '' XFSZ; exec \"$0\" run --config \"$1\""])
         .arg(binary())
