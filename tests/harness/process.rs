@@ -3,7 +3,7 @@ use anyhow::{Context as _, bail, ensure};
 use quell_proto::v1::quell_client::QuellClient;
 use std::{
     env, fs,
-    io::{Read as _, Write as _},
+    io::{self, ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -290,10 +290,13 @@ pub fn request(
 pub fn http(address: SocketAddr, head: &str, body: &[u8]) -> anyhow::Result<(u16, String, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body)?;
+    // Who refuses a request early need not take all of it: the answer stands all the same (RFC 9112, 9.6).
+    let is_cut = |error: &io::Error| matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
+    let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+    sent.or_else(|error| if is_cut(&error) { Ok(()) } else { Err(error) })?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    let read = stream.read_to_string(&mut answer).map(|_| ());
+    read.or_else(|error| if is_cut(&error) { Ok(()) } else { Err(error) })?;
     let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no HTTP status")?;
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
