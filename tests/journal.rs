@@ -74,11 +74,15 @@ fn replayed(site: &Site, journal: &[&str]) -> anyhow::Result<()> {
     let quell_process = site.run()?;
     send(&quell_process, first)?;
     let since = Instant::now();
-    while ask(site, &["incidents"])?.is_empty() {
-        ensure!(since.elapsed() < Duration::from_secs(30), "no incident");
-    }
-    let incident = ask(site, &["incidents", "--limit", "1"])?.remove(0)["name"].as_str().context("a name")?.to_owned();
-    ask(site, &["ack", &incident, "--actor", "ann", "--comment", "on it"])?;
+    let incident = loop {
+        ensure!(since.elapsed() < Duration::from_secs(30), "no incident is acknowledged");
+        // It may be resolved in between, as time is the events'.
+        let open = ask(site, &["incidents", "--filter", "state = \"NEW\"", "--limit", "1"])?;
+        let Some(name) = open.first().and_then(|incident| incident["name"].as_str()) else { continue };
+        if ask(site, &["ack", name, "--actor", "ann", "--comment", "on it"]).is_ok() {
+            break name.to_owned();
+        }
+    };
     quell_process.kill()?;
 
     let quell_process = site.run()?;
