@@ -121,6 +121,22 @@ async fn messages_that_are_none() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Its answer is not lost because the sender goes on: what still comes is read for a moment before the connection ends.
+#[test]
+fn who_sends_slowly_hears_that_the_body_is_too_large() -> anyhow::Result<()> {
+    let site = Running::new("body_max = \"64 KiB\"\n")?;
+    let mut stream = site.connect()?;
+    stream.write_all(b"POST /api/v1/events HTTP/1.1\r\nHost: quell\r\nContent-Length: 10000000\r\n\r\n")?;
+    for _ in 0..5 {
+        stream.write_all(&[b' '; 16 * 1024]).context("it is cut off")?;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    ensure!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    Ok(())
+}
+
 /// The tables of the formats, with the answers of HTTP.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_that_are_bad() -> anyhow::Result<()> {

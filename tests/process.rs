@@ -235,7 +235,17 @@ fn bad_input_is_named_and_ends_with_2() -> anyhow::Result<()> {
         ensure!(output.status.code() == Some(2) && said.contains(expected), "{text}: {:?}: {said}", output.status);
     }
     fs::write(&config, "")?;
-    ensure!(quell(&["check", "--config", &config.display().to_string()])?.status.success());
+    let check = ["check", "--config", &config.display().to_string()];
+    let fine = quell(&check)?;
+    ensure!(fine.status.success() && fine.stderr.is_empty(), "{fine:?}");
+    let rule = "[[suppress.inhibit]]\nname = \"imported\"\nsource = 'check=\"A\"'\ntarget = 'check=\"B\"'\nequal = [\"rack\"]\nabsent_equal = true\n";
+    fs::write(&config, rule)?;
+    let warned = quell(&check)?;
+    let said = String::from_utf8_lossy(&warned.stderr);
+    ensure!(
+        warned.status.success() && said.starts_with("warning: suppress.inhibit `imported`: absent_equal"),
+        "{said}"
+    );
     ensure!(quell(&["feed", "--no-such-flag"])?.status.code() == Some(2));
     Ok(())
 }

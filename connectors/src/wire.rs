@@ -287,6 +287,7 @@ pub fn alert(update: &AlertUpdate) -> v1::Alert {
         count: alert.count,
         opened_at: Some(time(alert.opened_at)),
         last_fired_at: Some(time(alert.last_fired_at)),
+        told_at: alert.told_at.as_deref().copied().map(time),
         cleared_at: alert.cleared_at.filter(|_| !alert.open).map(time),
         expired: alert.expired,
         episode: alert_episode(update),

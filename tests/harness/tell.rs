@@ -79,7 +79,10 @@ impl<'a> Teller<'a> {
         let by = now.suppressed_by.as_ref().filter(|_| now.open).map(|by| self.hidden(by));
         let by_then = by.as_ref().map_or(String::new(), |by| format!(", hidden by {by}"));
         let (at, change) = match before {
-            None => (now.occurred_at, format!("opened {}{}{by_then}", now.severity, said_with(now))),
+            None => {
+                let told = now.told_at.as_ref().map_or(String::new(), |at| format!(", it said {}", clock(**at)));
+                (now.occurred_at, format!("opened {}{}{told}{by_then}", now.severity, said_with(now)))
+            }
             Some(before) if now.open && !before.open => {
                 let flaps = if now.flapping { ", flaps" } else { "" };
                 (now.occurred_at, format!("reopened {}{flaps}{by_then}", now.severity))

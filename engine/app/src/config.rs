@@ -12,7 +12,10 @@ use quell_connectors::{
 use quell_core::domain::{
     kpi::IMPORTANCE_MAX,
     maintenance::Maintenance,
-    policy::{Absence, Action, Assess, Clock, Correlate, Deduplicate, Flap, Limits, Policy, Raise, Score, Suppress},
+    matcher::Field,
+    policy::{
+        Absence, Action, Assess, Clock, Correlate, Deduplicate, Flap, Inhibit, Limits, Policy, Raise, Score, Suppress,
+    },
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
 };
@@ -177,6 +180,20 @@ impl Config {
             return Err(toml_file::refused(DEFAULTS, user, &format!("{error:#}"))?.into());
         }
         Ok(config)
+    }
+
+    /// What is valid, and perhaps not meant: where, and what it does.
+    pub fn warnings(&self) -> Vec<String> {
+        let lax = self.suppress.inhibit.iter().filter(|rule| rule.absent_equal && !rule.equal.is_empty());
+        lax.map(|rule| {
+            let Inhibit { name, source, target, equal, .. } = rule;
+            let fields: Vec<_> = equal.iter().map(Field::name).collect();
+            format!(
+                "suppress.inhibit `{name}`: absent_equal makes what lacks {} equal, as in Alertmanager: an alert {source} without it mutes every {target} without it",
+                fields.join(" and "),
+            )
+        })
+        .collect()
     }
 
     /// Whether the options go together.

@@ -22,6 +22,7 @@ use quell_core::{
 use quell_proto::v1::{self, journal_record::Record};
 use std::{
     collections::{BTreeMap, VecDeque},
+    iter, ops,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -91,6 +92,16 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Says what of the offsets that were passed over lies before the oldest that is kept. The others hold no record for
+    /// readers: marks of transactions, and what was aborted or compacted away.
+    fn say_lost(&self, partition: &SourcePartition, passed: impl IntoIterator<Item = ops::Range<i64>>, oldest: i64) {
+        let lost: i64 = passed.into_iter().map(|gap| (gap.end.min(oldest) - gap.start).max(0)).sum();
+        if lost > 0 {
+            tracing::error!(%partition, lost, "retention deleted records before they were read");
+            self.counts.lost.fetch_add(lost.unsigned_abs(), Ordering::Relaxed);
+        }
+    }
+
     /// A pack is durable, of which the last record arrived at `arrival`.
     fn appended(&self, journal: u32, position: u64, arrival: Option<Timestamp>) {
         self.progress.appended(journal, position);
@@ -269,12 +280,8 @@ impl Ingest {
         let incarnation = control.latest().incarnation_of(&partition.topic, &id).unwrap_or(0);
         let metadata = commit_metadata(incarnation);
         let start = committed.filter(|c| c.metadata == metadata).map_or(0, |c| c.offset);
-        if start < extent.oldest {
-            let lost = (extent.oldest - start).unsigned_abs();
-            if start > 0 {
-                tracing::error!(%partition, lost, "retention deleted records before they were read");
-                self.shared.counts.lost.fetch_add(lost, Ordering::Relaxed);
-            }
+        if start > 0 {
+            self.shared.say_lost(partition, iter::once(start..extent.oldest), extent.oldest);
         }
         let start = start.max(extent.oldest);
         if let Some(topic) = self.topics.get(&*partition.topic) {
@@ -326,6 +333,10 @@ impl Ingest {
         let Some(session) = self.sessions.get_mut(partition) else { return Ok(()) };
         if topic_id != session.topic_id {
             return self.open(source, partition).await;
+        }
+        let gaps = gaps(session.position, &records, next);
+        if !gaps.is_empty() {
+            self.shared.say_lost(partition, gaps, source.extent(partition).await?.oldest);
         }
         self.shared.counts.records.fetch_add(records.len() as u64, Ordering::Relaxed);
         let packs = records::pack(&self.shared, partition, session, records, next);
@@ -494,6 +505,19 @@ async fn adopt_mapping(
     let (incarnation, from) = if known.is_some() { (incarnation, end) } else { (0, 0) };
     let version = MappingVersion { format: *format, mapping: mapping.clone(), incarnation, from };
     control.record_mapping(&name, &version).await.map_err(IngestError::Control)
+}
+
+/// The offsets that a batch from `position` to `next` passes over.
+fn gaps(position: i64, records: &[SourceRecord], next: i64) -> Vec<ops::Range<i64>> {
+    let mut from = position;
+    let mut gaps = Vec::new();
+    for to in records.iter().map(|record| record.offset).chain([next]) {
+        if to > from {
+            gaps.push(from..to);
+        }
+        from = from.max(to + 1);
+    }
+    gaps
 }
 
 async fn ends(source: &dyn Source) -> Result<BTreeMap<SourcePartition, i64>, SourceError> {

@@ -54,6 +54,8 @@ struct State {
 
 struct Partition {
     records: Vec<(i64, Bytes)>,
+    /// The offset of the oldest that retention has left.
+    oldest: i64,
     committed: Option<Committed>,
     /// The highest that was ever committed of this incarnation.
     highest: i64,
@@ -69,6 +71,7 @@ impl Broker {
         let now = Instant::now();
         let partition = |_| Partition {
             records: Vec::new(),
+            oldest: 0,
             committed: None,
             highest: 0,
             member: 0,
@@ -114,12 +117,18 @@ impl Broker {
         state.counts.rebalances += 1;
     }
 
+    /// What retention does: nothing before `oldest` can be read any more.
+    pub fn trim(&self, partition: usize, oldest: i64) {
+        self.lock().partitions[partition].oldest = oldest;
+    }
+
     /// Deletes the topic and makes one of the same name. The group's commits are kept, as brokers may.
     pub fn make_anew(&self) {
         let state = &mut *self.lock();
         state.incarnation += 1;
         for partition in &mut state.partitions {
             partition.records.clear();
+            partition.oldest = 0;
             partition.highest = 0;
         }
     }
@@ -213,10 +222,11 @@ impl Member {
             .positions
             .iter_mut()
             .filter_map(|(n, position)| {
-                let end = state.partitions[*n].records.len() as i64;
-                if *position > end {
+                let Partition { records, oldest, .. } = &state.partitions[*n];
+                let end = records.len() as i64;
+                if *position > end || *position < *oldest {
                     // As `auto.offset.reset = earliest` does.
-                    *position = 0;
+                    *position = *oldest;
                 }
                 (*position < end).then_some(*n)
             })
@@ -312,8 +322,8 @@ impl Source for Member {
     fn extent<'a>(&'a self, partition: &'a SourcePartition) -> BoxFuture<'a, Result<SourceExtent, SourceError>> {
         async move {
             self.request("extent").await?;
-            let end = self.broker.lock().partitions[partition.partition as usize].records.len() as i64;
-            Ok(SourceExtent { oldest: 0, end })
+            let Partition { records, oldest, .. } = &self.broker.lock().partitions[partition.partition as usize];
+            Ok(SourceExtent { oldest: *oldest, end: records.len() as i64 })
         }
         .boxed()
     }

@@ -101,7 +101,7 @@ fn detail(alert: &Alert, look: Look) -> String {
             ("services", alert.services.join(", ")),
             ("origin", alert.origin.clone()),
             ("opened", time(alert.opened_at.as_ref())),
-            ("last fired", time(alert.last_fired_at.as_ref())),
+            ("last fired", last_fired(alert)),
             ("cleared", if alert.expired { format!("{cleared}, as nothing was heard of it") } else { cleared }),
             ("events", alert.count.to_string()),
             ("reopened", if alert.reopened > 0 { format!("{} times", alert.reopened) } else { String::new() }),
@@ -114,6 +114,14 @@ fn detail(alert: &Alert, look: Look) -> String {
         text.push_str(&format!("\n{}\n{}", look.paint("Labels", Tone::Head), facts(look, &labels)));
     }
     text
+}
+
+fn last_fired(alert: &Alert) -> String {
+    let fired = time(alert.last_fired_at.as_ref());
+    match &alert.told_at {
+        None => fired,
+        told => format!("{fired}, when it arrived; it said {}, which is ahead", time(told.as_ref())),
+    }
 }
 
 pub(super) fn list(alerts: &[Alert], look: Look) -> String {

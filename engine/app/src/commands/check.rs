@@ -18,6 +18,9 @@ pub struct CheckArgs {
 pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let config = Config::load(args.config.as_deref()).map_err(bad_input)?;
     let topology = config.read_topology().map_err(bad_input)?;
+    for warning in config.warnings() {
+        eprintln!("warning: {warning}");
+    }
     println!(
         "valid: journal {:?}, {} source topics, {} entities and {} services in the topology",
         config.journal.kind,

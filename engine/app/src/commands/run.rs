@@ -27,6 +27,9 @@ pub struct RunArgs {
 /// Where it can't start, or a partition has to stop.
 pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let config = Config::load(args.config.as_deref()).map_err(bad_input)?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
     let membership = if args.drain { Membership::Nobody } else { Membership::Group };
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // What does not start for another reason than the configuration may start later: whoever watches over it tries again.

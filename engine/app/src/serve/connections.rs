@@ -22,7 +22,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::JoinSet,
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep},
 };
 
 /// Bytes of a request's head.
@@ -38,6 +38,8 @@ const PING: Duration = Duration::from_secs(60);
 const PONG: Duration = Duration::from_secs(20);
 /// By so many bytes it is known whether HTTP/1 or 2 is spoken: the length of HTTP/2's preface.
 const OPENING: usize = 24;
+/// How long what still comes after the last answer is read.
+const LINGER: Duration = Duration::from_secs(1);
 /// Where a connection can't be taken, most often for want of file descriptors, it is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -130,17 +132,21 @@ impl Connections {
     }
 }
 
-/// A connection whose first bytes have to come in time: until it knows what is spoken, hyper waits for ever.
+/// A connection whose first bytes have to come in time: until it knows what is spoken, hyper waits for ever. What still
+/// comes after the last answer is read for a moment and thrown away: closed at once, the answer to a body that was refused
+/// early would be lost with it (RFC 9112 section 9.6).
 struct Prompt {
     stream: TcpStream,
     /// Bytes that have to come before the deadline is no more.
     wanted: usize,
     deadline: Pin<Box<Sleep>>,
+    /// Nothing more is written.
+    shut: bool,
 }
 
 impl Prompt {
     fn new(stream: TcpStream, within: Duration) -> Self {
-        Self { stream, wanted: OPENING, deadline: Box::pin(sleep(within)) }
+        Self { stream, wanted: OPENING, deadline: Box::pin(sleep(within)), shut: false }
     }
 }
 
@@ -169,7 +175,20 @@ impl AsyncWrite for Prompt {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if !self.shut {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.shut = true;
+            self.deadline.as_mut().reset(Instant::now() + LINGER);
+        }
+        let mut rest = [0; 16 * 1024];
+        while self.deadline.as_mut().poll(cx).is_pending() {
+            let mut rest = ReadBuf::new(&mut rest);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut rest)) {
+                Ok(()) if !rest.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_write_vectored(

@@ -195,10 +195,10 @@ fn shown_window(window: &v1::MaintenanceWindow, now: Timestamp) -> v1::Maintenan
     if schedule.is_empty() {
         return v1::MaintenanceWindow { ended: true, next_change_at: None, ..window.clone() };
     }
-    let open = schedule.covering(now);
-    let next = open.map_or_else(|| schedule.next_start(now), |open| Some(open.end));
+    let active = schedule.covering(now).is_some();
+    let next = if active { schedule.open_until(now) } else { schedule.next_start(now) };
     v1::MaintenanceWindow {
-        active: open.is_some(),
+        active,
         ended: schedule.ends_at().is_some_and(|at| at <= now),
         next_change_at: next.map(wire::time),
         ..window.clone()

@@ -102,6 +102,8 @@ pub struct Alert {
     pub started_at: Timestamp,
     /// The latest firing.
     pub last_fired_at: Timestamp,
+    /// The time that firing gave itself, where it lay in the future and was held to its arrival.
+    pub told_at: Option<Box<Timestamp>>,
     /// When the last occurrence ended, as far as its origin says; else when that was told, or the auto-clear.
     pub cleared_at: Option<Timestamp>,
     /// The latest recovery heard of: no event dated before it opens the alert again.
@@ -117,8 +119,8 @@ pub struct Alert {
     pub heard_at: Option<Timestamp>,
     /// Where its last occurrence was placed.
     pub episode: Option<EpisodeId>,
-    /// Which member of the episode it is.
-    pub member: usize,
+    /// Which member of the episode it is: see [`Self::member`].
+    pub(crate) member: u32,
     /// The clock when it last spoke.
     pub said_at: Timestamp,
     /// It has changed since.
@@ -175,6 +177,7 @@ impl Alert {
             occurred_at: at,
             started_at: event.began(at),
             last_fired_at: at,
+            told_at: told_ahead(event, at),
             cleared_at: None,
             quiet_until: Timestamp::MIN,
             longest_gap: Span(0),
@@ -216,6 +219,9 @@ impl Alert {
     pub fn fire(&mut self, identity: u64, event: &Event, at: Timestamp, quiet_until: Timestamp) {
         self.count += 1;
         self.opened_at = self.opened_at.min(event.began(at));
+        if at >= self.last_fired_at {
+            self.told_at = told_ahead(event, at);
+        }
         if self.identities.is_none() && identity == self.identity {
             return self.fire_alone(event, at);
         }
@@ -327,10 +333,25 @@ impl Alert {
         self.episode.filter(|_| self.heard_at.is_some())
     }
 
+    /// Which member of its episode it is.
+    pub const fn member(&self) -> usize {
+        self.member as usize
+    }
+
+    /// It is that member of its episode.
+    pub fn is_member(&mut self, n: usize) {
+        // An episode has at most `limits.alerts_per_episode` of them.
+        self.member = u32::try_from(n).unwrap_or(u32::MAX);
+    }
+
     /// `scopes/{scope}/alerts/{alert}`
     pub fn name(scope: &str, id: AlertId) -> String {
         format!("scopes/{scope}/alerts/{id}")
     }
+}
+
+fn told_ahead(event: &Event, at: Timestamp) -> Option<Box<Timestamp>> {
+    (event.time > at).then(|| Box::new(event.time))
 }
 
 #[cfg(test)]

@@ -42,7 +42,8 @@ impl Field {
         }
     }
 
-    fn name(&self) -> String {
+    /// As it is written.
+    pub fn name(&self) -> String {
         match self {
             Self::Entity => "entity".to_owned(),
             Self::Check => "check".to_owned(),

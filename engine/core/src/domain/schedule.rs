@@ -19,6 +19,8 @@ pub use text::{ScheduleError, ScheduleText};
 
 /// How many days are looked at for the next occurrence, beside the exceptions: the rarest day comes once a year.
 const DAYS_AHEAD: usize = 800;
+/// How many occurrences that touch are looked at for their end.
+const TOUCHING_MAX: usize = 31;
 /// An occurrence that is still open may have started so many days ago: it lasts a day at most, and a little more where
 /// clocks change.
 const DAYS_BACK: i64 = 2;
@@ -71,6 +73,19 @@ impl Schedule {
             Self::Once(once) => Some(*once).filter(|o| o.covers(at)),
             Self::Recurring(recurring) => recurring.covering(at),
         }
+    }
+
+    /// When it closes, where it is open at `at`; of occurrences that touch, when the last of them ends. `None` where it
+    /// is not open, or where more touch than are looked at: it may never close.
+    pub fn open_until(&self, at: Timestamp) -> Option<Timestamp> {
+        let mut end = self.covering(at)?.end;
+        for _ in 0..TOUCHING_MAX {
+            match self.covering(end) {
+                Some(next) => end = next.end,
+                None => return Some(end),
+            }
+        }
+        None
     }
 
     /// When it opens next after `at`.

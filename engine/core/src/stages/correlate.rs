@@ -257,7 +257,7 @@ impl Correlator {
         episode.open += 1;
         let former = match alert.episode {
             None => None,
-            Some(former) if former == id => Some(alert.member),
+            Some(former) if former == id => Some(alert.member()),
             Some(_) => episode.members.iter().position(|m| m.alert == alert.id),
         };
         if let Some(member) = former.and_then(|n| episode.members.get_mut(n)) {
@@ -267,11 +267,11 @@ impl Correlator {
         } else {
             episode.add(Member::of(alert, reason, evidence, after));
         }
-        alert.member = former.unwrap_or(episode.members.len() - 1);
-        episode.mark(alert.member, alert.flapping, false);
+        alert.is_member(former.unwrap_or(episode.members.len() - 1));
+        episode.mark(alert.member(), alert.flapping, false);
         alert.episode = Some(id);
         if let Some(profile) = self.profiles.get_mut(&id) {
-            profile.live(episode, alert.member);
+            profile.live(episode, alert.member());
         }
         await_end(episode, cx);
     }
@@ -279,12 +279,12 @@ impl Correlator {
     /// The occurrence of an alert ended.
     pub fn clear(&mut self, alert: &Alert, cx: &mut Cx<'_>) -> Option<EpisodeId> {
         let episode = self.episodes.get_mut(&alert.place()?)?;
-        let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id && m.open)?;
+        let member = episode.members.get_mut(alert.member()).filter(|m| m.alert == alert.id && m.open)?;
         (member.open, member.expired) = (false, alert.expired);
         member.cleared_at = alert.cleared_at.unwrap_or(Timestamp::MIN);
-        episode.mark(alert.member, false, false);
+        episode.mark(alert.member(), false, false);
         if let Some(profile) = self.profiles.get_mut(&episode.id) {
-            profile.live(episode, alert.member);
+            profile.live(episode, alert.member());
         }
         episode.open -= 1;
         episode.last_cleared_at = episode.last_cleared_at.max(alert.cleared_at.unwrap_or(Timestamp::MIN));
@@ -297,15 +297,15 @@ impl Correlator {
     /// An open alert leaves its episode, which remembers it.
     pub fn leave(&mut self, alert: &Alert, cx: &mut Cx<'_>) {
         let Some(episode) = alert.place().and_then(|id| self.episodes.get_mut(&id)) else { return };
-        let Some(member) = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id && m.open) else {
+        let Some(member) = episode.members.get_mut(alert.member()).filter(|m| m.alert == alert.id && m.open) else {
             return;
         };
         (member.open, member.cleared_at) = (false, cx.core.clock);
-        episode.mark(alert.member, false, false);
+        episode.mark(alert.member(), false, false);
         episode.open -= 1;
         episode.last_cleared_at = episode.last_cleared_at.max(cx.core.clock);
         if let Some(profile) = self.profiles.get_mut(&episode.id) {
-            profile.live(episode, alert.member);
+            profile.live(episode, alert.member());
         }
         await_end(episode, cx);
     }
@@ -313,20 +313,20 @@ impl Correlator {
     /// An alert is suppressed, or heard again.
     pub fn mute(&mut self, alert: &Alert) -> Option<EpisodeId> {
         let episode = self.episodes.get_mut(&alert.place()?)?;
-        episode.members.get(alert.member).filter(|m| m.alert == alert.id && m.open)?;
-        episode.mark(alert.member, alert.flapping, alert.suppressed_by.is_some());
+        episode.members.get(alert.member()).filter(|m| m.alert == alert.id && m.open)?;
+        episode.mark(alert.member(), alert.flapping, alert.suppressed_by.is_some());
         Some(episode.id)
     }
 
     /// Severity, summary or services of an alert changed, or whether it flaps.
     pub fn update(&mut self, alert: &Alert) -> Option<EpisodeId> {
         let episode = self.episodes.get_mut(&alert.place()?)?;
-        let member = episode.members.get_mut(alert.member).filter(|m| m.alert == alert.id)?;
+        let member = episode.members.get_mut(alert.member()).filter(|m| m.alert == alert.id)?;
         member.severity = alert.severity;
         member.summary = alert.summary.clone();
         member.services = alert.services.clone();
         let (flapping, muted) = (alert.flapping && member.open, member.muted);
-        episode.mark(alert.member, flapping, muted);
+        episode.mark(alert.member(), flapping, muted);
         Some(episode.id)
     }
 

@@ -179,7 +179,7 @@ impl Raiser {
             cx.core.held.hold(id, &episode.members, std::slice::from_ref(member));
             say::add_services(&mut incident.services, std::slice::from_ref(member));
         }
-        incident.rank_again |= alert.member < SUSPECTS_MAX;
+        incident.rank_again |= alert.member() < SUSPECTS_MAX;
         let episode = episode.id;
         self.follow((id, episode), Change::Count, false, by, cx);
     }

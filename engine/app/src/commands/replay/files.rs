@@ -53,6 +53,9 @@ struct AlertLine<'a> {
     count: u64,
     opened_at: Time,
     last_fired_at: Time,
+    /// What that firing said of its time, where it was ahead of the clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    told_at: Option<Time>,
     cleared_at: Option<Time>,
     expired: bool,
     reopened: u32,
@@ -212,6 +215,7 @@ impl Conclusions {
             count: alert.count,
             opened_at: Time(alert.opened_at),
             last_fired_at: Time(alert.last_fired_at),
+            told_at: alert.told_at.as_deref().copied().map(Time),
             cleared_at: alert.cleared_at.filter(|_| !alert.open).map(Time),
             expired: alert.expired,
             reopened: alert.reopened,

@@ -73,6 +73,16 @@ fn over_midnight_a_window_belongs_to_the_day_it_starts() {
 }
 
 #[test]
+fn occurrences_that_touch_are_open_until_the_last_of_them_ends() {
+    let always = schedule(r#"{"timezone": "UTC", "times": ["00:00-24:00"]}"#).expect("valid");
+    assert_eq!(always.open_until(utc("2026-01-10T12:00:00Z")), None);
+    let weekend = r#"{"timezone": "UTC", "days": ["sat", "sun"], "times": ["00:00-24:00", "18:00-20:00"]}"#;
+    let weekend = schedule(weekend).expect("valid");
+    assert_eq!(weekend.open_until(utc("2026-01-10T12:00:00Z")), Some(utc("2026-01-12T00:00:00Z")));
+    assert_eq!(weekend.open_until(utc("2026-01-12T00:00:00Z")), None, "it is closed");
+}
+
+#[test]
 fn days_are_of_the_week_or_the_month() {
     let starts = |days: &str, from: &str| -> Vec<String> {
         let text = format!(r#"{{"timezone": "UTC", "days": {days}, "times": ["12:00-13:00"]}}"#);

@@ -132,7 +132,8 @@ impl FromStr for Hours {
 
 impl fmt::Display for Hours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.start.strftime("%H:%M"), self.end.strftime("%H:%M"))
+        write!(f, "{}-", self.start.strftime("%H:%M"))?;
+        if self.end == Time::midnight() { f.write_str("24:00") } else { write!(f, "{}", self.end.strftime("%H:%M")) }
     }
 }
 

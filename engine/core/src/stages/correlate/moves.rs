@@ -128,7 +128,7 @@ impl Correlator {
             return;
         };
         self.leave_profile(alert, from, cx);
-        let place = alert.member;
+        let place = alert.member();
         let Some(episode) = self.episodes.get_mut(&from) else { return };
         if episode.members.get(place).is_none_or(|m| m.alert != alert.id) {
             return;
@@ -141,7 +141,7 @@ impl Correlator {
         raiser.on_left(episode.incident, place, member.alert);
         for (n, behind) in episode.members.iter().enumerate().skip(place) {
             if let Some(other) = deduplicator.get_mut(behind.fingerprint).filter(|a| is_there(a, behind, from)) {
-                Arc::make_mut(other).member = n;
+                Arc::make_mut(other).is_member(n);
             }
         }
         await_end(episode, cx);
@@ -165,7 +165,7 @@ impl Correlator {
         let lens = Lens::of(&self.learned, &scope, cx);
         let mut seen = Occurrence::of(alert);
         // It counts since it joined.
-        if let Some(member) = self.episodes.get(&from).and_then(|e| e.members.get(alert.member)) {
+        if let Some(member) = self.episodes.get(&from).and_then(|e| e.members.get(alert.member())) {
             seen.at = member.opened_at;
         }
         if let Some(profile) = self.profiles.get_mut(&from) {
@@ -219,7 +219,8 @@ fn receive(
     };
     to.count_marks();
     if let Some(alert) = alert.map(Arc::make_mut) {
-        (alert.episode, alert.member) = (Some(to.id), place);
+        alert.episode = Some(to.id);
+        alert.is_member(place);
     }
 }
 

@@ -81,7 +81,7 @@ impl Correlator {
         let alert = deduplicator.get(key).filter(|a| a.occurred_at + revise.after == due)?;
         let own = alert.episode?;
         let (episode, profile) = (self.episodes.get(&own)?, self.profiles.get(&own)?);
-        let member = episode.members.get(alert.member).filter(|m| m.alert == alert.id)?;
+        let member = episode.members.get(alert.member()).filter(|m| m.alert == alert.id)?;
         let fixed = member.reason.is_decided()
             || matches!(member.reason, Reason::Inhibited(_))
             || member.occurrences > 1
