@@ -1,9 +1,9 @@
 //! One journal partition: recover, fold, append outputs, snapshot (design rules 4, 10, 11, 15).
 use crate::{
     clock::{self, Outside},
-    control::{Contents, Control},
-    journal::{self, InputError},
-    outputs::{OutputError, OutputReader},
+    control::Control,
+    journal,
+    outputs::OutputReader,
     progress::{Counts, Folded, Progress, SnapshotTaken},
     rules::Rules,
     snapshots::{self, Draft, Mark, Snapshot},
@@ -26,7 +26,7 @@ use quell_core::{
         policy::Clock,
         time::{Span, Timestamp},
     },
-    engine::{Engine, EngineError, FOLD, Input, Versions},
+    engine::{Engine, FOLD, Input},
     output::{ByTopic, Output, OutputTopic, Outputs},
 };
 use quell_proto::v1::{self, ControlKind, journal_record::Record as Journaled};
@@ -38,6 +38,11 @@ use std::{
 };
 use tokio::time::{Instant, MissedTickBehavior};
 use xxhash_rust::xxh3::xxh3_64;
+
+mod left;
+mod load;
+use left::Left;
+pub use load::{LoadError, Loaded, found, load};
 
 /// The end of a topic may be a hole, in which nothing comes.
 const WAIT: Duration = Duration::from_millis(100);
@@ -75,51 +80,6 @@ pub struct Shared {
     pub views: Option<Arc<Views>>,
     /// Those that the configuration names; `None` where it is not to be asked.
     pub topics: Option<Arc<BTreeSet<String>>>,
-}
-
-/// Why an owner lets go of its partition.
-#[derive(Debug, thiserror::Error)]
-enum Left {
-    /// Recovering is the cure.
-    #[error("{0:#}")]
-    Again(anyhow::Error),
-    /// Only a person can help.
-    #[error("{0:#}")]
-    ForGood(anyhow::Error),
-    /// Records from here on were trimmed: another owner is further, and its snapshots are newer.
-    #[error("{topic} is trimmed above position {position}")]
-    Trimmed { topic: Topic, position: u64 },
-    /// The log takes no more records.
-    #[error(transparent)]
-    Closed(LogError),
-    /// A step panicked, at this position.
-    #[error("the engine panicked at journal position {0}")]
-    Panicked(u64),
-}
-
-impl From<LogError> for Left {
-    fn from(error: LogError) -> Self {
-        match error {
-            LogError::Trimmed { topic, position, .. } => Self::Trimmed { topic, position },
-            closed @ LogError::Closed { .. } => Self::Closed(closed),
-            other => Self::Again(other.into()),
-        }
-    }
-}
-
-impl From<OutputError> for Left {
-    fn from(error: OutputError) -> Self {
-        match error {
-            OutputError::Log(error) => error.into(),
-            damaged @ OutputError::Damaged { .. } => Self::ForGood(damaged.into()),
-        }
-    }
-}
-
-impl From<EngineError> for Left {
-    fn from(error: EngineError) -> Self {
-        Self::ForGood(error.into())
-    }
 }
 
 /// Owns a partition until it is stopped.
@@ -171,111 +131,6 @@ pub async fn run(shared: Shared, partition: u32, mut stop: Stop) -> anyhow::Resu
             return Ok(());
         }
     }
-}
-
-/// Begins the journal of a partition that has none: before anybody appends to it.
-///
-/// # Errors
-/// Where the log can't be read or written.
-pub async fn found(log: &Arc<dyn Log>, contents: &Contents, partition: u32) -> Result<(), LogError> {
-    if log.extent(Topic::Journal, partition).await?.end > 0 {
-        return Ok(());
-    }
-    let (uuid, partitions) = (contents.uuid.to_vec(), contents.partitions);
-    for record in [Journaled::Genesis(v1::Genesis { uuid, partitions }), Journaled::Era(v1::Era { fold: FOLD })] {
-        log.append(Topic::Journal, partition, wire::bytes(&wire::journal_record(record))).await?;
-    }
-    Ok(())
-}
-
-/// An engine from the newest snapshot that stands on its outputs, or at the beginning.
-#[derive(Debug)]
-pub struct Loaded {
-    pub engine: Engine,
-    /// The snapshots that may be used, at most two; the engine is that of the last.
-    pub kept: Vec<Snapshot>,
-}
-
-/// Why there is no engine.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error(transparent)]
-    Log(#[from] LogError),
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    #[error("control does not have version {0} of the policy or {1} of the topology yet")]
-    Control(u64, u64),
-}
-
-impl From<InputError> for Left {
-    fn from(error: InputError) -> Self {
-        match error {
-            InputError::Unreadable(_) => Self::ForGood(error.into()),
-            InputError::Missing { .. } => Self::Again(error.into()),
-        }
-    }
-}
-
-impl From<LoadError> for Left {
-    fn from(error: LoadError) -> Self {
-        match error {
-            LoadError::Log(error) => error.into(),
-            LoadError::Output(error) => error.into(),
-            LoadError::Engine(error) => error.into(),
-            LoadError::Control(..) => Self::Again(error.into()),
-        }
-    }
-}
-
-/// Loads a partition's engine.
-///
-/// # Errors
-/// Where the log can't be read, or the snapshot is of code with another FOLD.
-pub async fn load(
-    log: &Arc<dyn Log>,
-    contents: &Contents,
-    partition: u32,
-    progress: &Progress,
-    rules: Rules,
-) -> Result<Loaded, LoadError> {
-    let (kept, newest) = loop {
-        let (found, newest) = snapshots::read(log, partition, contents.uuid).await?;
-        let (last, mut kept) = (found.last().map(|snapshot| snapshot.position), Vec::new());
-        for snapshot in found {
-            if !rules.snapshot_after_outputs || stands_on_outputs(log, partition, contents.uuid, &snapshot).await? {
-                kept.push(snapshot);
-            } else {
-                tracing::warn!(partition, position = snapshot.position, "a snapshot is beyond the outputs; not used");
-                Progress::count(&progress.snapshots_refused);
-            }
-        }
-        match kept.last() {
-            None => break (kept, None),
-            Some(newest_kept) if Some(newest_kept.position) == last => break (kept, newest),
-            // Where it is gone by now, another has written newer ones.
-            Some(older) => {
-                if let Some(bytes) = snapshots::bytes(log, partition, contents.uuid, older).await? {
-                    break (kept, Some(bytes));
-                }
-            }
-        }
-    };
-    let versions = match &newest {
-        None => Versions { policy: 1, topologies: vec![1] },
-        Some(bytes) => Engine::snapshot_versions(bytes)?,
-    };
-    let topologies = versions.topologies.iter().map(|version| contents.topology(*version)).collect::<Option<Vec<_>>>();
-    let (Some(policy), Some(topologies)) = (contents.policy(versions.policy), topologies) else {
-        return Err(LoadError::Control(versions.policy, versions.topology()));
-    };
-    let engine = match (newest, topologies.last()) {
-        (Some(bytes), _) => Engine::restore(&bytes, policy, topologies)?,
-        (None, Some(topology)) => Engine::new(contents.uuid, policy, topology.clone()),
-        (None, None) => return Err(LoadError::Control(versions.policy, versions.topology())),
-    };
-    Ok(Loaded { engine, kept })
 }
 
 /// What happens in the order of the outputs.
@@ -816,31 +671,4 @@ fn hashed(output: &v1::Output) -> Vec<u8> {
     let mut bytes = output.body.to_vec();
     bytes.extend_from_slice(output.gone.as_bytes());
     bytes
-}
-
-/// A snapshot whose numbers are beyond the topics' would make a recovery mute over outputs that were never said.
-async fn stands_on_outputs(
-    log: &Arc<dyn Log>,
-    partition: u32,
-    journal: [u8; 16],
-    snapshot: &Snapshot,
-) -> Result<bool, OutputError> {
-    for topic in OutputTopic::ALL {
-        let (place, Mark { number, next }) = ((wire::topic(topic), partition), snapshot.outputs[topic as usize]);
-        let extent = log.extent(place.0, place.1).await?;
-        // What is trimmed was there.
-        if number == 0 || (1..=extent.oldest).contains(&next) {
-            continue;
-        }
-        if next > extent.end {
-            return Ok(false);
-        }
-        // It stands in the record before, or in this one where more follow on it.
-        let from = next.saturating_sub(1).max(extent.oldest);
-        let mut reader = OutputReader::open(log, place, journal, (number - 1, from), true).await?;
-        if !matches!(reader.next(WAIT).await?, Some(found) if found.next == next) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
