@@ -1,4 +1,5 @@
 //! A log in a directory of this machine: durable, one process, over an embedded store.
+mod ends;
 mod store;
 mod writer;
 
@@ -30,6 +31,12 @@ pub enum OpenError {
     /// What is in it cannot be read.
     #[error("cannot open the log in {}: {source}", dir.display())]
     Store { dir: PathBuf, source: fjall::Error },
+    /// What was durable is not there any more.
+    #[error(
+        "the log in {} is damaged, or an older copy of itself: {topic}, partition {partition}, ends at position {end}, and was durable up to {known}. Bring a whole copy back; or delete {}, to go on without what is lost: who follows its feeds then begins anew",
+        dir.display(), file.display()
+    )]
+    Lost { dir: PathBuf, file: PathBuf, topic: Topic, partition: u32, end: u64, known: u64 },
     /// No thread for the writer.
     #[error("cannot start the writer of the log in {}: {source}", dir.display())]
     Writer { dir: PathBuf, source: io::Error },
@@ -234,6 +241,30 @@ mod tests {
         assert!(refused.to_string().contains(dir.to_str().unwrap()), "{refused}");
         drop(log);
         LocalLog::open(&dir).unwrap();
+    }
+
+    /// The store would go on from the last record that it can read, and give the positions after it a second time.
+    #[tokio::test]
+    async fn what_is_lost_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path();
+        let log = LocalLog::open(dir).unwrap();
+        for i in 0..100_u64 {
+            log.append(Topic::Journal, 3, Bytes::from(format!("record {i}"))).await.unwrap();
+        }
+        drop(log);
+        let file = dir.join("records/0.jnl");
+        let bytes = std::fs::read(&file).unwrap();
+        let at = bytes.windows(9).position(|found| found == b"record 50").unwrap();
+        std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(at as u64).unwrap();
+        for _ in 0..2 {
+            let lost = LocalLog::open(dir).err().unwrap();
+            assert!(matches!(lost, OpenError::Lost { partition: 3, end: 50, known: 100, .. }), "{lost}");
+        }
+        // Whoever reads why may decide to go on.
+        std::fs::remove_file(ends::Ends::path(dir)).unwrap();
+        let log = LocalLog::open(dir).unwrap();
+        assert_eq!(all(&log, Topic::Journal, 3).await.len(), 50);
     }
 
     #[tokio::test]

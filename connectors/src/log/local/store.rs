@@ -1,6 +1,6 @@
 //! What lies in the directory: a keyspace per topic, with the records by partition and position, and one with what has
 //! to outlive the records of each partition.
-use super::{Extent, OpenError, Record, Topic};
+use super::{Extent, OpenError, Record, Topic, ends::Ends};
 use bytes::Bytes;
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch as WriteBatch, PersistMode,
@@ -42,6 +42,7 @@ pub struct Store {
     /// Held by a trim: for each partition, below what no record is left. Unknown (0) at first, since a trim may not
     /// have ended before the process did.
     swept: Mutex<BTreeMap<(Topic, u32), u64>>,
+    durable: Mutex<Ends>,
     syncs: AtomicU64,
     /// A disk that fails.
     #[cfg(test)]
@@ -60,7 +61,17 @@ impl Store {
             TryLockError::WouldBlock => OpenError::InUse { dir: dir.to_owned() },
             TryLockError::Error(source) => unusable(source),
         })?;
-        let store = Self::recover(dir, lock).map_err(|source| OpenError::Store { dir: dir.to_owned(), source })?;
+        let (durable, known) = Ends::open(dir).map_err(unusable)?;
+        let store =
+            Self::recover(dir, lock, durable).map_err(|source| OpenError::Store { dir: dir.to_owned(), source })?;
+        let found = store.ends();
+        for ((topic, partition), known) in known {
+            let end = found.get(&(topic, partition)).copied().unwrap_or(0);
+            if end < known {
+                let (dir, file) = (dir.to_owned(), Ends::path(dir));
+                return Err(OpenError::Lost { dir, file, topic, partition, end, known });
+            }
+        }
         // So that a log that is new does not vanish as a whole. What is within, the store takes care of.
         for dir in [Some(dir), dir.parent()].into_iter().flatten().filter(|dir| !dir.as_os_str().is_empty()) {
             sync_directory(dir).map_err(unusable)?;
@@ -68,7 +79,7 @@ impl Store {
         Ok(store)
     }
 
-    fn recover(dir: &Path, lock: File) -> fjall::Result<Self> {
+    fn recover(dir: &Path, lock: File, durable: Ends) -> fjall::Result<Self> {
         // One worker: of several, the first spins while another compacts.
         let database = Database::builder(dir.join("records"))
             .cache_size(CACHE_BYTES)
@@ -99,6 +110,7 @@ impl Store {
             marks,
             partitions: Mutex::default(),
             swept: Mutex::default(),
+            durable: Mutex::new(durable),
             syncs: AtomicU64::new(0),
             #[cfg(test)]
             broken: false.into(),
@@ -145,6 +157,12 @@ impl Store {
     /// What the ends are, for the writer to go on from.
     pub fn ends(&self) -> BTreeMap<(Topic, u32), u64> {
         self.partitions().iter().map(|(&of, extent)| (of, extent.borrow().end)).collect()
+    }
+
+    /// Notes down how far partitions are durable, for the next opening.
+    pub fn note(&self, ends: &BTreeMap<(Topic, u32), u64>) -> io::Result<()> {
+        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.iter().try_for_each(|(of, end)| durable.note(*of, *end))
     }
 
     /// Lets readers read up to `end`.

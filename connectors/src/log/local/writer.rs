@@ -53,8 +53,8 @@ fn write(store: &Store, ends: &mut BTreeMap<(Topic, u32), u64>, requests: Vec<Re
         *end += 1;
         moved.insert((*topic, *partition), *end);
     }
-    if let Err(e) = store.commit(batch) {
-        let reason = e.to_string();
+    let written = store.commit(batch).map_err(|error| error.to_string());
+    if let Err(reason) = written.and_then(|()| store.note(&moved).map_err(|error| error.to_string())) {
         tracing::error!(%reason, "the journal can't be written");
         fail(requests, &reason);
         return Err(reason);
