@@ -64,7 +64,7 @@ impl<'a> Teller<'a> {
             .map_or(String::new(), |e| format!(": {}", e.text));
         let what = format!("incident {} {}{previous}{by}{said}", i.number, update.change);
         if matches!(i.state, State::Resolved | State::Closed) {
-            return self.line(at, &update.scope, &what);
+            return self.line(at, &update.scope, &format!("{what} {} P{}", i.severity, i.priority.value()));
         }
         let cause = i.causes.first().map_or(String::new(), |c| format!("{}/{}", c.entity, c.check));
         let (alerts, open, severity, priority) =

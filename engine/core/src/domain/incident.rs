@@ -182,8 +182,13 @@ pub struct Incident {
     pub resolved_at: Option<Timestamp>,
     pub closed_at: Option<Timestamp>,
     pub raised: RaiseReason,
+    /// The worst of its open alerts; once it is over the worst that it was, and so is the priority.
     pub severity: Severity,
     pub priority: Priority,
+    /// The worst that it was.
+    pub worst_severity: Severity,
+    /// Where it was more urgent before: the most that it was.
+    pub worst_priority: Option<Box<Priority>>,
     pub title: String,
     /// Two or three sentences for people.
     pub summary: String,
@@ -245,6 +250,8 @@ impl Incident {
             raised,
             severity: Severity::Info,
             priority: Priority { impact: 3, urgency: 3, reason: String::new() },
+            worst_severity: Severity::Info,
+            worst_priority: None,
             title: String::new(),
             summary: String::new(),
             causes: Vec::new(),
@@ -280,6 +287,28 @@ impl Incident {
             bytes -= self.timeline.remove(1).map_or(0, |entry| entry.bytes());
         }
         self.timeline.push_back(TimelineEntry { at, actor: actor.into(), kind: kind.into(), text });
+    }
+
+    /// Its priority is another one.
+    pub fn prioritise(&mut self, priority: Priority) {
+        let before = std::mem::replace(&mut self.priority, priority);
+        let is_worst = self.worst_priority.as_ref().is_none_or(|worst| before.value() < worst.value());
+        if self.revision > 0 && is_worst && before.value() < self.priority.value() {
+            self.worst_priority = Some(Box::new(before));
+        }
+    }
+
+    /// It is over: which of its alerts ended last says nothing of how grave it was.
+    pub fn sum_up(&mut self) {
+        self.severity = self.worst_severity;
+        if let Some(worst) = self.worst_priority.take_if(|worst| worst.value() < self.priority.value()) {
+            self.priority = *worst;
+        }
+    }
+
+    /// What came from elsewhere takes its place in time.
+    pub fn sort_timeline(&mut self) {
+        self.timeline.make_contiguous().sort_by_key(|entry| entry.at);
     }
 
     /// `scopes/{scope}/incidents/{incident}`

@@ -19,6 +19,8 @@ use service::ServiceHealth;
 pub const WELL: i32 = 10_000;
 /// How often a service speaks whose score moves within its level, or its alerts.
 const SPEAK_INTERVAL: Span = Span::seconds(10);
+/// How often it speaks whose KPIs are only measured.
+const MEASURED_INTERVAL: Span = Span::seconds(60);
 const CONTRIBUTIONS_MAX: usize = 10;
 
 /// The health of a scope's services.
@@ -85,12 +87,14 @@ impl HealthBoard {
     pub fn measure(&mut self, measured: &Measured, cx: &mut Cx<'_>) {
         let Measured { service: id, kpi, series, level, value } = measured;
         let Some(kpi) = cx.topology.kpi(&cx.core.name, id, kpi) else { return };
-        if let Some(service) = self.services.get_mut(id) {
-            let own = service.own();
-            // Most samples change no level.
-            if service.measure(kpi, *series, *level, *value, &cx.policy.assess) {
-                self.spread(id, own, cx);
-            }
+        let Some(service) = self.services.get_mut(id) else { return };
+        let own = service.own();
+        // Most samples change no level.
+        if service.measure(kpi, *series, *level, *value, &cx.policy.assess) {
+            self.say_soon(id, cx);
+            self.spread(id, own, cx);
+        } else if service.said_at + MEASURED_INTERVAL <= cx.core.clock {
+            self.say_soon(id, cx);
         }
     }
 
@@ -143,6 +147,9 @@ impl HealthBoard {
 
     fn say(&mut self, id: &Arc<str>, cx: &mut Cx<'_>) {
         self.unsaid.remove(id);
+        if let Some(service) = self.services.get_mut(id) {
+            service.said_at = cx.core.clock;
+        }
         if cx.out.brief {
             return;
         }

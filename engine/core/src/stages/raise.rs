@@ -147,10 +147,16 @@ impl Raiser {
         }
         let was_muted = std::mem::replace(&mut incident.muted, episode.is_muted());
         match (was_muted, incident.muted) {
-            (false, true) => return say(incident, episode, "muted", by, cx),
+            (false, true) => {
+                incident.note(cx.core.clock, "", "muted", "all its open alerts are suppressed");
+                return say(incident, episode, "muted", by, cx);
+            }
             (true, true) => return,
             // What ends by a recovery ends as ever.
-            (true, false) if episode.open > 0 => return say(incident, episode, "heard again", by, cx),
+            (true, false) if episode.open > 0 => {
+                incident.note(cx.core.clock, "", "heard again", "an open alert is not suppressed any more");
+                return say(incident, episode, "heard again", by, cx);
+            }
             _ => {}
         }
         if episode.open == 0 {

@@ -6,6 +6,7 @@ use crate::{
         kpi::{IMPORTANCE_MAX, Kpi, KpiLevel},
         policy::Assess,
         severity::Severity,
+        time::Timestamp,
     },
     shared::Text,
 };
@@ -97,6 +98,8 @@ pub struct ServiceHealth {
     by_alerts: i32,
     by_kpis: i32,
     pub score: i32,
+    /// The clock when it last spoke.
+    pub said_at: Timestamp,
 }
 
 /// Severity, entity and check of each open alert.
@@ -119,6 +122,7 @@ impl ServiceHealth {
             by_alerts: 0,
             by_kpis: 0,
             score: WELL,
+            said_at: Timestamp::MIN,
         }
     }
 

@@ -1,6 +1,8 @@
 //! What becomes of incidents when their alerts change places: the older takes the younger in, and both are told.
 use super::{
-    Evidence, Raiser, are_many, one_raises,
+    Evidence, Raiser, are_many,
+    causes::SUSPECTS_MAX,
+    one_raises,
     people::TICKETS_MAX,
     reopen,
     say::{say, update},
@@ -66,6 +68,7 @@ impl Raiser {
     /// An alert has left an incident's episode, where it was the member of that place.
     pub fn on_left(&mut self, id: Option<IncidentId>, member: usize, alert: AlertId) {
         let Some(incident) = id.and_then(|id| self.incidents.get_mut(&id)) else { return };
+        incident.rank_again |= member < SUSPECTS_MAX;
         if member < incident.members_said {
             incident.members_said -= 1;
             incident.removed.push(alert);
@@ -165,6 +168,8 @@ impl Raiser {
         incident.state = State::Closed;
         incident.closed_at = Some(at);
         incident.merged_into = Some(into);
+        incident.summary = format!("It is one with incident {number}, which has its alerts.");
+        incident.sum_up();
         incident.revision += 1;
         (incident.updated_at, incident.said_at) = (at, at);
         (incident.unsaid, incident.members_said) = (false, 0);
@@ -232,6 +237,7 @@ impl Inherited {
         for comment in self.comments {
             to.note(comment.at, &comment.actor, &comment.kind, comment.text);
         }
+        to.sort_timeline();
         to.started_at = to.started_at.min(self.started_at);
         if to.assignee.is_empty() {
             to.assignee = self.assignee;

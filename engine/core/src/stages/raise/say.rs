@@ -64,9 +64,13 @@ pub(super) fn say(
         incident.note(cx.core.clock, "", "severity", format!("rose from {} to {severity}", incident.severity));
     }
     incident.severity = severity;
+    incident.worst_severity = incident.worst_severity.max(severity);
     // One that is muted, or whose alerts are all clear, keeps its priority: nothing has become less urgent.
     if episode.open > 0 && !incident.muted {
-        incident.priority = priority(incident, episode, by, cx);
+        incident.prioritise(priority(incident, episode, by, cx));
+    }
+    if !incident.state.is_open() {
+        incident.sum_up();
     }
     // One that was merged away has no alerts any more, and may still be commented: it is called what it was called.
     let has_alerts = !episode.members.is_empty();
