@@ -260,13 +260,16 @@ fn taken_back(site: &Running) -> anyhow::Result<()> {
 
 fn one_more() -> anyhow::Result<()> {
     let site = Running::new("connections_max = 2\n")?;
+    let pause = || std::thread::sleep(Duration::from_millis(200));
+    // The connection that heard that it is ready may still count.
+    pause();
     let (first, second) = (site.connect()?, site.connect()?);
     // Those that came before are counted when they are taken.
-    std::thread::sleep(Duration::from_millis(200));
+    pause();
     let (told, took) = until_closed(&mut site.connect()?)?;
     ensure!(told.is_empty() && took < Duration::from_secs(1), "{took:?}");
     drop((first, second));
-    std::thread::sleep(Duration::from_millis(200));
+    pause();
     ensure!(site.quell.metric("quell_connections_refused_total")? == 1.0);
     Ok(())
 }

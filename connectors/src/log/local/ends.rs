@@ -12,6 +12,9 @@ use xxhash_rust::xxh3::xxh3_64;
 /// A partition's slot: topic, partition, end and a hash of these. It never goes over the border of a sector.
 const SLOT: usize = 32;
 
+/// By topic and partition: the end up to which records are durable.
+pub type Known = BTreeMap<(Topic, u32), u64>;
+
 /// The file, and where in it each partition has its slot. It is not synced: after a loss of power it may tell of less than
 /// is there, never of more, as a slot is written after the records.
 pub struct Ends {
@@ -28,7 +31,7 @@ impl Ends {
     }
 
     /// Opens it, and what it tells. A slot that can't be read tells nothing.
-    pub fn open(dir: &Path) -> io::Result<(Self, BTreeMap<(Topic, u32), u64>)> {
+    pub fn open(dir: &Path) -> io::Result<(Self, Known)> {
         let mut file = File::options().create(true).truncate(false).read(true).write(true).open(Self::path(dir))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;

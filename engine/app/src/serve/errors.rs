@@ -26,6 +26,12 @@ pub fn not_found(what: &str, name: &str) -> Status {
     refused(Code::NotFound, "NOT_FOUND", format!("there is no {what} {name}"))
 }
 
+/// `NOT_FOUND`, and why it may have been there.
+pub fn no_alert(name: &str) -> Status {
+    let kept = "one that has cleared is kept for deduplicate.reopen_window; its incident keeps what it was";
+    refused(Code::NotFound, "NOT_FOUND", format!("there is no alert {name}: {kept}"))
+}
+
 /// `UNAVAILABLE`: the same may succeed soon.
 pub fn unavailable(error: impl Display) -> Status {
     later(Code::Unavailable, "UNAVAILABLE", error)

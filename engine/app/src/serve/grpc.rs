@@ -2,7 +2,7 @@
 use super::{
     commands::{Asked, OnIncident},
     door::Door,
-    errors::{invalid, not_found, refused, unavailable},
+    errors::{invalid, no_alert, not_found, refused, unavailable},
     feed,
     filter::{Filter, Filtered},
     names,
@@ -209,7 +209,7 @@ impl Quell for Api {
         self.await_position(&request.min_position).await?;
         let found =
             self.views.alert(AlertId(id)).map(|alert| alert.message()).filter(|alert| alert.name == request.name);
-        found.map(Response::new).ok_or_else(|| not_found("alert", &request.name))
+        found.map(Response::new).ok_or_else(|| no_alert(&request.name))
     }
 
     type WatchAlertsStream = watch::Changes<v1::WatchAlertsResponse>;

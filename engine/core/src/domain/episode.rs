@@ -85,7 +85,7 @@ impl fmt::Display for Reason {
             Self::Serves(service) => write!(f, "others depend on {service}"),
             Self::Mentions(name) => write!(f, "points to {name}"),
             Self::SameLabel(label) => write!(f, "same {label}"),
-            Self::SameTime => f.write_str("at the same time"),
+            Self::SameTime => f.write_str("close in time"),
             Self::Returned => f.write_str("it came back"),
             Self::Inhibited(entity) => write!(f, "muted by an alert of {entity}"),
             Self::Policy(name) => write!(f, "by the policy {name}"),

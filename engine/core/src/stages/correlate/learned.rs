@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 /// Checks that are remembered as partners of one.
 const PARTNERS_MAX: usize = 64;
 
+/// What so few have in common may be what befell them.
+const HEARD_MIN: u32 = 3;
+
 /// A check.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Check {
@@ -190,6 +193,12 @@ impl Learned {
         let seen = self.grounds.get(&ground);
         let kind = known.map(|g| g.kind).or(seen.map(|s| s.kind)).unwrap_or(GroundKind::Label);
         let mut shares = [0.0; Ring::COUNT];
+        // A label that all carry that were ever heard of (`cluster`, `env`) tells none from another, however few they are.
+        let all = u32::try_from(self.entities.len()).unwrap_or(u32::MAX);
+        let is_on_all = |seen: &Seen| all >= HEARD_MIN && seen.entities[Ring::Own as usize] >= all;
+        if kind == GroundKind::Label && known.is_none() && seen.is_some_and(is_on_all) {
+            return GroundShares { kind, shares: [1.0; Ring::COUNT] };
+        }
         for (ring, share) in shares.iter_mut().enumerate() {
             let size = known.map_or(0, |g| g.size[ring]);
             let seen = f64::from(seen.map_or(0, |s| s.entities[ring]));
