@@ -89,7 +89,7 @@ impl Running {
         Self::new(
             "body_max = \"2 MiB\"\n[journal]\npartitions = 2\n\
              [[source]]\nkind = \"http\"\nformat = \"json\"\nlabels = [\"tags\"]\n[source.fields]\nid = \"id\"\ntime = \"ts\"\n\
-             entity = \"host\"\ncheck = \"service\"\nstatus = \"state\"\nseverity = \"sev\"\nvalue = \"val\"\nsummary = \"out\"",
+             entity = \"host\"\ncheck = \"service\"\nstatus = \"state\"\nseverity = \"sev\"\nvalue = \"val\"\nsummary = \"out\"\nkind = \"kind\"",
         )
     }
 
