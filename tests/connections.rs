@@ -260,6 +260,8 @@ fn taken_back(site: &Running) -> anyhow::Result<()> {
 
 fn one_more() -> anyhow::Result<()> {
     let site = Running::new("connections_max = 2\n")?;
+    // Of those that asked whether it is ready the last may still be closing.
+    std::thread::sleep(Duration::from_millis(200));
     let (first, second) = (site.connect()?, site.connect()?);
     // Those that came before are counted when they are taken.
     std::thread::sleep(Duration::from_millis(200));
