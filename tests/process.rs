@@ -335,7 +335,7 @@ fn a_start_says_what_matters_once() -> anyhow::Result<()> {
     // It does what it says.
     quell_ok(&["topology", "apply", &site.text("topology.json"), "--server", &site.server()])?;
     ensure!(quell.terminate()?.0 == Some(0));
-    site.run()?;
+    let _quell = site.run()?;
     ensure!(ready(3)?.matches("WARN").count() == 1, "{}", log()?);
     Ok(())
 }

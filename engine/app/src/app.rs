@@ -192,11 +192,6 @@ impl App {
             origins: metrics::Sources::origins(),
         };
         let router = router(&api, gathered).await?;
-        let readying = api.shared.progress.clone();
-        followers.spawn(async move {
-            readying.wait_ready().await;
-            tracing::info!(partitions, "ready");
-        });
         let mut server = JoinSet::new();
         server.spawn(connections.serve(listener, router, stopping));
         Ok(Self { address, api, stop, tasks_stop, ingest, tasks, followers, server, log })
