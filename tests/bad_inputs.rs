@@ -1,5 +1,6 @@
 //! Every bad input gets the answer that was written down for it beforehand, at every door.
 use anyhow::{Context as _, ensure};
+use quell::serve::rest;
 use quell_connectors::decode::{self, Context, Format, Mapping, Message};
 use quell_core::domain::{event::Event, time::Timestamp};
 use quell_tests::{
@@ -89,7 +90,7 @@ impl Running {
         Self::new(
             "body_max = \"2 MiB\"\n[journal]\npartitions = 2\n\
              [[source]]\nkind = \"http\"\nformat = \"json\"\nlabels = [\"tags\"]\n[source.fields]\nid = \"id\"\ntime = \"ts\"\n\
-             entity = \"host\"\ncheck = \"service\"\nstatus = \"state\"\nseverity = \"sev\"\nvalue = \"val\"\nsummary = \"out\"",
+             entity = \"host\"\ncheck = \"service\"\nstatus = \"state\"\nseverity = \"sev\"\nvalue = \"val\"\nsummary = \"out\"\nkind = \"kind\"",
         )
     }
 
@@ -171,6 +172,7 @@ fn requests() -> anyhow::Result<()> {
     let silence = r#"{"silence":{"matchers":["x=~\"(((a{1000}){1000}){1000})\""],"ends_at":"2100-01-01T00:00:00Z"}}"#;
     let (events, am, ce) = ("/api/v1/events", "/api/v1/alertmanager", "/api/v1/cloudevents");
     let silences = "/api/v1/scopes/default/silences";
+    let description = rest::description()?;
     let (document, _) = TABLES.split_once("\n## gRPC").context("a chapter")?;
     for row in rows(document, 1) {
         let (door, headers, body): (&str, &[(&str, &str)], String) = match row.input {
@@ -210,6 +212,9 @@ fn requests() -> anyhow::Result<()> {
         };
         let (status, answer) = site.post(door, headers, body.as_bytes())?;
         ensure!(row.answers == [status.to_string()], "{}: {status} {answer}", row.input);
+        // A head that is refused comes to no door.
+        let described = &description["paths"][door]["post"]["responses"][status.to_string()];
+        ensure!(door == silences || status == 431 || described.is_object(), "{}: {status} is not described", row.input);
     }
     ensure!(site.quell.metric("quell_http_bodies_too_large_total")? == 1.0);
     let (_, alerts) = get(site.quell.address, "/api/v1/alerts?filter=entity:Bcc")?;

@@ -17,6 +17,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Command, Stdio},
+    thread,
     time::Duration,
 };
 use tempfile::TempDir;
@@ -247,6 +248,95 @@ fn bad_input_is_named_and_ends_with_2() -> anyhow::Result<()> {
         "{said}"
     );
     ensure!(quell(&["feed", "--no-such-flag"])?.status.code() == Some(2));
+    Ok(())
+}
+
+#[test]
+fn a_check_counts_what_it_found() -> anyhow::Result<()> {
+    let directory = TempDir::new()?;
+    let config = directory.path().join("quell.toml");
+    fs::write(
+        directory.path().join("topology.json"),
+        r#"{"entities": [{"id": "a"}], "services": [{"id": "s"}, {"id": "t"}]}"#,
+    )?;
+    let more = r#"
+        topology = "topology.json"
+        [kafka]
+        brokers = "b:1"
+        [[source]]
+        kind = "kafka"
+        topics = ["alerts", "more"]
+        [[source]]
+        kind = "http"
+        format = "cloudevents"
+        [[maintenance]]
+        id = "w"
+        entities = ["a"]
+        schedule = { start = "2026-03-01T22:00:00Z", end = "2026-03-02T04:00:00Z" }
+        [[suppress.inhibit]]
+        name = "n"
+        source = "a=b"
+        target = "c=d"
+        [[correlate.policy]]
+        name = "p"
+        [[correlate.policy]]
+        name = "q""#;
+    fs::write(&config, more)?;
+    let said = quell_ok(&["check", "--config", &config.display().to_string()])?;
+    ensure!(
+        said.trim_end()
+            == "valid: journal local; source topics 2, HTTP mappings 1; entities 1, services 2; maintenance windows 1, \
+                inhibition rules 1, correlation policies 2",
+        "{said}"
+    );
+    Ok(())
+}
+
+/// Scripts compare numbers: the difference to REST stands where they look.
+#[test]
+fn the_help_says_how_json_differs_from_rest() -> anyhow::Result<()> {
+    for command in ["incidents", "feed"] {
+        let help = quell_ok(&[command, "--help"])?;
+        let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        ensure!(words.contains("as over REST, but 64-bit integers are numbers, which are texts there"), "{help}");
+    }
+    Ok(())
+}
+
+/// What a start tells, in a line each: that it is ready, what it folds again, and that the topology's file does not hold.
+#[test]
+fn a_start_says_what_matters_once() -> anyhow::Result<()> {
+    let site = Site::new(r#"{"services": [{"id": "of-the-file"}]}"#, "[journal]\npartitions = 4\nclock = \"events\"")?;
+    let log = || fs::read_to_string(site.path("quell.log"));
+    let ready = |starts: usize| -> anyhow::Result<String> {
+        // `/ready` may be asked before the line is written.
+        for _ in 0..100 {
+            if log()?.matches("ready partitions=4").count() == starts {
+                return Ok(log()?);
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        anyhow::bail!("{}", log()?)
+    };
+    let quell = site.run()?;
+    let said = ready(1)?;
+    ensure!(!said.contains("recovering") && !said.contains("WARN"), "{said}");
+    fs::write(site.path("other.json"), r#"{"services": [{"id": "of-the-api"}]}"#)?;
+    quell_ok(&["topology", "apply", &site.text("other.json"), "--server", &site.server()])?;
+    quell.kill()?;
+    let quell = site.run()?;
+    let said = ready(2)?;
+    ensure!(said.contains("recovering partition="), "the versions of the topology are folded again: {said}");
+    let warned = said.lines().filter(|line| line.contains("WARN")).collect::<Vec<_>>();
+    let [warned] = warned[..] else { anyhow::bail!("{said}") };
+    for part in ["topology.json is not applied", "was version 1, and version 2", "quell topology apply"] {
+        ensure!(warned.contains(part), "{warned}");
+    }
+    // It does what it says.
+    quell_ok(&["topology", "apply", &site.text("topology.json"), "--server", &site.server()])?;
+    ensure!(quell.terminate()?.0 == Some(0));
+    let _quell = site.run()?;
+    ensure!(ready(3)?.matches("WARN").count() == 1, "{}", log()?);
     Ok(())
 }
 

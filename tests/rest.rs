@@ -4,9 +4,12 @@ use prost_reflect::DescriptorPool;
 use quell::{
     app::{App, Membership},
     config::Config,
-    serve::rest,
+    serve::{
+        http::doors::{Door, PLACES},
+        rest,
+    },
 };
-use quell_connectors::log::Topic;
+use quell_connectors::{decode::manual, log::Topic};
 use quell_proto::v1::{PublishEventsRequest, quell_client::QuellClient};
 use quell_tests::process::{Quell, free_port, get, http, post};
 use serde_json::{Value, json};
@@ -110,6 +113,9 @@ fn every_method_with_a_path_answers_there() -> anyhow::Result<()> {
     for (method, path, operation) in operations(&document) {
         // `{scope}` and `{incident}` as they are called: no such thing is there, and the method says so.
         let path = path.replace(['{', '}'], "");
+        if PLACES.iter().any(|place| place.path == path) {
+            continue;
+        }
         let query = if path.ends_with(":watch") && operation["operationId"] == "WatchIncidents" {
             "?untilCaughtUp=true&beginning=true"
         } else {
@@ -129,7 +135,48 @@ fn every_method_with_a_path_answers_there() -> anyhow::Result<()> {
     keeps_quiet(address)?;
     commands(address)?;
     refusals(address)?;
+    doors(address, &document)?;
     ensure!(quell.terminate()?.0 == Some(0));
+    Ok(())
+}
+
+/// Every door answers as it is described, and who is lost is told of each.
+fn doors(address: SocketAddr, document: &Value) -> anyhow::Result<()> {
+    let page = ask(address, "GET", "/", "", "")?;
+    let lost = ask(address, "GET", "/nowhere", "", "")?;
+    ensure!(page.status == 200 && page.head.contains("content-type: text/plain"), "{}", page.head);
+    let paths = PLACES.iter().map(|place| place.path).chain(["/api/v1/openapi.json"]);
+    for path in paths {
+        ensure!(page.text.contains(&format!(" {path} ")), "{path}: {}", page.text);
+        ensure!(lost.message()?.contains(path), "{path}: {}", lost.text);
+    }
+    let event = json!({"time": T0, "entity": "e", "check": "c"}).to_string();
+    let gzip = "Content-Encoding: gzip\r\n";
+    for place in &PLACES {
+        let described = |method: &str, answer: &Answer| -> anyhow::Result<()> {
+            let content = &document["paths"][place.path][method]["responses"][answer.status.to_string()]["content"];
+            let kind = answer.head.lines().find_map(|line| line.strip_prefix("content-type: ")).context("a type")?;
+            let kind = kind.split(';').next().unwrap_or_default();
+            ensure!(content[kind].is_object(), "{} {}: {kind}", place.path, answer.status);
+            Ok(())
+        };
+        if !matches!(place.door, Door::Events(_)) {
+            let answer = ask(address, "GET", place.path, "", "")?;
+            ensure!(answer.status == 200, "{}: {}", place.path, answer.text);
+            described("get", &answer)?;
+            continue;
+        }
+        let large = "x".repeat(70_000);
+        for (headers, body) in [("", "[]"), ("", "[1]"), ("", &*event), ("", &*large), (gzip, "[]")] {
+            described("post", &ask(address, "POST", place.path, headers, body)?)?;
+        }
+    }
+    let mixed = ask(address, "POST", "/api/v1/events", "", &format!("[{event},1]"))?;
+    let told = mixed.json()?;
+    let schema = &document["components"]["schemas"]["EventsAnswer"]["properties"];
+    let keys = told.as_object().context("an object")?.keys();
+    ensure!(mixed.status == 207 && keys.clone().count() == 3, "{told}");
+    ensure!(keys.clone().all(|key| schema[key].is_object()), "{told}");
     Ok(())
 }
 
@@ -255,6 +302,17 @@ fn refusals(address: SocketAddr) -> anyhow::Result<()> {
         ("GET", "/nowhere", "", 404, "NOT_FOUND", "there is nothing at /nowhere"),
         ("GET", none, "", 404, "NOT_FOUND", "there is no incident"),
         ("GET", "/api/v1/scopes/default/incidents/%FF", "", 404, "NOT_FOUND", "there is nothing at"),
+        ("POST", &*format!("{name}:frobnicate"), "{}", 404, "NOT_FOUND", "no verb `frobnicate` at"),
+        ("POST", &*format!("{name}:frobnicate"), "{}", 404, "NOT_FOUND", "one of: acknowledge, assign, "),
+        (
+            "DELETE",
+            "/api/v1/incidents:frobnicate",
+            "",
+            404,
+            "NOT_FOUND",
+            "/api/v1/incidents, one of: acknowledgeUpdates, watch",
+        ),
+        ("GET", "/api/v1/nothing:watch", "", 404, "NOT_FOUND", "there is nothing at"),
         ("DELETE", &*name, "", 405, "UNIMPLEMENTED", "DELETE is not possible"),
         ("GET", acknowledge, "", 405, "UNIMPLEMENTED", "but POST is"),
         ("GET", "/api/v1/incidents?colour=red", "", 400, "INVALID_ARGUMENT", "`colour`"),
@@ -460,7 +518,8 @@ fn the_description_is_well_formed() -> anyhow::Result<()> {
     }
     // A method is described, and what is described is a method.
     let first: BTreeSet<String> = ids.keys().map(|id| id.split("By").next().unwrap_or(id).to_owned()).collect();
-    ensure!(first == bound(), "{first:?}");
+    let beside: BTreeSet<String> = PLACES.iter().map(|place| place.id.to_owned()).collect();
+    ensure!(first == bound().union(&beside).cloned().collect(), "{first:?}");
     let components = document["components"]["schemas"].as_object().context("schemas")?;
     let well = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
     ensure!(components.keys().all(|name| well(name)));
@@ -473,6 +532,14 @@ fn the_description_is_well_formed() -> anyhow::Result<()> {
     ensure!(referred.len() == components.len(), "a schema that nothing refers to");
     let described = &document["components"]["schemas"]["Incident"]["properties"]["number"]["description"];
     ensure!(*described == "For people: `payments-1042`.", "the comments of the proto files: {described}");
+    let topology = document["components"]["schemas"]["Topology"]["properties"]["json"]["description"].as_str();
+    ensure!(topology.is_some_and(|text| text.contains("deploy/TOPOLOGY.md")), "{topology:?}");
+    // The canonical event, by its manual.
+    let event = &document["components"]["schemas"]["Event"];
+    let fields: BTreeSet<&str> =
+        event["properties"].as_object().context("fields")?.keys().map(String::as_str).collect();
+    ensure!(fields == manual::fields().map(|row| row.field).collect(), "{fields:?}");
+    ensure!(event["required"] == json!(["time", "entity", "check"]), "{}", event["required"]);
     Ok(())
 }
 

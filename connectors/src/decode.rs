@@ -22,6 +22,7 @@ mod draft;
 mod field;
 pub mod frame;
 pub mod json;
+pub mod manual;
 pub mod mapping;
 mod read;
 pub mod text;

@@ -35,7 +35,7 @@ pub fn rows(document: &str, answers: usize) -> Vec<Row<'_>> {
 
 /// How `format = "json"` is read here.
 pub const JSON_SOURCE: &str = r#"{"fields": {"id": "id", "time": "ts", "entity": "host", "check": "service", "status": "state",
-    "severity": "sev", "value": "val", "summary": "out"}, "labels": ["tags"]}"#;
+    "severity": "sev", "value": "val", "summary": "out", "kind": "kind"}, "labels": ["tags"]}"#;
 
 /// The mapping of [`JSON_SOURCE`].
 pub fn json_mapping() -> Mapping {
@@ -115,6 +115,9 @@ pub fn input(format: Format, name: &str) -> Vec<u8> {
         "value NaN" => places.value = "NaN".into(),
         "value Infinity" => places.value = "Infinity".into(),
         "value -Infinity" => places.value = "-Infinity".into(),
+        "value NaN in a text" => places.value = text("NaN"),
+        // What is an event's value stands beside its kind in every format that has one.
+        "a sample without a value" => places.value = r#"null,"kind":"sample""#.into(),
         "value Infinity in a text" => places.value = text("Infinity"),
         "value 1e400" => places.value = "1e400".into(),
         "time in seconds" => places.time = "1767571200".into(),

@@ -52,6 +52,10 @@ pub fn finish(draft: Draft<'_>, cleaner: Cleaner, context: &Context<'_>) -> Resu
     if context.check_wall {
         check_wall(time, context.arrival)?;
     }
+    let kind = word("kind", &draft.kind, Kind::Alert, words::kind, "alert, sample, log or change")?;
+    if kind == Kind::Sample && draft.value.is_none() {
+        return Err(Rejection::new("value: missing, and a sample must have it"));
+    }
     let status = |word: &str| context.mapping.status(word).or_else(|| words::status(word));
     let mut labels = draft.labels;
     let severity = severity(draft.severity, &mut labels, context);
@@ -73,7 +77,7 @@ pub fn finish(draft: Draft<'_>, cleaner: Cleaner, context: &Context<'_>) -> Resu
         scope: identity("scope", cleaner, draft.scope)?,
         fingerprint: identity("fingerprint", cleaner, draft.fingerprint)?,
         identity: identity("identity", cleaner, draft.identity)?,
-        kind: word("kind", &draft.kind, Kind::Alert, words::kind, "alert, sample, log or change")?,
+        kind,
         arrival: context.arrival,
         offset: context.offset,
         part: 0,

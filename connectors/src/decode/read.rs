@@ -16,10 +16,25 @@ pub fn explain(error: &serde_json::Error, at: Option<&str>) -> Rejection {
     Rejection::new(match error.classify() {
         // The field says it better than line and column of what is mostly one long line.
         Category::Data => {
-            format!("{field}{}", words.rsplit_once(" at line ").map_or(words.as_str(), |(reason, _)| reason))
+            let reason = words.rsplit_once(" at line ").map_or(words.as_str(), |(reason, _)| reason);
+            format!("{field}{}", of_type(reason))
         }
         _ => format!("not readable as JSON: {field}{words}"),
     })
+}
+
+/// serde's `invalid type: string "NaN", expected a number` as `a number, not "NaN"`; other reasons are our own words.
+fn of_type(reason: &str) -> Cow<'_, str> {
+    // The last, since what was found may quote anything.
+    let parts = reason.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "));
+    let Some((found, expected)) = parts else { return reason.into() };
+    let found = match found {
+        "map" => "an object",
+        "sequence" => "an array",
+        "null" => "null",
+        _ => found.trim_start_matches(|c: char| c.is_ascii_lowercase() || c == ' ').trim_matches('`'),
+    };
+    format!("{expected}, not {found}").into()
 }
 
 /// A text, borrowed where it has no escapes; `null` is the empty one.
@@ -91,6 +106,35 @@ impl Visitor<'_> for Time {
     }
     fn visit_f64<E: Error>(self, ms: f64) -> Result<Self::Value, E> {
         if ms == 0.0 && self.lenient { Ok(None) } else { self.or_none(epoch_float(ms), ms) }
+    }
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+}
+
+/// A number; `null` is none.
+pub struct Number;
+
+impl<'de> DeserializeSeed<'de> for Number {
+    type Value = Option<f64>;
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for Number {
+    type Value = Option<f64>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Some(number))
+    }
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Some(number as f64))
+    }
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Some(number as f64))
     }
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
         Ok(None)

@@ -3,7 +3,7 @@ use crate::{
     clock::{Outside, System},
     commands::bad_input,
     config::{self, Config, JournalKind},
-    control::Control,
+    control::{Control, Standing},
     ingest::{self, Ingest, IngestCounts},
     metrics::{self, LogCounts, Metered},
     progress::Progress,
@@ -99,7 +99,14 @@ impl App {
         control.offer_policy(&config.policy()).await?;
         // Without a file, what was applied over the API goes on to hold.
         if config.topology.is_some() || control.latest().latest().topology() == 0 {
-            control.offer_topology(&topology).await?;
+            let standing = control.offer_topology(&topology).await?;
+            if let (Some(path), Standing::Superseded { version, latest }) = (&config.topology, standing) {
+                let file = path.display();
+                tracing::warn!(
+                    "topology: {file} is not applied: it was version {version}, and version {latest}, applied since, goes on to \
+                     hold; `quell topology apply {file}` makes it hold again, `quell topology get` prints what does"
+                );
+            }
         }
 
         let partitions = config.journal.partitions;

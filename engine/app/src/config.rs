@@ -86,6 +86,16 @@ pub enum JournalKind {
     Kafka,
 }
 
+impl JournalKind {
+    /// As the configuration says it: `local`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Kafka => "kafka",
+        }
+    }
+}
+
 /// The journal.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

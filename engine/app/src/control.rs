@@ -216,18 +216,24 @@ impl Control {
     ///
     /// # Errors
     /// Where the log can't be read.
-    async fn publish(&self, kind: ControlKind, name: &str, content: Vec<u8>, repeat: Repeat) -> anyhow::Result<()> {
+    async fn publish(
+        &self,
+        kind: ControlKind,
+        name: &str,
+        content: Vec<u8>,
+        repeat: Repeat,
+    ) -> anyhow::Result<Standing> {
         let hash = xxh3_64(&content);
         loop {
             let key = (kind as i32, name.to_owned());
             let contents = self.latest();
             let versions = contents.hashes.get(&key).map_or(&[][..], Vec::as_slice);
-            let known = match repeat {
-                Repeat::OnceOnly => versions.contains(&hash),
-                Repeat::IfNotLatest => versions.last() == Some(&hash),
-            };
-            if known {
-                return Ok(());
+            if versions.last() == Some(&hash) {
+                return Ok(Standing::Latest);
+            }
+            let superseded = versions.iter().rposition(|version| *version == hash);
+            if let (Repeat::OnceOnly, Some(place)) = (repeat, superseded) {
+                return Ok(Standing::Superseded { version: place as u64 + 1, latest: versions.len() as u64 });
             }
             self.offer_version(kind, name, versions.len() as u64 + 1, &content).await?;
         }
@@ -258,14 +264,15 @@ impl Control {
     /// # Errors
     /// Where the log can't be read.
     pub async fn offer_policy(&self, policy: &Policy) -> anyhow::Result<()> {
-        self.publish(ControlKind::Policy, "", serde_json::to_vec(policy)?, Repeat::OnceOnly).await
+        self.publish(ControlKind::Policy, "", serde_json::to_vec(policy)?, Repeat::OnceOnly).await?;
+        Ok(())
     }
 
-    /// Offers the topology of the configuration.
+    /// Offers the topology of the configuration; whether it holds.
     ///
     /// # Errors
     /// Where the log can't be read.
-    pub async fn offer_topology(&self, topology: &TopologyFile) -> anyhow::Result<()> {
+    pub async fn offer_topology(&self, topology: &TopologyFile) -> anyhow::Result<Standing> {
         self.publish(ControlKind::Topology, "", serde_json::to_vec(topology)?, Repeat::OnceOnly).await
     }
 
@@ -302,7 +309,8 @@ impl Control {
     /// # Errors
     /// Where the log can't be read.
     pub async fn record_mapping(&self, partition: &str, mapping: &MappingVersion) -> anyhow::Result<()> {
-        self.publish(ControlKind::Mapping, partition, serde_json::to_vec(mapping)?, Repeat::IfNotLatest).await
+        self.publish(ControlKind::Mapping, partition, serde_json::to_vec(mapping)?, Repeat::IfNotLatest).await?;
+        Ok(())
     }
 
     /// Records that a topic has been made anew. An id stands once: who slept through the news and still holds an older
@@ -311,8 +319,18 @@ impl Control {
     /// # Errors
     /// Where the log can't be read.
     pub async fn record_incarnation(&self, topic: &str, id: &str) -> anyhow::Result<()> {
-        self.publish(ControlKind::Incarnation, topic, id.as_bytes().to_vec(), Repeat::OnceOnly).await
+        self.publish(ControlKind::Incarnation, topic, id.as_bytes().to_vec(), Repeat::OnceOnly).await?;
+        Ok(())
     }
+}
+
+/// Where a document that was offered stands among the versions of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is the latest, and holds.
+    Latest,
+    /// It was this version once, and others have come since.
+    Superseded { version: u64, latest: u64 },
 }
 
 #[derive(Clone, Copy)]

@@ -153,6 +153,11 @@ impl Progress {
         done.map_or_else(|_| self.folded(partition), |folded| *folded)
     }
 
+    /// Waits until every partition is recovered, and what it holds is shown.
+    pub async fn wait_ready(&self) {
+        self.wait_topology(0).await;
+    }
+
     /// Waits until every partition has adopted a version of the topology.
     pub async fn wait_topology(&self, version: u64) {
         for partition in 0..self.partitions() {

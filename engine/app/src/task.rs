@@ -274,7 +274,13 @@ impl<'a> Owner<'a> {
                 owner.engine.position().max(named)
             )));
         }
-        tracing::info!(partition, from = owner.engine.position(), to = end, "recovering");
+        let (from, to) = (owner.engine.position(), end);
+        // Where nothing is to be folded again, that all are ready says enough.
+        if from < to && to > load::FOUNDED {
+            tracing::info!(partition, from, to, "recovering");
+        } else {
+            tracing::debug!(partition, from, to, "nothing to recover");
+        }
         Ok(owner)
     }
 

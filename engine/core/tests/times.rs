@@ -22,7 +22,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let policy = Policy { clock: Clock::Events, ..Policy::default() };
+        Self::by(Clock::Events)
+    }
+
+    fn by(clock: Clock) -> Self {
+        let policy = Policy { clock, ..Policy::default() };
         Self { engine: Engine::new([1; 16], Arc::new(policy), Arc::new(Topology::default())), position: 0 }
     }
 
@@ -82,6 +86,21 @@ fn an_end_that_is_only_supposed_is_no_resolution() {
     world.told(30, "web-2", Status::Resolved, 30);
     world.fold(&Input::Settle);
     assert_eq!(world.times(), [(1, 2), (0, 0)]);
+}
+
+/// As the manual says at `raise.resolve`: five minutes, and the lateness of two.
+#[test]
+fn a_resolution_is_said_when_the_lateness_has_passed_too() {
+    let mut world = World::by(Clock::Wall);
+    world.told(0, "web", Status::Firing, 0);
+    world.told(10, "web", Status::Resolved, 10);
+    let at = |world: &mut World, at: Timestamp| {
+        world.fold(&Input::Tick(at));
+        let incident = &world.engine.views()[0].incidents[0].incident;
+        (incident.state, incident.resolved_at)
+    };
+    assert_eq!(at(&mut world, minutes(17)), (State::New, None));
+    assert_eq!(at(&mut world, minutes(17) + Span::seconds(1)), (State::Resolved, Some(minutes(15))));
 }
 
 #[test]

@@ -131,5 +131,5 @@ fn number(value: &Value) -> Result<Option<f64>, String> {
         _ => None,
     };
     let finite = number.filter(|number: &f64| number.is_finite());
-    finite.map(Some).ok_or_else(|| format!("no number ({})", line(value.to_string().into(), 64)))
+    finite.map(Some).ok_or_else(|| format!("a number, not {}", line(value.to_string().into(), 64)))
 }

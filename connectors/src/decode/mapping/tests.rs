@@ -63,7 +63,7 @@ fn fields_have_paths_constants_and_defaults() {
         ("\"DiskFull\"", "[1]", "check: an array, where a text, number or boolean belongs"),
         ("\"DiskFull\"", "null", "check: missing"),
         ("1760000014", "1760000014556", "time: looks like microseconds"),
-        ("\"0.97\"", "\"a lot\"", "value: no number (\"a lot\")"),
+        ("\"0.97\"", "\"a lot\"", "value: a number, not \"a lot\""),
         ("\"state\": 2", "\"state\": 7", "status: unknown `7`"),
         ("{\"team\"", "[{\"team\"", "not readable as JSON"),
     ] {

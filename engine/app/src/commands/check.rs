@@ -21,12 +21,18 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
     for warning in config.warnings() {
         eprintln!("warning: {warning}");
     }
+    let policy = config.policy();
     println!(
-        "valid: journal {:?}, {} source topics, {} entities and {} services in the topology",
-        config.journal.kind,
+        "valid: journal {}; source topics {}, HTTP mappings {}; entities {}, services {}; maintenance windows {}, \
+         inhibition rules {}, correlation policies {}",
+        config.journal.kind.name(),
         config.topics().len(),
+        config.http_mappings().len(),
         topology.entities.len(),
-        topology.services.len()
+        topology.services.len(),
+        policy.maintenance.len(),
+        policy.suppress.inhibit.len(),
+        policy.correlate.policy.len()
     );
     Ok(())
 }

@@ -31,7 +31,7 @@ pub struct Connection {
     /// Where Quell listens.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7117")]
     pub server: String,
-    /// Protobuf's JSON form for scripts, a resource a line.
+    /// JSON for scripts, a resource a line: as over REST, but 64-bit integers are numbers, which are texts there.
     #[arg(long)]
     pub json: bool,
 }

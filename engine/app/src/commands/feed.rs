@@ -44,7 +44,7 @@ pub struct FeedArgs {
     /// Of incidents that pass, as `quell incidents` takes it; each is then followed to its end.
     #[arg(long, value_name = "FILTER", default_value = "", hide_default_value = true)]
     filter: String,
-    /// An update a line, in protobuf's JSON form.
+    /// JSON, an update a line: as over REST, but 64-bit integers are numbers, which are texts there.
     #[arg(long)]
     json: bool,
     /// Ends after all that stands in the sources now has been concluded and shown.

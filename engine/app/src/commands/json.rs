@@ -1,4 +1,4 @@
-//! Protobuf's JSON form, for scripts.
+//! JSON for scripts: protobuf's form, but for 64-bit integers.
 use super::table::printable;
 use anyhow::anyhow;
 use prost::Message;
@@ -6,7 +6,8 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Serialize
 use quell_proto::DESCRIPTORS;
 use std::fmt::Write as _;
 
-/// Messages in protobuf's JSON form (<https://protobuf.dev/programming-guides/json/>), but 64-bit integers are numbers.
+/// Messages in protobuf's JSON form (<https://protobuf.dev/programming-guides/json/>), but 64-bit integers are numbers, where
+/// that form, and REST with it, has texts: a shell compares numbers.
 pub struct Json(MessageDescriptor);
 
 impl Json {

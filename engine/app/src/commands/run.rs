@@ -40,7 +40,14 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
         app.stop().await;
         return Ok(());
     }
+    let progress = app.api.shared.progress.clone();
+    let tell_ready = async {
+        progress.wait_ready().await;
+        tracing::info!(partitions = progress.partitions(), "ready");
+        std::future::pending().await
+    };
     tokio::select! {
+        () = tell_ready => {}
         _ = term.recv() => {}
         _ = int.recv() => {}
         failed = app.failed() => {

@@ -7,12 +7,15 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
+use doors::{Door, PLACES};
 use quell_connectors::decode::{Format, Mapping};
 use std::{collections::BTreeMap, sync::Arc};
 
+pub mod doors;
 mod events;
+pub use events::answer_schema;
 
 /// What the doors share.
 #[derive(Clone)]
@@ -27,21 +30,28 @@ pub struct Doors {
 /// The routes.
 pub fn router(doors: Doors) -> Router {
     let body_max = doors.api.door.limits.body_max;
-    let events = Router::new()
-        .route("/api/v1/events", post(events::canonical))
-        .route("/api/v1/alertmanager", post(events::alertmanager))
-        // Where Prometheus itself posts to an Alertmanager.
-        .route("/api/v2/alerts", post(events::alertmanager))
-        .route("/api/v1/cloudevents", post(events::cloudevents))
-        .route("/api/v1/json", post(events::json))
+    let (mut events, mut others) = (Router::new(), Router::new().route("/", get(|| async { doors::page() })));
+    for place in &PLACES {
+        match place.door {
+            Door::Events(format) => events = events.route(place.path, takes(format)),
+            Door::Live => others = others.route(place.path, get(|| async { "live\n" })),
+            Door::Ready => others = others.route(place.path, get(ready)),
+            Door::Metrics => others = others.route(place.path, get(metrics)),
+        }
+    }
+    let events = events
         .layer(DefaultBodyLimit::max(body_max))
         .route_layer(middleware::from_fn_with_state(doors.clone(), with_room));
-    Router::new()
-        .route("/live", get(|| async { "live\n" }))
-        .route("/ready", get(ready))
-        .route("/metrics", get(metrics))
-        .merge(events)
-        .with_state(doors)
+    others.merge(events).with_state(doors)
+}
+
+fn takes(format: Format) -> MethodRouter<Doors> {
+    match format {
+        Format::Canonical => post(events::canonical),
+        Format::Alertmanager => post(events::alertmanager),
+        Format::CloudEvents => post(events::cloudevents),
+        Format::Json => post(events::json),
+    }
 }
 
 /// Why a body that is compressed is refused: a few bytes could become any number.

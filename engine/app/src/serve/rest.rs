@@ -28,7 +28,7 @@ use tonic::{Code, service::Routes};
 use tower_service::Service as _;
 
 /// Where the description is.
-const OPENAPI: &str = "/api/v1/openapi.json";
+pub const OPENAPI: &str = "/api/v1/openapi.json";
 
 /// What answers requests.
 struct Rest {

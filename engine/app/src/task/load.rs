@@ -18,6 +18,9 @@ use quell_core::{
 use quell_proto::v1::{self, journal_record::Record as Journaled};
 use std::sync::Arc;
 
+/// Where the journal of a partition ends that is founded and nothing else; beyond it in a log with holes.
+pub const FOUNDED: u64 = 2;
+
 /// Begins the journal of a partition that has none: before anybody appends to it.
 ///
 /// # Errors

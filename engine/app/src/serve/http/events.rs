@@ -20,6 +20,7 @@ use quell_connectors::decode::{
 };
 use quell_core::domain::policy::Clock;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 /// Of one request so many that were refused are dead-lettered each for itself; the rest is counted in one more, so that
 /// a body of commas does not become a flood of letters.
@@ -52,6 +53,23 @@ struct Refused {
     /// From 0, in the order they were sent.
     index: usize,
     reason: String,
+}
+
+/// The schema of the answer, for the description.
+pub fn answer_schema() -> Value {
+    json!({"type": "object", "required": ["accepted", "rejected"], "additionalProperties": false, "properties": {
+        "accepted": {"type": "integer", "minimum": 0, "description": "Events that are in the journal, durably."},
+        "rejected": {"type": "array", "items": {
+            "type": "object",
+            "required": ["index", "reason"],
+            "additionalProperties": false,
+            "properties": {
+                "index": {"type": "integer", "minimum": 0, "description": "From 0, in the order they were sent."},
+                "reason": {"type": "string", "description": "Begins with the field's name where it is about one."},
+            },
+        }},
+        "position": {"type": "string", "description": "For `minPosition` of reads; left out where nothing was taken."},
+    }})
 }
 
 /// One event, an array or NDJSON.
@@ -185,4 +203,22 @@ pub(super) fn later(why: &Later) -> Response {
 pub(super) fn refuse(status: StatusCode, reason: String) -> Response {
     let answer = Answer { accepted: 0, rejected: vec![Refused { index: 0, reason }], position: String::new() };
     (status, axum::Json(answer)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_schema_is_the_answers() {
+        let refused = vec![Refused { index: 0, reason: "time: missing".to_owned() }];
+        let answer = Answer { accepted: 1, rejected: refused, position: "0:1".to_owned() };
+        let answer = serde_json::to_value(answer).expect("JSON");
+        let keys = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<BTreeSet<_>>();
+        let schema = answer_schema();
+        assert_eq!(keys(&answer), keys(&schema["properties"]));
+        let of_one = &schema["properties"]["rejected"]["items"]["properties"];
+        assert_eq!(keys(&answer["rejected"][0]), keys(of_one));
+    }
 }

@@ -1,8 +1,9 @@
 //! Which HTTP method and path is which gRPC method: read from the `google.api.http` options of the proto files.
-use super::{problem::Problem, template::Template};
+use super::{super::http::doors::nothing_at, problem::Problem, template::Template};
 use anyhow::{Context as _, bail, ensure};
 use axum::http::{Method, StatusCode};
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
+use std::collections::BTreeSet;
 use tonic::Code;
 
 /// What of a request is in the body.
@@ -105,26 +106,39 @@ pub fn field(message: &MessageDescriptor, path: &str) -> anyhow::Result<(FieldDe
 /// The binding of a request. A path with a verb is that verb's, whatever else it could be.
 ///
 /// # Errors
-/// 404; 405 with the methods that there are.
+/// 404, with the verbs that there are where it asks for another; 405 with the methods that there are.
 pub fn find<'a>(all: &'a [Binding], http: &Method, path: &str) -> Result<(&'a Binding, PathValues<'a>), Problem> {
     let fits = |binding: &'a Binding| binding.template.matches(path).map(|values| (binding, values));
     let mut found: Vec<_> = all.iter().filter_map(fits).collect();
     if found.iter().any(|(binding, _)| binding.template.verb.is_some()) {
         found.retain(|(binding, _)| binding.template.verb.is_some());
     }
+    let asked = if http == Method::HEAD { &Method::GET } else { http };
+    if !found.iter().any(|(binding, _)| binding.http == *asked)
+        && found.iter().all(|(binding, _)| binding.template.verb.is_none())
+        && let Some(unknown) = unknown_verb(all, path)
+    {
+        return Err(Problem::new(StatusCode::NOT_FOUND, Code::NotFound, unknown));
+    }
     if found.is_empty() {
-        let message = format!("there is nothing at {path}; /api/v1/openapi.json lists what there is");
-        return Err(Problem::new(StatusCode::NOT_FOUND, Code::NotFound, message));
+        return Err(Problem::new(StatusCode::NOT_FOUND, Code::NotFound, nothing_at(path)));
     }
     let mut allow: Vec<&str> = found.iter().map(|(binding, _)| binding.http.as_str()).collect();
     if allow.contains(&"GET") {
         allow.push("HEAD");
     }
     let allow = allow.join(", ");
-    let asked = if http == Method::HEAD { &Method::GET } else { http };
     found.into_iter().find(|(binding, _)| binding.http == *asked).ok_or_else(|| {
         let message = format!("{http} is not possible at {path}, but {allow} is");
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, message);
         Problem { allow: Some(allow), ..problem }
     })
+}
+
+/// What is wrong with a path that ends in a verb which is none, where others are known; a colon may also be a part of a name.
+fn unknown_verb(all: &[Binding], path: &str) -> Option<String> {
+    let (at, verb) = path.rsplit_once(':').filter(|(_, verb)| !verb.contains('/'))?;
+    let known: BTreeSet<&str> = all.iter().filter_map(|binding| binding.template.verb_at(at)).collect();
+    let known: Vec<_> = known.into_iter().collect();
+    (!known.is_empty()).then(|| format!("there is no verb `{verb}` at {at}, one of: {}", known.join(", ")))
 }

@@ -1,5 +1,6 @@
 //! The description of the REST API (<https://spec.openapis.org/oas/v3.1.1>), made of the same descriptors and options
-//! that answer requests, with the comments of the proto files.
+//! that answer requests, with the comments of the proto files; of the doors beside it, by their table.
+mod doors;
 mod schema;
 
 use super::{
@@ -27,6 +28,7 @@ pub fn document(pool: &DescriptorPool, bindings: &[Binding]) -> Value {
         at[binding.http.as_str().to_ascii_lowercase()] = operation(binding, first, &mut schemas);
     }
     schemas.add_error();
+    doors::add(&mut paths, &mut schemas);
     json!({
         "openapi": "3.1.1",
         "info": {

@@ -70,10 +70,18 @@ impl Template {
     ///
     /// Every `%2F` becomes a slash: a scope may hold one, and its resource names hold it as it is.
     pub fn matches(&self, path: &str) -> Option<Vec<(&str, String)>> {
-        let path = match &self.verb {
+        self.fill(match &self.verb {
             Some(verb) => path.strip_suffix(verb.as_str())?.strip_suffix(':')?,
             None => path,
-        };
+        })
+    }
+
+    /// The verb that this template has at a path without one.
+    pub fn verb_at(&self, path: &str) -> Option<&str> {
+        self.verb.as_deref().filter(|_| self.fill(path).is_some())
+    }
+
+    fn fill(&self, path: &str) -> Option<Vec<(&str, String)>> {
         let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         let parts: Vec<String> = parts.into_iter().map(decoded).collect::<Option<_>>()?;
         let open = self.segments.last() == Some(&Segment::Rest);

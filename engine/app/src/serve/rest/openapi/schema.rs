@@ -58,6 +58,12 @@ impl Schemas {
         self.components.insert("Error".to_owned(), error);
     }
 
+    /// A schema that is no message's; a reference to it.
+    pub fn add(&mut self, name: &str, schema: Value) -> Value {
+        self.components.insert(name.to_owned(), schema);
+        json!({"$ref": format!("#/components/schemas/{name}")})
+    }
+
     /// A reference to a message's schema, which is there then.
     pub fn reference(&mut self, message: &MessageDescriptor) -> Value {
         let name = message_name(message);
