@@ -1,9 +1,8 @@
 //! `quell feed`: follows the incident feed.
 use super::{
-    client::{endpoint, explain, parent},
+    client::{self, explain, parent},
     json::Json,
 };
-use anyhow::Context as _;
 use jiff::Timestamp;
 use quell_proto::v1::{
     AcknowledgeUpdatesRequest, Incident, WatchIncidentsRequest, WatchIncidentsResponse, quell_client::QuellClient,
@@ -57,8 +56,7 @@ pub struct FeedArgs {
 /// # Errors
 /// Where the server can't be reached or refuses.
 pub async fn run(args: FeedArgs) -> anyhow::Result<()> {
-    let client = QuellClient::connect(endpoint(&args.server)).await;
-    let client = client.with_context(|| format!("{}: can't connect", args.server))?;
+    let client = QuellClient::new(client::connect(&args.server).await?);
     let from = match args.from.as_str() {
         "beginning" => Start::Beginning(true),
         "now" => Start::Now(true),
@@ -150,5 +148,7 @@ fn describe(incident: &Incident) -> String {
         0 => String::new(),
         _ => format!("; services: {}", incident.services.join(", ")),
     };
-    format!("{} ({} of {} alerts open{services})", incident.title, incident.open_alert_count, incident.alert_count)
+    let muted = if incident.muted { "; muted" } else { "" };
+    let Incident { title, open_alert_count, alert_count, .. } = incident;
+    format!("{title} ({open_alert_count} of {alert_count} alerts open{muted}{services})")
 }
