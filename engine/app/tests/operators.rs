@@ -156,16 +156,14 @@ fn reads(site: &Site) -> anyhow::Result<()> {
     let listed = site.ok(&["alerts"])?;
     ensure!(listed.lines().count() == 4, "{listed}");
     // What stands first in a row is what the commands take.
-    for row in listed.lines().skip(1) {
-        let words: Vec<&str> = row.split_whitespace().collect();
-        let (id, entity, check) = (words[0], words[3], words[4]);
+    for alert in &alerts {
+        let [name, entity, check] = ["name", "entity", "check"].map(|field| alert[field].as_str().unwrap_or_default());
+        let id = name.rsplit('/').next().context("an id")?;
+        ensure!(listed.lines().any(|row| row.starts_with(id)) && detail.contains(id), "{id}\n{listed}\n{detail}");
         let told = site.ok(&["alerts", id])?;
-        ensure!(told.starts_with(&format!("{entity} {check}")), "{row}\n{told}");
-        ensure!(told == site.ok(&["alerts", &format!("{entity}/{check}")])?, "{row}");
+        ensure!(told.starts_with(&format!("{entity} {check}")), "{told}");
+        ensure!(told == site.ok(&["alerts", &format!("{entity}/{check}")])?, "{entity}/{check}");
     }
-    ensure!(
-        site.ok(&["incidents", "1"])?.contains(listed.lines().nth(1).context("a row")?.split(' ').next().unwrap_or(""))
-    );
     let limited = site.quell(&["alerts", "--limit", "2"])?;
     ensure!(String::from_utf8(limited.stdout)?.lines().count() == 3);
     ensure!(String::from_utf8(limited.stderr)?.contains("more than 2 alerts"));
@@ -350,6 +348,8 @@ fn acts(site: &Site) -> anyhow::Result<()> {
     let told = site.ok(&["ack", "1", "--comment", "on it"])?;
     ensure!(told.starts_with("default-1") && told.contains("acknowledged"), "{told}");
     ensure!(state()?["acknowledgedBy"] == "ann", "who asks is $USER");
+    let again = site.quell(&["ack", "1", "--actor", "eve"])?;
+    ensure!(String::from_utf8(again.stderr)?.contains("ann has acknowledged it before"));
     site.refused(&["ack", "1", "--etag", &etag], 2, "Aborted")?;
     ensure!(site.ok(&["assign", "1", "bob", "--actor", "eve"])?.contains("@bob"));
     site.ok(&["comment", "default-1", "failover \u{1b}[2J done"])?;

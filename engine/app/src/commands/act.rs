@@ -135,6 +135,7 @@ impl From<State> for v1::incident::State {
 pub async fn run(act: Act) -> anyhow::Result<()> {
     let on = act.on().clone();
     let actor = on.acting.actor()?;
+    let acknowledges = matches!(act, Act::Ack(_)).then(|| actor.clone());
     let mut client = on.connection.client().await?;
     let incident = client::incident(&mut client, &on.incident).await?;
     let (name, request_id) = (incident.name.clone(), on.acting.request_id);
@@ -175,7 +176,23 @@ pub async fn run(act: Act) -> anyhow::Result<()> {
         }
     };
     let reply = reply.map_err(explain)?.into_inner();
-    on.connection.show("IncidentReply", &reply, told)
+    on.connection.show("IncidentReply", &reply, told)?;
+    if let Some(remark) = acknowledges.and_then(|actor| taken(&incident, &actor)) {
+        on.connection.remark(&remark);
+    }
+    Ok(())
+}
+
+/// Who else had an incident before somebody acknowledged it.
+fn taken(before: &Incident, actor: &str) -> Option<String> {
+    let Incident { acknowledged_by, assignee, .. } = before;
+    let other = |name: &String| !name.is_empty() && name != actor;
+    match (other(acknowledged_by), other(assignee)) {
+        (true, true) => Some(format!("{acknowledged_by} has acknowledged it before, and it is assigned to {assignee}")),
+        (true, false) => Some(format!("{acknowledged_by} has acknowledged it before")),
+        (false, true) => Some(format!("it is assigned to {assignee}")),
+        (false, false) => None,
+    }
 }
 
 impl Act {

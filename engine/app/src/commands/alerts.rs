@@ -137,11 +137,11 @@ pub(super) fn list(alerts: &[Alert], look: Look) -> String {
         ("ID", Room::Whole),
         ("STATE", Room::Whole),
         ("SEVERITY", Room::Whole),
-        ("ENTITY", Room::Name),
-        ("CHECK", Room::Name),
         ("EVENTS", Room::Whole),
         ("LAST FIRED", Room::Whole),
         ("FLAGS", Room::Whole),
+        ("ENTITY", Room::Name),
+        ("CHECK", Room::Name),
         ("SUMMARY", Room::Text),
     ]);
     for alert in alerts {
@@ -149,11 +149,11 @@ pub(super) fn list(alerts: &[Alert], look: Look) -> String {
             Cell::new(&id(&alert.name)),
             Cell::alert_state(alert.state()),
             Cell::severity(alert.severity()),
-            Cell::new(&alert.entity),
-            Cell::new(&alert.check),
             Cell::new(&alert.count.to_string()),
             Cell::when(alert.last_fired_at.as_ref()),
             Cell::new(flags(alert)),
+            Cell::new(&alert.entity),
+            Cell::new(&alert.check),
             Cell::new(&alert.summary),
         ]);
     }

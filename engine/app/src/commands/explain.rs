@@ -86,7 +86,7 @@ fn change(cause: &Cause, nearby: &[NearbyChange]) -> String {
 }
 
 fn changes(incident: &Incident, look: Look) -> String {
-    let mut table = Table::bare(&[Room::Whole, Room::Name, Room::Name, Room::Text]);
+    let mut table = Table::bare(&[Room::Whole, Room::Name, Room::Text, Room::Text]);
     for change in &incident.changes {
         table.row(vec![
             Cell::time(change.at.as_ref()),
@@ -101,12 +101,12 @@ fn changes(incident: &Incident, look: Look) -> String {
 fn alerts(incident: &Incident, look: Look) -> String {
     let mut text = String::new();
     for alert in &incident.alerts {
-        let mut table = Table::bare(&[Room::Whole, Room::Whole, Room::Name, Room::Whole]);
+        let mut table = Table::bare(&[Room::Whole, Room::Whole, Room::Whole, Room::Text]);
         table.row(vec![
             Cell::severity(alert.severity()),
             Cell::alert_state(alert.state()),
-            Cell::new(&format!("{} {}", alert.entity, alert.check)),
             Cell::time(alert.opened_at.as_ref()),
+            Cell::new(&format!("{} {}", alert.entity, alert.check)),
         ]);
         text.push_str(&table.text(look, 2));
         text.push_str(&look.paragraph(&why(alert, is_founder(alert, incident)), 6));

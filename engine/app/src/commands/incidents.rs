@@ -160,9 +160,9 @@ fn detail(incident: &Incident, look: Look) -> String {
         ("ID", Room::Whole),
         ("STATE", Room::Whole),
         ("SEVERITY", Room::Whole),
+        ("SINCE", Room::Whole),
         ("ENTITY", Room::Name),
         ("CHECK", Room::Name),
-        ("SINCE", Room::Whole),
         ("SUMMARY", Room::Text),
     ]);
     for alert in &incident.alerts {
@@ -170,9 +170,9 @@ fn detail(incident: &Incident, look: Look) -> String {
             Cell::new(&id(&alert.name)),
             Cell::alert_state(alert.state()),
             Cell::severity(alert.severity()),
+            Cell::when(alert.opened_at.as_ref()),
             Cell::new(&alert.entity),
             Cell::new(&alert.check),
-            Cell::when(alert.opened_at.as_ref()),
             Cell::new(&alert.summary),
         ]);
     }
@@ -219,7 +219,7 @@ mod tests {
         incident.set_state(quell_proto::v1::incident::State::Acknowledged);
         incident.set_severity(quell_proto::v1::Severity::Critical);
         let text = list(&[incident], Look { columns: Some(80), colour: false });
-        for part in ["payments-1042 ", "acknowledged ", "critical ", "01-05 00:00Z ", "muted ", "bob", title] {
+        for part in ["payments-1042 ", "acknowledged ", "critical ", "01-05 00:00Z ", "muted", "bob", title] {
             assert!(text.contains(part), "{part}\n{text}");
         }
         assert!(text.lines().all(|line| width(line) <= 80), "{text}");

@@ -57,7 +57,8 @@ pub enum Room {
     Text,
 }
 
-/// Rows under a head. Free text at the end of a row stands beneath it where it would have too little room.
+/// Rows under a head. Free text at the end of a row, and names before it, stand beneath it where they would have too little
+/// room.
 #[derive(Clone, Debug)]
 pub struct Table {
     rooms: Vec<Room>,
@@ -147,19 +148,22 @@ impl Table {
         text
     }
 
-    /// The columns that stand beside each other in so much room, and those beneath. Columns without a text take none.
+    /// The columns that stand beside each other in so much room, and those beneath: free text at the end, and the names
+    /// before it where they would be cut. Columns without a text take none.
     fn split(&self, room: usize) -> (Vec<usize>, Vec<usize>) {
         let under = usize::from(self.headed);
         let is_told = |n: &usize| self.rows.iter().skip(under).any(|row| !row[*n].0.is_empty());
         let told: Vec<usize> = (0..self.rooms.len()).filter(is_told).collect();
-        let texts = told.iter().rev().take_while(|n| self.rooms[**n] == Room::Text).count();
         let least = |n: &usize| match self.rooms[*n] {
-            Room::Text => self.widest(*n).min(TEXT_MIN),
-            Room::Whole | Room::Name => self.widest(*n),
+            // Without a head it is told whole.
+            Room::Text if self.headed => self.widest(*n).min(TEXT_MIN),
+            _ => self.widest(*n),
         };
-        let gaps = GAP.len() * told.len().saturating_sub(1);
-        let fits = told.iter().map(least).sum::<usize>() + gaps <= room;
-        let at = if fits || texts == told.len() { told.len() } else { told.len() - texts };
+        let fits = |at: &usize| told[..*at].iter().map(least).sum::<usize>() + GAP.len() * at.saturating_sub(1) <= room;
+        let before =
+            |rooms: &[Room]| told.len() - told.iter().rev().take_while(|n| rooms.contains(&self.rooms[**n])).count();
+        let ways = [told.len(), before(&[Room::Text]), before(&[Room::Text, Room::Name])];
+        let at = ways.into_iter().filter(|at| *at > 0).find(fits).unwrap_or(ways[1]);
         (told[..at].to_vec(), told[at..].to_vec())
     }
 
@@ -352,6 +356,9 @@ mod tests {
     fn free_text_gives_before_names_and_stands_beneath_rather_than_be_nothing() {
         let at = |columns| table().text(Look { columns: Some(columns), colour: false }, 0);
         assert!(at(120).contains("shipping  median latency of 注文"), "{}", at(120));
+        // Names go with it where they would be cut.
+        let narrow = at(40);
+        assert!(narrow.starts_with("NUMBER\n    SERVICES"), "{narrow}");
         let narrow = at(64);
         assert!(narrow.contains("recommendation, shipping\n    median latency of 注文"), "{narrow}");
         // What has no text takes no line.
