@@ -15,7 +15,7 @@ const CLOSE: f64 = 1.0;
 /// The reason of the alert that a group began with.
 const THE_FIRST: &str = "the first";
 /// As people read it, where the group became part of another.
-pub const FIRST_OF_OTHERS: &str = "the first of alerts that were found to be part of this";
+const FIRST_OF_OTHERS: &str = "the first of alerts that were found to be part of this";
 
 /// Why an incident is what it is.
 #[derive(Debug, clap::Args)]
@@ -109,7 +109,7 @@ fn alerts(incident: &Incident, look: Look) -> String {
             Cell::new(&format!("{} {}", alert.entity, alert.check)),
         ]);
         text.push_str(&table.text(look, 2));
-        text.push_str(&look.paragraph(&why(alert, is_founder(alert, incident)), 6));
+        text.push_str(&look.paragraph(&why(alert, reason(alert, incident)), 6));
     }
     if incident.alerts_truncated {
         text.push_str("  and more, that do not fit into one answer\n");
@@ -117,21 +117,20 @@ fn alerts(incident: &Incident, look: Look) -> String {
     text
 }
 
-/// Whether an incident began with an alert. Where groups of alerts turned out to be one, each had its first.
-pub fn is_founder(alert: &IncidentAlert, incident: &Incident) -> bool {
+/// Why an alert is in an incident. Where groups of alerts turned out to be one, each had its first: one of them was it.
+pub fn reason<'a>(alert: &'a IncidentAlert, incident: &Incident) -> &'a str {
     let began = |alert: &IncidentAlert| alert.opened_at.as_ref().map(|at| (at.seconds, at.nanos));
     let firsts = incident.alerts.iter().filter(|alert| alert.reason == THE_FIRST);
     let founder = firsts.min_by_key(|alert| (began(alert), &alert.name));
-    founder.is_some_and(|founder| founder.name == alert.name)
+    match &*alert.reason {
+        "" => "no reason is given",
+        THE_FIRST if founder.is_some_and(|founder| founder.name != alert.name) => FIRST_OF_OTHERS,
+        reason => reason,
+    }
 }
 
 /// `shares a service with db-1 latency (time +1.2, place +0.8); 2.0 ahead of the next best place`
-fn why(alert: &IncidentAlert, is_founder: bool) -> String {
-    let reason = match &*alert.reason {
-        "" => "no reason is given",
-        THE_FIRST if !is_founder => FIRST_OF_OTHERS,
-        reason => reason,
-    };
+fn why(alert: &IncidentAlert, reason: &str) -> String {
     let parts: Vec<String> = alert.parts.iter().map(|part| format!("{} {:+.1}", part.name, part.log_odds)).collect();
     let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
     // Without parts nothing was weighed.
@@ -184,16 +183,16 @@ mod tests {
             ["likely    db-1 latency", "possible  db-1 latency"]
         );
         let part = |name: &str, log_odds| ReasonPart { name: name.to_owned(), log_odds };
-        let mut alert = IncidentAlert { reason: "near db-1".into(), ..IncidentAlert::default() };
-        assert_eq!(why(&alert, false), "near db-1");
+        let mut alert = IncidentAlert::default();
+        assert_eq!(why(&alert, "near db-1"), "near db-1");
         alert.parts = vec![part("time", 1.24), part("place", -0.5)];
         alert.margin = 0.7;
         assert_eq!(
-            why(&alert, false),
+            why(&alert, "near db-1"),
             "near db-1 (time +1.2, place -0.5); a close call, 0.7 ahead of the next best place"
         );
         alert.margin = 2.0;
-        assert!(why(&alert, false).ends_with("; 2.0 ahead of the next best place"));
+        assert!(why(&alert, "near db-1").ends_with("; 2.0 ahead of the next best place"));
     }
 
     #[test]
@@ -209,8 +208,7 @@ mod tests {
         let told = super::alerts(&incident, Look::default());
         let reasons: Vec<_> = told.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         assert_eq!(reasons.iter().filter(|reason| **reason == "the first").count(), 1, "{told}");
-        assert!(why(&incident.alerts[2], is_founder(&incident.alerts[2], &incident)).starts_with("the first"));
-        assert_eq!(why(&incident.alerts[0], is_founder(&incident.alerts[0], &incident)), FIRST_OF_OTHERS);
+        assert_eq!([2, 0].map(|n| reason(&incident.alerts[n], &incident)), [THE_FIRST, FIRST_OF_OTHERS]);
     }
 
     #[test]
