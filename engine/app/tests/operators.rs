@@ -150,6 +150,12 @@ fn reads(site: &Site) -> anyhow::Result<()> {
     ensure!(detail.contains("3 of 3 alerts open") && detail.contains("pay-1"), "{detail}");
     ensure!(site.nothing(&["incidents", "--scope", "other"])?.contains("no such incident is open"));
     ensure!(site.json(&["incidents", "--filter", "severity = \"WARNING\""])?.is_empty());
+    ensure!(site.json(&["incidents", "--filter", "severity = critical AND state = new"])?.len() == 1);
+    // A feed that ends says where to go on.
+    let fed = site.quell(&["feed", "--from", "beginning", "--exit-when-caught-up"])?;
+    let said = String::from_utf8(fed.stderr)?;
+    let cursor = said.split('\'').nth(1).with_context(|| said.clone())?;
+    ensure!(!fed.stdout.is_empty() && site.ok(&["feed", "--from", cursor, "--exit-when-caught-up"])?.is_empty());
 
     let alerts = site.json(&["alerts", "--incident", "1"])?;
     ensure!(alerts.len() == 3 && alerts.iter().all(|alert| alert["state"] == "OPEN"), "{alerts:?}");
@@ -292,6 +298,10 @@ fn keeps_quiet(site: &Site) -> anyhow::Result<()> {
 
     let told = site.ok(&["maintenance", "create", "move db-1", "--entity", "db-1", "--for", "1h"])?;
     ensure!(told.contains("move db-1"), "{told}");
+    let vain = site.quell(&["maintenance", "create", "nothing", "--entity", "nowhere", "--for", "1h"])?;
+    ensure!(String::from_utf8(vain.stderr)?.contains("it hides no alert that is open now"));
+    let id = String::from_utf8(vain.stdout)?.lines().nth(1).and_then(|row| Some(row.split(' ').next()?.to_owned()));
+    site.ok(&["maintenance", "end", &id.context("an id")?])?;
     let listed = site.json(&["maintenance", "list"])?;
     let of = |title: &str| listed.iter().find(|window| window["title"] == title).cloned().context(title.to_owned());
     ensure!(listed.len() == 2 && of("Patches")?["name"] == "scopes/-/maintenanceWindows/patch-night", "{listed:?}");
@@ -303,7 +313,7 @@ fn keeps_quiet(site: &Site) -> anyhow::Result<()> {
     let never = ["maintenance", "create", "patches", "--service", "payments", "--times", "10:00-10:00"];
     site.refused(&never, 2, "write 00:00-24:00 for the whole day")?;
     ensure!(site.json(&["maintenance", "list", "--scope", "default"])?.len() == 1);
-    ensure!(site.json(&["maintenance", "list", "--all"])?.len() == 2);
+    ensure!(site.json(&["maintenance", "list", "--all"])?.len() == 3);
     site.refused(&["maintenance", "end", "patch-night"], 2, "is of the configuration")?;
     let days = ["--times", "22:00-02:00", "--days", "sat,3rd tue", "--time-zone", "Europe/Berlin"];
     let told = site.ok(&[&["maintenance", "create", "patches", "--service", "payments"], &days[..]].concat())?;

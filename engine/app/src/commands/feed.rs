@@ -2,6 +2,7 @@
 use super::{
     client::{self, explain, parent},
     json::Json,
+    table::printable,
 };
 use jiff::Timestamp;
 use quell_proto::v1::{
@@ -76,12 +77,21 @@ pub async fn run(args: FeedArgs) -> anyhow::Result<()> {
     let stream = client.watch_incidents(request).await.map_err(explain)?;
     let mut stream = stream.into_inner();
     let json = args.json.then(|| Json::of("WatchIncidentsResponse")).transpose()?;
+    let mut cursor = String::new();
     let followed = follow(&mut stream, json.as_ref(), |update| {
+        cursor.clone_from(&update.cursor);
         if !subscription.is_empty() {
             printed.send_replace(Some((update.stream, update.cursor)));
         }
     });
-    let followed = followed.await;
+    let followed = tokio::select! {
+        followed = followed => followed,
+        stopped = tokio::signal::ctrl_c() => Ok(stopped?),
+    };
+    // A subscription goes on by itself, and a line of JSON has its own.
+    if subscription.is_empty() && json.is_none() && !cursor.is_empty() {
+        eprintln!("quell: to go on after this: quell feed --from '{}'", printable(&cursor));
+    }
     // What was printed is acknowledged, however it ended.
     drop(printed);
     let acknowledged = acknowledging.await?;
@@ -93,7 +103,7 @@ pub async fn run(args: FeedArgs) -> anyhow::Result<()> {
 async fn follow(
     stream: &mut Streaming<WatchIncidentsResponse>,
     json: Option<&Json>,
-    printed: impl Fn(WatchIncidentsResponse),
+    mut printed: impl FnMut(WatchIncidentsResponse),
 ) -> anyhow::Result<()> {
     let mut out = io::stdout();
     while let Some(update) = stream.message().await.map_err(explain)? {

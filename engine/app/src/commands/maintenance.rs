@@ -1,15 +1,15 @@
 //! `quell maintenance`: planned work, once or again and again.
 use super::{
     bad_input,
-    client::{Acting, Connection, Page, Window, explain, parent, resource},
+    client::{Acting, Connection, Page, Window, explain, parent, quoted, resource},
     table::{Cell, Look, Room, Table, id, when},
 };
 use crate::clock::{Outside as _, System};
 use anyhow::anyhow;
 use quell_connectors::wire;
 use quell_proto::v1::{
-    CreateMaintenanceWindowRequest, ExpireMaintenanceWindowRequest, ListMaintenanceWindowsRequest, MaintenanceWindow,
-    Schedule,
+    CreateMaintenanceWindowRequest, ExpireMaintenanceWindowRequest, ListAlertsRequest, ListMaintenanceWindowsRequest,
+    MaintenanceWindow, Schedule,
     schedule::{Kind, Once, Recurring},
 };
 
@@ -96,8 +96,18 @@ pub async fn run(command: MaintenanceCommand) -> anyhow::Result<()> {
 
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let asked = args.request()?;
-    let reply = args.connection.client().await?.create_maintenance_window(asked).await.map_err(explain)?.into_inner();
-    args.connection.show_all("MaintenanceWindow", &[reply.maintenance_window.unwrap_or_default()], table)
+    let mut client = args.connection.client().await?;
+    let reply = client.create_maintenance_window(asked).await.map_err(explain)?.into_inner();
+    let window = reply.maintenance_window.unwrap_or_default();
+    let (is_open, filter) = (window.active, format!("suppressed_by = {}", quoted(&window.name)));
+    args.connection.show_all("MaintenanceWindow", &[window], table)?;
+    if is_open && !args.connection.json {
+        let asked = ListAlertsRequest { filter, page_size: 1, ..Default::default() };
+        if client.list_alerts(asked).await.map_err(explain)?.into_inner().alerts.is_empty() {
+            args.connection.remark("it hides no alert that is open now");
+        }
+    }
+    Ok(())
 }
 
 impl CreateArgs {

@@ -395,7 +395,7 @@ impl Told {
             };
             let severity = alert.severity();
             let tone = Tone::of_severity(severity);
-            let reason = clean(&reason(alert, &self.incident));
+            let reason = clean(reason(alert, &self.incident));
             lines.push(self.line(at, Kind::Alert(severity), tone, text, reason));
         }
         if new.len() > listed {
