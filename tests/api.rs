@@ -509,7 +509,7 @@ async fn silences_and_windows_are_made_listed_and_ended() -> anyhow::Result<()> 
     let over = client.expire_silence(expire.clone()).await?.into_inner().silence.context("a silence")?;
     ensure!((over.state(), over.open_alert_count) == (silence::State::Expired, 2), "{over:?}");
     ensure!(client.list_alerts(hidden(&made.name)).await?.into_inner().alerts.is_empty());
-    ensure!(refusal(client.expire_silence(expire).await)?.0 == Code::NotFound);
+    ensure!(refusal(client.expire_silence(expire).await)? == (Code::FailedPrecondition, "ENDED_ALREADY".to_owned()));
 
     windows(&mut client).await?;
     // What it hit stands over a restart, and so does who asked.
@@ -650,7 +650,8 @@ async fn windows(client: &mut QuellClient<Channel>) -> anyhow::Result<()> {
     let over = client.expire_maintenance_window(end(&made.name)).await?.into_inner().maintenance_window;
     let over = over.context("a window")?;
     ensure!(over.ended && !over.active && over.next_change_at.is_none(), "{over:?}");
-    ensure!(refusal(client.expire_maintenance_window(end(&made.name)).await)?.0 == Code::NotFound);
+    let again = refusal(client.expire_maintenance_window(end(&made.name)).await)?;
+    ensure!(again == (Code::FailedPrecondition, "ENDED_ALREADY".to_owned()), "{again:?}");
     let nothing = MaintenanceWindow { entities: Vec::new(), ..window };
     let nothing =
         CreateMaintenanceWindowRequest { maintenance_window: Some(nothing), request_id: String::new(), ..create };

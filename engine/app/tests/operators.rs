@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::{Command, Output},
+    thread,
 };
 use tempfile::TempDir;
 
@@ -60,6 +61,15 @@ impl Site {
     fn json(&self, words: &[&str]) -> anyhow::Result<Vec<Value>> {
         let told = self.ok(&[words, &["--json"]].concat())?;
         told.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
+
+    /// Has to find nothing; what is said of it beside an empty output.
+    fn nothing(&self, words: &[&str]) -> anyhow::Result<String> {
+        let output = self.quell(words)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success() && output.stdout.is_empty(), "{words:?}: {output:?}");
+        ensure!(said.lines().count() == 1, "{words:?}: {said}");
+        Ok(said)
     }
 
     /// Has to be refused with a code and a word.
@@ -119,6 +129,7 @@ async fn operators_read_act_and_ask_why() -> anyhow::Result<()> {
         reads(&site)?;
         explains(&site)?;
         in_full(&site)?;
+        tells_apart(&site)?;
         keeps_quiet(&site)?;
         acts(&site)?;
         maps(&site)?;
@@ -137,12 +148,28 @@ fn reads(site: &Site) -> anyhow::Result<()> {
     let detail = site.ok(&["incidents", "default-1"])?;
     ensure!(detail == site.ok(&["incidents", "1"])? && detail == site.ok(&["incidents", name])?, "{detail}");
     ensure!(detail.contains("3 of 3 alerts open") && detail.contains("pay-1"), "{detail}");
-    ensure!(site.ok(&["incidents", "--scope", "other"])?.lines().count() == 1);
+    ensure!(site.nothing(&["incidents", "--scope", "other"])?.contains("no such incident is open"));
     ensure!(site.json(&["incidents", "--filter", "severity = \"WARNING\""])?.is_empty());
+    ensure!(site.json(&["incidents", "--filter", "severity = critical AND state = new"])?.len() == 1);
+    // A feed that ends says where to go on.
+    let fed = site.quell(&["feed", "--from", "beginning", "--exit-when-caught-up"])?;
+    let said = String::from_utf8(fed.stderr)?;
+    let cursor = said.split('\'').nth(1).with_context(|| said.clone())?;
+    ensure!(!fed.stdout.is_empty() && site.ok(&["feed", "--from", cursor, "--exit-when-caught-up"])?.is_empty());
 
     let alerts = site.json(&["alerts", "--incident", "1"])?;
     ensure!(alerts.len() == 3 && alerts.iter().all(|alert| alert["state"] == "OPEN"), "{alerts:?}");
-    ensure!(site.ok(&["alerts"])?.lines().count() == 4);
+    let listed = site.ok(&["alerts"])?;
+    ensure!(listed.lines().count() == 4, "{listed}");
+    // What stands first in a row is what the commands take.
+    for alert in &alerts {
+        let [name, entity, check] = ["name", "entity", "check"].map(|field| alert[field].as_str().unwrap_or_default());
+        let id = name.rsplit('/').next().context("an id")?;
+        ensure!(listed.lines().any(|row| row.starts_with(id)) && detail.contains(id), "{id}\n{listed}\n{detail}");
+        let told = site.ok(&["alerts", id])?;
+        ensure!(told.starts_with(&format!("{entity} {check}")), "{told}");
+        ensure!(told == site.ok(&["alerts", &format!("{entity}/{check}")])?, "{entity}/{check}");
+    }
     let limited = site.quell(&["alerts", "--limit", "2"])?;
     ensure!(String::from_utf8(limited.stdout)?.lines().count() == 3);
     ensure!(String::from_utf8(limited.stderr)?.contains("more than 2 alerts"));
@@ -192,7 +219,23 @@ fn in_full(site: &Site) -> anyhow::Result<()> {
         ensure!(told.contains(part), "{part}\n{told}");
     }
     ensure!(site.ok(&["services", "scopes/default/services/payments"])? == told);
+    ensure!(site.ok(&["services"])?.lines().any(|row| row.starts_with("payments ")));
     site.refused(&["services", "nowhere"], 2, "there is no service")
+}
+
+/// Two conditions of one entity and check, in another scope: their ids tell them apart.
+fn tells_apart(site: &Site) -> anyhow::Result<()> {
+    let disk = |fingerprint: &str| json!({"time": T0, "entity": "web/9", "check": "disk", "scope": "eu", "fingerprint": fingerprint});
+    send(site.app.address, &json!([disk("a"), disk("b")]))?;
+    site.ok(&["feed", "--exit-when-caught-up"])?;
+    let listed = site.ok(&["alerts", "--scope", "eu"])?;
+    let ids: Vec<&str> = listed.lines().skip(1).filter_map(|row| row.split(' ').next()).collect();
+    ensure!(ids.len() == 2 && ids[0] != ids[1] && ids.iter().all(|id| id.starts_with("eu/")), "{listed}");
+    site.refused(&["alerts", "web/9/disk"], 2, &format!("several alerts are web/9/disk: {}, {}", ids[0], ids[1]))?;
+    for id in ids {
+        ensure!(site.ok(&["alerts", id])?.starts_with("web/9 disk"), "{id}");
+    }
+    site.refused(&["alerts", "web/9/memory"], 2, "there is no alert web/9/memory")
 }
 
 /// Silences and windows: made, listed, ended.
@@ -210,10 +253,11 @@ fn keeps_quiet(site: &Site) -> anyhow::Result<()> {
     ensure!(listed.len() == 1 && listed[0]["openAlertCount"] == 2 && listed[0]["creator"] == "ann", "{listed:?}");
     let name = listed[0]["name"].as_str().context("a name")?;
     ensure!(site.ok(&["silence", "expire", name])?.contains("expired"));
-    ensure!(site.json(&["silence", "list"])?.is_empty() && site.ok(&["silence", "list"])?.lines().count() == 1);
+    ensure!(site.json(&["silence", "list"])?.is_empty());
+    ensure!(site.nothing(&["silence", "list"])?.contains("no silence is pending or active"));
     let kept = site.json(&["silence", "list", "--all", "--scope", "default"])?;
     ensure!(kept[0]["state"] == "EXPIRED" && kept[0]["openAlertCount"] == 2, "{kept:?}");
-    site.refused(&["silence", "expire", name], 2, "no")?;
+    site.refused(&["silence", "expire", name], 2, "has ended already")?;
     // What keeps an alert quiet stands with it, until it does no more.
     let of_then = [
         "silence",
@@ -227,22 +271,49 @@ fn keeps_quiet(site: &Site) -> anyhow::Result<()> {
     let name = site.json(&of_then)?.remove(0)["name"].as_str().context("a name")?.to_owned();
     let hidden = || site.json(&["alerts", "--filter", "suppressed = true"]);
     ensure!(hidden()?.len() == 2 && hidden()?.iter().all(|alert| alert["suppressedBy"] == name), "{:?}", hidden()?);
+    // What is open, and what of it takes points, are two figures.
+    let told = site.ok(&["services", "payments"])?;
+    ensure!(told.contains("open alerts     2\n") && told.contains("counted alerts  0 that take points"), "{told}");
     let alert = hidden()?.remove(0)["name"].as_str().context("a name")?.to_owned();
     ensure!(site.ok(&["alerts", &alert])?.contains(&name));
     site.ok(&["silence", "expire", &name])?;
     ensure!(hidden()?.is_empty() && !site.ok(&["alerts", &alert])?.contains(&name), "{:?}", hidden()?);
 
+    let vain = site.quell(&["silence", "create", "entity=\"nowhere\"", "--for", "2h"])?;
+    let (told, said) = (String::from_utf8(vain.stdout)?, String::from_utf8(vain.stderr)?);
+    ensure!(said.contains("it matches no alert that is open now"), "{said}");
+    // As it is listed it is ended, by either word.
+    let id = told.lines().nth(1).and_then(|row| row.split(' ').next()).context("an id")?;
+    ensure!(site.ok(&["silence", "end", id])?.contains("expired"), "{told}");
+
+    // Nobody is to hear of an incident of which all is hidden: wherever it is shown, it says so.
+    ensure!(!site.ok(&["incidents"])?.contains("muted"));
+    let all = ["silence", "create", "entity=~\"(db|pay)-1\"", "--starts", "2026-01-05T00:00:00Z", "--until"];
+    let silence = site.json(&[&all[..], &["2100-01-01T00:00:00Z"]].concat())?.remove(0);
+    ensure!(site.json(&["incidents", "1"])?[0]["muted"] == true);
+    for words in [&["incidents"][..], &["incidents", "1"], &["explain", "1"], &["feed", "--exit-when-caught-up"]] {
+        ensure!(site.ok(words)?.contains("muted"), "{words:?}");
+    }
+    site.ok(&["silence", "expire", silence["name"].as_str().context("a name")?])?;
+
     let told = site.ok(&["maintenance", "create", "move db-1", "--entity", "db-1", "--for", "1h"])?;
     ensure!(told.contains("move db-1"), "{told}");
+    let vain = site.quell(&["maintenance", "create", "nothing", "--entity", "nowhere", "--for", "1h"])?;
+    ensure!(String::from_utf8(vain.stderr)?.contains("it hides no alert that is open now"));
+    let id = String::from_utf8(vain.stdout)?.lines().nth(1).and_then(|row| Some(row.split(' ').next()?.to_owned()));
+    site.ok(&["maintenance", "end", &id.context("an id")?])?;
     let listed = site.json(&["maintenance", "list"])?;
     let of = |title: &str| listed.iter().find(|window| window["title"] == title).cloned().context(title.to_owned());
     ensure!(listed.len() == 2 && of("Patches")?["name"] == "scopes/-/maintenanceWindows/patch-night", "{listed:?}");
     let moved = of("move db-1")?;
     ensure!(moved["creator"] == "ann" && moved["active"] == true, "{moved}");
     let name = moved["name"].as_str().context("a name")?;
-    ensure!(site.ok(&["maintenance", "end", name])?.contains("ended"));
+    ensure!(site.ok(&["maintenance", "expire", name])?.contains("ended"));
+    site.refused(&["maintenance", "end", name], 2, "has ended already")?;
+    let never = ["maintenance", "create", "patches", "--service", "payments", "--times", "10:00-10:00"];
+    site.refused(&never, 2, "write 00:00-24:00 for the whole day")?;
     ensure!(site.json(&["maintenance", "list", "--scope", "default"])?.len() == 1);
-    ensure!(site.json(&["maintenance", "list", "--all"])?.len() == 2);
+    ensure!(site.json(&["maintenance", "list", "--all"])?.len() == 3);
     site.refused(&["maintenance", "end", "patch-night"], 2, "is of the configuration")?;
     let days = ["--times", "22:00-02:00", "--days", "sat,3rd tue", "--time-zone", "Europe/Berlin"];
     let told = site.ok(&[&["maintenance", "create", "patches", "--service", "payments"], &days[..]].concat())?;
@@ -287,12 +358,15 @@ fn acts(site: &Site) -> anyhow::Result<()> {
     let told = site.ok(&["ack", "1", "--comment", "on it"])?;
     ensure!(told.starts_with("default-1") && told.contains("acknowledged"), "{told}");
     ensure!(state()?["acknowledgedBy"] == "ann", "who asks is $USER");
+    let again = site.quell(&["ack", "1", "--actor", "eve"])?;
+    ensure!(String::from_utf8(again.stderr)?.contains("ann has acknowledged it before"));
     site.refused(&["ack", "1", "--etag", &etag], 2, "Aborted")?;
     ensure!(site.ok(&["assign", "1", "bob", "--actor", "eve"])?.contains("@bob"));
     site.ok(&["comment", "default-1", "failover \u{1b}[2J done"])?;
     ensure!(site.ok(&["state", "1", "on-hold"])?.contains("on hold"));
     ensure!(site.ok(&["ack", "1", "--actor", "eve"])?.contains("on hold"), "who has seen it too takes no work away");
     site.ok(&["ticket", "1", "servicenow", "INC1", "--url", "https://example.com/INC1"])?;
+    cleans(site)?;
     let told = site.ok(&["explain", "1"])?;
     for part in ["on it", "eve", "failover", "servicenow INC1 https://example.com/INC1"] {
         ensure!(told.contains(part), "{part}\n{told}");
@@ -310,6 +384,35 @@ fn acts(site: &Site) -> anyhow::Result<()> {
     ensure!(
         !site.ok(&["incidents"])?.contains("default-1 ") && site.ok(&["incidents", "--all"])?.contains("default-1 ")
     );
+    Ok(())
+}
+
+/// What people write is kept as the texts of events are: whoever reads it, by whichever door, gets no control characters.
+fn cleans(site: &Site) -> anyhow::Result<()> {
+    let hostile = "a\u{1b}[2J\r\nb\u{9b}c";
+    let clean = "a\u{fffd}[2J  b\u{fffd}c";
+    site.ok(&["assign", "1", hostile, "--actor", hostile, "--comment", hostile])?;
+    site.ok(&["ticket", "1", hostile, hostile, "--url", "https://example.com/\u{1b}"])?;
+    let incident = site.json(&["incidents", "1"])?.remove(0);
+    ensure!(incident["assignee"] == clean, "{incident}");
+    let ticket = json!({"system": clean, "key": clean, "url": "https://example.com/\u{fffd}"});
+    ensure!(incident["tickets"].as_array().is_some_and(|tickets| tickets.contains(&ticket)), "{incident}");
+    let entries = incident["timeline"].as_array().context("a timeline")?;
+    ensure!(entries.iter().any(|entry| entry["actor"] == clean), "{incident}");
+    let silence = ["silence", "create", "entity=\"nowhere\"", "--for", "1h", "--comment", hostile, "--actor", hostile];
+    let silence = site.json(&silence)?.remove(0);
+    ensure!(silence["comment"] == clean && silence["creator"] == clean, "{silence}");
+    let window = ["maintenance", "create", hostile, "--entity", hostile, "--for", "1h", "--actor", hostile];
+    let window = site.json(&window)?.remove(0);
+    ensure!(window["title"] == clean && window["entities"] == json!([clean]), "{window}");
+    ensure!(window["creator"] == clean, "{window}");
+    let texts = [&incident, &silence, &window].map(ToString::to_string).concat();
+    ensure!(!texts.contains("\\u001b") && !texts.contains('\u{9b}'), "{texts}");
+    for resource in [silence, window] {
+        let name = resource["name"].as_str().context("a name")?;
+        let command = if name.contains("/silences/") { "silence" } else { "maintenance" };
+        site.ok(&[command, "end", name])?;
+    }
     Ok(())
 }
 
@@ -333,6 +436,31 @@ fn refusals(site: &Site) -> anyhow::Result<()> {
     }
     let nobody = quell(&["incidents", "--server", "127.0.0.1:1"])?;
     ensure!(nobody.status.code() == Some(1), "{:?}", nobody.status);
+    let said = String::from_utf8(nobody.stderr)?;
+    ensure!(said.contains("is `quell run` up? --server names another address"), "{said}");
+    ensure!(said.matches("connect error").count() <= 1 && said.matches("refused").count() == 1, "{said}");
+    Ok(())
+}
+
+/// A web server is no Quell, and is told from one.
+#[test]
+fn a_server_of_another_kind_is_called_so() -> anyhow::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?.to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            let mut request = [0; 1024];
+            // It has said what it has to say, whatever was asked.
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    for words in [&["incidents"][..], &["feed"], &["settle"]] {
+        let output = quell(&[words, &["--server", &address]].concat())?;
+        let said = String::from_utf8(output.stderr)?;
+        ensure!(output.status.code() == Some(1) && said.contains("is it Quell?"), "{words:?}: {said}");
+    }
     Ok(())
 }
 

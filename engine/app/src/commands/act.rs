@@ -2,7 +2,8 @@
 use super::{
     bad_input,
     client::{self, Acting, Connection, explain},
-    table::{Cell, Look, Table, printable},
+    incidents::flags,
+    table::{Cell, Look, Room, Table, id, printable},
 };
 use anyhow::anyhow;
 use quell_proto::v1::{self, Incident, IncidentReply};
@@ -57,7 +58,7 @@ pub enum Act {
     Split {
         #[command(flatten)]
         on: Plain,
-        /// Alerts of it, as entity/check or by resource name.
+        /// Alerts of it: entity/check, id or resource name.
         #[arg(required = true, value_name = "ALERT")]
         alerts: Vec<String>,
     },
@@ -134,6 +135,7 @@ impl From<State> for v1::incident::State {
 pub async fn run(act: Act) -> anyhow::Result<()> {
     let on = act.on().clone();
     let actor = on.acting.actor()?;
+    let acknowledges = matches!(act, Act::Ack(_)).then(|| actor.clone());
     let mut client = on.connection.client().await?;
     let incident = client::incident(&mut client, &on.incident).await?;
     let (name, request_id) = (incident.name.clone(), on.acting.request_id);
@@ -174,7 +176,23 @@ pub async fn run(act: Act) -> anyhow::Result<()> {
         }
     };
     let reply = reply.map_err(explain)?.into_inner();
-    on.connection.show("IncidentReply", &reply, told)
+    on.connection.show("IncidentReply", &reply, told)?;
+    if let Some(remark) = acknowledges.and_then(|actor| taken(&incident, &actor)) {
+        on.connection.remark(&remark);
+    }
+    Ok(())
+}
+
+/// Who else had an incident before somebody acknowledged it.
+fn taken(before: &Incident, actor: &str) -> Option<String> {
+    let Incident { acknowledged_by, assignee, .. } = before;
+    let other = |name: &String| !name.is_empty() && name != actor;
+    match (other(acknowledged_by), other(assignee)) {
+        (true, true) => Some(format!("{acknowledged_by} has acknowledged it before, and it is assigned to {assignee}")),
+        (true, false) => Some(format!("{acknowledged_by} has acknowledged it before")),
+        (false, true) => Some(format!("it is assigned to {assignee}")),
+        (false, false) => None,
+    }
 }
 
 impl Act {
@@ -189,31 +207,37 @@ impl Act {
     }
 }
 
-/// The resource name of an alert of an incident: given so, or as `entity/check`.
+/// The resource name of an alert of an incident: given so, by its id, or as `entity/check`.
 fn alert(incident: &Incident, means: &str) -> anyhow::Result<String> {
     if means.starts_with("scopes/") {
         return Ok(means.to_owned());
     }
-    let mut found = incident.alerts.iter().filter(|alert| format!("{}/{}", alert.entity, alert.check) == means);
-    match (found.next(), found.next()) {
-        (Some(alert), None) => Ok(alert.name.clone()),
-        (Some(_), Some(_)) => Err(bad_input(anyhow!(
-            "{} has several alerts {}: give its resource name (quell alerts --json)",
-            incident.number,
-            printable(means)
-        ))),
-        (None, _) => Err(bad_input(anyhow!("{} has no alert {}", incident.number, printable(means)))),
+    let last = |name: &str| name.rsplit('/').next() == Some(means);
+    if let Some(alert) = incident.alerts.iter().find(|alert| last(&alert.name) || id(&alert.name) == means) {
+        return Ok(alert.name.clone());
+    }
+    let found: Vec<_> =
+        incident.alerts.iter().filter(|alert| format!("{}/{}", alert.entity, alert.check) == means).collect();
+    match &*found {
+        [alert] => Ok(alert.name.clone()),
+        [] => Err(bad_input(anyhow!("{} has no alert {}", incident.number, printable(means)))),
+        several => {
+            let ids: Vec<_> = several.iter().map(|alert| printable(&id(&alert.name))).collect();
+            let (number, means) = (&incident.number, printable(means));
+            Err(bad_input(anyhow!("{number} has several alerts {means}: {}; name one by its id", ids.join(", "))))
+        }
     }
 }
 
 fn told(reply: &IncidentReply, look: Look) -> String {
     let Some(incident) = &reply.incident else { return String::new() };
-    let mut table = Table::bare();
+    let mut table = Table::bare(&[Room::Whole, Room::Whole, Room::Whole, Room::Whole, Room::Name, Room::Text]);
     let assignee = if incident.assignee.is_empty() { String::new() } else { format!("@{}", incident.assignee) };
     table.row(vec![
         Cell::new(&incident.number),
         Cell::priority(incident.priority),
         Cell::incident_state(incident.state()),
+        Cell::new(flags(incident)),
         Cell::new(&assignee),
         Cell::new(&incident.title),
     ]);
@@ -239,6 +263,8 @@ mod tests {
         assert_eq!(alert(&incident, "db-1/latency")?, "scopes/default/alerts/1");
         assert_eq!(alert(&incident, "a/b/errors")?, "scopes/default/alerts/2");
         assert_eq!(alert(&incident, "scopes/default/alerts/9")?, "scopes/default/alerts/9");
+        assert_eq!(alert(&incident, "3")?, "scopes/default/alerts/3");
+        assert!(alert(&incident, "x/y").is_err_and(|error| error.to_string().contains("3, 4")));
         for means in ["x/y", "db-1", "nowhere/latency"] {
             assert!(alert(&incident, means).is_err_and(|error| error.is::<super::super::BadInput>()), "{means}");
         }

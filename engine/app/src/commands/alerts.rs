@@ -1,8 +1,8 @@
 //! `quell alerts`: conditions, each with its events folded.
 use super::{
-    client::{self, Connection, explain, parent, quoted, resource},
+    client::{self, Connection, explain, parent, quoted},
     incidents::facts,
-    table::{Cell, Look, Table, Tone, time},
+    table::{Cell, Look, Room, Table, Tone, id, time},
 };
 use quell_proto::v1::{Alert, GetAlertRequest, ListAlertsRequest};
 use std::num::NonZeroUsize;
@@ -10,10 +10,10 @@ use std::num::NonZeroUsize;
 /// Alerts that are open, or one in full.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  quell alerts\n  quell alerts scopes/default/alerts/00f1a2b3c4d5e6f7\n  quell alerts --incident payments-1042 --all\n  quell alerts --filter 'entity = \"db-07\"' --json"
+    after_help = "Examples:\n  quell alerts\n  quell alerts 00f1a2b3c4d5e6f7\n  quell alerts db-07/disk\n  quell alerts --incident payments-1042 --all\n  quell alerts --filter 'entity = \"db-07\"' --json"
 )]
 pub struct AlertsArgs {
-    /// Its resource name, or its id in the scope `default`.
+    /// Its id (SCOPE/ID in another scope than `default`), its resource name, or ENTITY/CHECK.
     #[arg(value_name = "ALERT", conflicts_with_all = ["scope", "incident", "all", "filter", "limit"])]
     alert: Option<String>,
     /// Of this scope only.
@@ -43,7 +43,7 @@ pub struct AlertsArgs {
 pub async fn run(args: AlertsArgs) -> anyhow::Result<()> {
     let mut client = args.connection.client().await?;
     if let Some(means) = &args.alert {
-        let asked = GetAlertRequest { name: resource(means, "alerts"), ..Default::default() };
+        let asked = GetAlertRequest { name: client::alert(&mut client, means).await?, ..Default::default() };
         let alert = client.get_alert(asked).await.map_err(explain)?.into_inner();
         return args.connection.show("Alert", &alert, detail);
     }
@@ -67,6 +67,14 @@ pub async fn run(args: AlertsArgs) -> anyhow::Result<()> {
         }
     };
     args.connection.show_all("Alert", &alerts, list)?;
+    if alerts.is_empty() {
+        let narrowed = args.scope.is_some() || args.incident.is_some() || args.filter.is_some();
+        args.connection.remark(match (args.all, narrowed) {
+            (true, _) => "there is no such alert",
+            (false, true) => "no such alert is open; --all shows those that were",
+            (false, false) => "no alert is open; --all shows those that were",
+        });
+    }
     client::remark(more, alerts.len(), "alerts");
     Ok(())
 }
@@ -125,16 +133,27 @@ fn last_fired(alert: &Alert) -> String {
 }
 
 pub(super) fn list(alerts: &[Alert], look: Look) -> String {
-    let mut table = Table::new(&["STATE", "", "SEVERITY", "ENTITY", "CHECK", "EVENTS", "LAST FIRED", "SUMMARY"]);
+    let mut table = Table::new(&[
+        ("ID", Room::Whole),
+        ("STATE", Room::Whole),
+        ("SEVERITY", Room::Whole),
+        ("EVENTS", Room::Whole),
+        ("LAST FIRED", Room::Whole),
+        ("FLAGS", Room::Whole),
+        ("ENTITY", Room::Name),
+        ("CHECK", Room::Name),
+        ("SUMMARY", Room::Text),
+    ]);
     for alert in alerts {
         table.row(vec![
+            Cell::new(&id(&alert.name)),
             Cell::alert_state(alert.state()),
-            Cell::new(flags(alert)),
             Cell::severity(alert.severity()),
+            Cell::new(&alert.count.to_string()),
+            Cell::when(alert.last_fired_at.as_ref()),
+            Cell::new(flags(alert)),
             Cell::new(&alert.entity),
             Cell::new(&alert.check),
-            Cell::new(&alert.count.to_string()),
-            Cell::time(alert.last_fired_at.as_ref()),
             Cell::new(&alert.summary),
         ]);
     }

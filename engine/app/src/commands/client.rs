@@ -2,22 +2,30 @@
 use super::{
     bad_input,
     json::Json,
-    table::{Look, printable},
+    table::{self, Look, printable},
 };
 use crate::clock::{Outside as _, System};
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use prost::Message;
 use quell_connectors::{decode::time::rfc3339, wire};
 use quell_core::domain::time::{Span, Timestamp};
-use quell_proto::v1::{GetIncidentRequest, Incident, ListIncidentsRequest, quell_client::QuellClient};
+use quell_proto::v1::{
+    GetIncidentRequest, Incident, ListAlertsRequest, ListIncidentsRequest, quell_client::QuellClient,
+};
 use std::{
     env,
     io::{self, Write as _},
 };
-use tonic::{Code, Status, transport::Channel};
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
 
 /// The largest answer taken, in bytes: a page is at most `server.page_bytes_max`.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Of what one name may mean, so many are told.
+const NAMED_MAX: i32 = 5;
 
 /// Of what is listed, at once.
 const PAGE_SIZE_MAX: usize = 1_000;
@@ -42,9 +50,15 @@ impl Connection {
     /// # Errors
     /// Where nobody answers.
     pub async fn client(&self) -> anyhow::Result<Client> {
-        let client = QuellClient::connect(endpoint(&self.server)).await;
-        let client = client.with_context(|| format!("{}: can't connect", self.server))?;
-        Ok(client.max_decoding_message_size(ANSWER_BYTES_MAX))
+        let channel = connect(&self.server).await?;
+        Ok(QuellClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX))
+    }
+
+    /// Says beside what people read that there is nothing, or what else they may want to know.
+    pub fn remark(&self, text: &str) {
+        if !self.json {
+            eprintln!("quell: {}", printable(text));
+        }
     }
 
     /// Prints a resource: as JSON, or as `text` says it.
@@ -145,9 +159,48 @@ pub struct Page {
     pub connection: Connection,
 }
 
-/// A resource name: given so, or by its id in the scope `default`.
+/// A resource name: given so, by its id in the scope `default`, or as `SCOPE/ID`.
 pub fn resource(means: &str, collection: &str) -> String {
-    if means.contains('/') { means.to_owned() } else { format!("scopes/default/{collection}/{means}") }
+    if means.starts_with("scopes/") {
+        return means.to_owned();
+    }
+    let (scope, id) = means.split_once('/').unwrap_or(("default", means));
+    format!("scopes/{scope}/{collection}/{id}")
+}
+
+/// The name of the alert that a person means: by its resource name, its id, `SCOPE/ID`, or `ENTITY/CHECK`, of which one
+/// that is open goes before those that are not.
+///
+/// # Errors
+/// Where there is none, or several; or the server does not answer.
+pub async fn alert(client: &mut Client, means: &str) -> anyhow::Result<String> {
+    let last = means.rsplit('/').next().unwrap_or_default();
+    let is_id = last.len() == 16 && last.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if means.starts_with("scopes/") || !means.contains('/') || is_id && means.matches('/').count() == 1 {
+        return Ok(resource(means, "alerts"));
+    }
+    // Both may have a `/`.
+    let splits = means.match_indices('/').map(|(at, _)| (&means[..at], &means[at + 1..]));
+    let one = |(entity, check)| format!("(entity = {} AND check = {})", quoted(entity), quoted(check));
+    let of = splits.map(one).collect::<Vec<_>>().join(" OR ");
+    for filter in [format!("({of}) AND state = OPEN"), of] {
+        let asked = ListAlertsRequest { filter, page_size: NAMED_MAX, ..Default::default() };
+        let page = client.list_alerts(asked).await.map_err(explain)?.into_inner();
+        match &*page.alerts {
+            [] => {}
+            [one] => return Ok(one.name.clone()),
+            several => {
+                let more = if page.next_page_token.is_empty() { "" } else { " and more" };
+                let ids: Vec<_> = several.iter().map(|alert| table::id(&alert.name)).collect();
+                let ids = printable(&ids.join(", "));
+                return Err(bad_input(anyhow!(
+                    "several alerts are {}: {ids}{more}; name one by its id",
+                    printable(means)
+                )));
+            }
+        }
+    }
+    Err(bad_input(anyhow!("there is no alert {}", printable(means))))
 }
 
 /// `http://` in front of a bare address.
@@ -155,8 +208,39 @@ pub fn endpoint(server: &str) -> String {
     if server.contains("://") { server.to_owned() } else { format!("http://{server}") }
 }
 
+/// A way to a server.
+///
+/// # Errors
+/// Where nobody answers there: says what can be done.
+pub async fn connect(server: &str) -> anyhow::Result<Channel> {
+    let malformed = |_| bad_input(anyhow!("--server: `{}` is no address: write 127.0.0.1:7117", printable(server)));
+    let endpoint = Endpoint::from_shared(endpoint(server)).map_err(malformed)?;
+    endpoint.connect().await.map_err(|error| {
+        let cause = printable(&root(&error));
+        anyhow!("{}: can't connect: {cause}: is `quell run` up? --server names another address", printable(server))
+    })
+}
+
+/// What began a chain of errors: those above it say the same in other words.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    root.to_string()
+}
+
+/// Whether the other end of a connection has not answered as gRPC does: what Quell says of itself has no cause here.
+fn speaks_otherwise(status: &Status) -> bool {
+    let broken = std::error::Error::source(status).is_some() && status.code() != Code::Unavailable;
+    broken || status.message().starts_with("grpc-status header missing")
+}
+
 /// A status as a person reads it; what is the caller's to mend is bad input.
 pub fn explain(status: Status) -> anyhow::Error {
+    if speaks_otherwise(&status) {
+        return anyhow!("what answers there does not speak gRPC: is it Quell? --server names another address");
+    }
     let error = anyhow!("{}", printable(status.message())).context(format!("the server says {:?}", status.code()));
     match status.code() {
         Code::InvalidArgument
@@ -236,6 +320,17 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_resource_is_meant_by_its_name_or_id() {
+        for (means, name) in [
+            ("ff", "scopes/default/silences/ff"),
+            ("payments/ff", "scopes/payments/silences/ff"),
+            ("scopes/payments/silences/ff", "scopes/payments/silences/ff"),
+        ] {
+            assert_eq!(resource(means, "silences"), name);
+        }
+    }
 
     #[test]
     fn filters_quote() {

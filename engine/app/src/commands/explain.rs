@@ -2,15 +2,20 @@
 use super::{
     client::{self, Connection},
     incidents::{facts, head, tickets},
-    table::{Cell, Look, Table, Tone, time},
+    table::{Cell, Look, Room, Table, Tone, time},
 };
-use quell_proto::v1::{Cause, Incident, IncidentAlert};
+use quell_proto::v1::{Cause, Incident, IncidentAlert, NearbyChange};
 
 /// From this confidence on a cause is likely. It is not given in percent: too few causes were confirmed by people to count
 /// how often it holds.
 const LIKELY: f64 = 0.5;
 /// Below it a call was close: the next best place was less than e times less probable.
 const CLOSE: f64 = 1.0;
+
+/// The reason of the alert that a group began with.
+const THE_FIRST: &str = "the first";
+/// As people read it, where the group became part of another.
+const FIRST_OF_OTHERS: &str = "the first of alerts that were found to be part of this";
 
 /// Why an incident is what it is.
 #[derive(Debug, clap::Args)]
@@ -42,7 +47,7 @@ fn told(incident: &Incident, look: Look) -> String {
     };
     section("Why it was raised", look.paragraph(&incident.raise_reason, 2));
     section(&format!("Why P{}", incident.priority), priority(incident, look));
-    section("Probable causes, best first", causes(&incident.causes, look));
+    section("Probable causes, best first", causes(incident, look));
     section("Changes nearby", changes(incident, look));
     section("Why these alerts", alerts(incident, look));
     section("What happened to it", timeline(incident, look));
@@ -57,19 +62,31 @@ fn priority(incident: &Incident, look: Look) -> String {
     look.paragraph(&incident.priority_reason, 2)
 }
 
-fn causes(causes: &[Cause], look: Look) -> String {
-    let mut table = Table::bare();
-    for cause in causes {
+fn causes(incident: &Incident, look: Look) -> String {
+    let mut table = Table::bare(&[Room::Whole, Room::Name, Room::Text]);
+    for cause in &incident.causes {
         let what = format!("{} {}", cause.entity, cause.check);
-        let change = if cause.change.is_empty() { String::new() } else { format!("change {}: ", cause.change) };
+        let change = change(cause, &incident.changes);
         let word = if cause.confidence >= LIKELY { "likely" } else { "possible" };
         table.row(vec![Cell::new(word), Cell::new(what.trim()), Cell::new(&(change + &cause.reason))]);
     }
     table.text(look, 2)
 }
 
+/// `change deploy-42 (db 1.4.2): `: an id alone may say nothing to people.
+fn change(cause: &Cause, nearby: &[NearbyChange]) -> String {
+    if cause.change.is_empty() {
+        return String::new();
+    }
+    let summary = nearby.iter().find(|change| change.id == cause.change).map_or("", |change| &change.summary);
+    match summary {
+        "" => format!("change {}: ", cause.change),
+        summary => format!("change {} ({summary}): ", cause.change),
+    }
+}
+
 fn changes(incident: &Incident, look: Look) -> String {
-    let mut table = Table::bare();
+    let mut table = Table::bare(&[Room::Whole, Room::Name, Room::Text, Room::Text]);
     for change in &incident.changes {
         table.row(vec![
             Cell::time(change.at.as_ref()),
@@ -84,15 +101,15 @@ fn changes(incident: &Incident, look: Look) -> String {
 fn alerts(incident: &Incident, look: Look) -> String {
     let mut text = String::new();
     for alert in &incident.alerts {
-        let mut table = Table::bare();
+        let mut table = Table::bare(&[Room::Whole, Room::Whole, Room::Whole, Room::Text]);
         table.row(vec![
             Cell::severity(alert.severity()),
             Cell::alert_state(alert.state()),
-            Cell::new(&format!("{} {}", alert.entity, alert.check)),
             Cell::time(alert.opened_at.as_ref()),
+            Cell::new(&format!("{} {}", alert.entity, alert.check)),
         ]);
         text.push_str(&table.text(look, 2));
-        text.push_str(&look.paragraph(&why(alert), 6));
+        text.push_str(&look.paragraph(&why(alert, reason(alert, incident)), 6));
     }
     if incident.alerts_truncated {
         text.push_str("  and more, that do not fit into one answer\n");
@@ -100,9 +117,20 @@ fn alerts(incident: &Incident, look: Look) -> String {
     text
 }
 
+/// Why an alert is in an incident. Where groups of alerts turned out to be one, each had its first: one of them was it.
+pub fn reason<'a>(alert: &'a IncidentAlert, incident: &Incident) -> &'a str {
+    let began = |alert: &IncidentAlert| alert.opened_at.as_ref().map(|at| (at.seconds, at.nanos));
+    let firsts = incident.alerts.iter().filter(|alert| alert.reason == THE_FIRST);
+    let founder = firsts.min_by_key(|alert| (began(alert), &alert.name));
+    match &*alert.reason {
+        "" => "no reason is given",
+        THE_FIRST if founder.is_some_and(|founder| founder.name != alert.name) => FIRST_OF_OTHERS,
+        reason => reason,
+    }
+}
+
 /// `shares a service with db-1 latency (time +1.2, place +0.8); 2.0 ahead of the next best place`
-fn why(alert: &IncidentAlert) -> String {
-    let reason = if alert.reason.is_empty() { "no reason is given" } else { &alert.reason };
+fn why(alert: &IncidentAlert, reason: &str) -> String {
     let parts: Vec<String> = alert.parts.iter().map(|part| format!("{} {:+.1}", part.name, part.log_odds)).collect();
     let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
     // Without parts nothing was weighed.
@@ -115,7 +143,7 @@ fn why(alert: &IncidentAlert) -> String {
 }
 
 fn timeline(incident: &Incident, look: Look) -> String {
-    let mut table = Table::bare();
+    let mut table = Table::bare(&[Room::Whole, Room::Name, Room::Whole, Room::Text]);
     for entry in &incident.timeline {
         let actor = if entry.actor.is_empty() { "quell" } else { &entry.actor };
         let cells = [actor, &*entry.kind, &*entry.text];
@@ -148,18 +176,47 @@ mod tests {
     fn confidence_is_a_word_and_a_close_call_is_said() {
         let cause =
             |confidence| Cause { entity: "db-1".into(), check: "latency".into(), confidence, ..Cause::default() };
-        let text = causes(&[cause(0.5), cause(0.49)], Look::default());
+        let incident = Incident { causes: vec![cause(0.5), cause(0.49)], ..Incident::default() };
+        let text = causes(&incident, Look::default());
         assert_eq!(
             text.lines().map(|line| line.trim()).collect::<Vec<_>>(),
             ["likely    db-1 latency", "possible  db-1 latency"]
         );
         let part = |name: &str, log_odds| ReasonPart { name: name.to_owned(), log_odds };
-        let mut alert = IncidentAlert { reason: "near db-1".into(), ..IncidentAlert::default() };
-        assert_eq!(why(&alert), "near db-1");
+        let mut alert = IncidentAlert::default();
+        assert_eq!(why(&alert, "near db-1"), "near db-1");
         alert.parts = vec![part("time", 1.24), part("place", -0.5)];
         alert.margin = 0.7;
-        assert_eq!(why(&alert), "near db-1 (time +1.2, place -0.5); a close call, 0.7 ahead of the next best place");
+        assert_eq!(
+            why(&alert, "near db-1"),
+            "near db-1 (time +1.2, place -0.5); a close call, 0.7 ahead of the next best place"
+        );
         alert.margin = 2.0;
-        assert!(why(&alert).ends_with("; 2.0 ahead of the next best place"));
+        assert!(why(&alert, "near db-1").ends_with("; 2.0 ahead of the next best place"));
+    }
+
+    #[test]
+    fn one_alert_was_the_first() {
+        let alert = |name: &str, reason: &str, seconds| IncidentAlert {
+            name: name.into(),
+            reason: reason.into(),
+            opened_at: Some(prost_types::Timestamp { seconds, nanos: 0 }),
+            ..IncidentAlert::default()
+        };
+        let alerts = vec![alert("a", "the first", 20), alert("b", "same entity", 5), alert("c", "the first", 10)];
+        let incident = Incident { alerts, ..Incident::default() };
+        let told = super::alerts(&incident, Look::default());
+        let reasons: Vec<_> = told.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        assert_eq!(reasons.iter().filter(|reason| **reason == "the first").count(), 1, "{told}");
+        assert_eq!([2, 0].map(|n| reason(&incident.alerts[n], &incident)), [THE_FIRST, FIRST_OF_OTHERS]);
+    }
+
+    #[test]
+    fn a_suspected_change_is_told_in_words() {
+        let change = NearbyChange { id: "deploy-42".into(), summary: "db 1.4.2".into(), ..NearbyChange::default() };
+        let cause = Cause { change: "deploy-42".into(), reason: "just before".into(), ..Cause::default() };
+        let incident = Incident { causes: vec![cause], changes: vec![change], ..Incident::default() };
+        let told = causes(&incident, Look::default());
+        assert!(told.contains("change deploy-42 (db 1.4.2): just before"), "{told}");
     }
 }

@@ -1,9 +1,9 @@
 //! `quell feed`: follows the incident feed.
 use super::{
-    client::{endpoint, explain, parent},
+    client::{self, explain, parent},
     json::Json,
+    table::printable,
 };
-use anyhow::Context as _;
 use jiff::Timestamp;
 use quell_proto::v1::{
     AcknowledgeUpdatesRequest, Incident, WatchIncidentsRequest, WatchIncidentsResponse, quell_client::QuellClient,
@@ -57,8 +57,7 @@ pub struct FeedArgs {
 /// # Errors
 /// Where the server can't be reached or refuses.
 pub async fn run(args: FeedArgs) -> anyhow::Result<()> {
-    let client = QuellClient::connect(endpoint(&args.server)).await;
-    let client = client.with_context(|| format!("{}: can't connect", args.server))?;
+    let client = QuellClient::new(client::connect(&args.server).await?);
     let from = match args.from.as_str() {
         "beginning" => Start::Beginning(true),
         "now" => Start::Now(true),
@@ -78,12 +77,21 @@ pub async fn run(args: FeedArgs) -> anyhow::Result<()> {
     let stream = client.watch_incidents(request).await.map_err(explain)?;
     let mut stream = stream.into_inner();
     let json = args.json.then(|| Json::of("WatchIncidentsResponse")).transpose()?;
+    let mut cursor = String::new();
     let followed = follow(&mut stream, json.as_ref(), |update| {
+        cursor.clone_from(&update.cursor);
         if !subscription.is_empty() {
             printed.send_replace(Some((update.stream, update.cursor)));
         }
     });
-    let followed = followed.await;
+    let followed = tokio::select! {
+        followed = followed => followed,
+        stopped = tokio::signal::ctrl_c() => Ok(stopped?),
+    };
+    // A subscription goes on by itself, and a line of JSON has its own.
+    if subscription.is_empty() && json.is_none() && !cursor.is_empty() {
+        eprintln!("quell: to go on after this: quell feed --from '{}'", printable(&cursor));
+    }
     // What was printed is acknowledged, however it ended.
     drop(printed);
     let acknowledged = acknowledging.await?;
@@ -95,7 +103,7 @@ pub async fn run(args: FeedArgs) -> anyhow::Result<()> {
 async fn follow(
     stream: &mut Streaming<WatchIncidentsResponse>,
     json: Option<&Json>,
-    printed: impl Fn(WatchIncidentsResponse),
+    mut printed: impl FnMut(WatchIncidentsResponse),
 ) -> anyhow::Result<()> {
     let mut out = io::stdout();
     while let Some(update) = stream.message().await.map_err(explain)? {
@@ -150,5 +158,7 @@ fn describe(incident: &Incident) -> String {
         0 => String::new(),
         _ => format!("; services: {}", incident.services.join(", ")),
     };
-    format!("{} ({} of {} alerts open{services})", incident.title, incident.open_alert_count, incident.alert_count)
+    let muted = if incident.muted { "; muted" } else { "" };
+    let Incident { title, open_alert_count, alert_count, .. } = incident;
+    format!("{title} ({open_alert_count} of {alert_count} alerts open{muted}{services})")
 }

@@ -1,10 +1,14 @@
 //! `quell incidents`: what people are asked to act on.
 use super::{
     client::{self, Connection, explain, parent},
-    table::{Cell, Look, Table, time, word},
+    table::{Cell, Look, Room, Table, Tone, id, printable, time, word},
 };
+use crate::demo::text::{pad, width, wrap};
 use quell_proto::v1::{Incident, ListIncidentsRequest};
 use std::num::NonZeroUsize;
+
+/// Columns that a fact has, however narrow the terminal.
+const VALUE_MIN: usize = 20;
 
 /// Incidents, newest first; or one of them, with its alerts.
 #[derive(Debug, clap::Args)]
@@ -58,12 +62,29 @@ pub async fn run(args: IncidentsArgs) -> anyhow::Result<()> {
         }
     };
     args.connection.show_all("Incident", &incidents, list)?;
+    if incidents.is_empty() {
+        args.connection.remark(match (args.all, args.scope.is_some() || args.filter.is_some()) {
+            (true, _) => "there is no such incident",
+            (false, true) => "no such incident is open; --all shows those that were",
+            (false, false) => "no incident is open; --all shows those that were",
+        });
+    }
     client::remark(more, incidents.len(), "incidents");
     Ok(())
 }
 
 fn list(incidents: &[Incident], look: Look) -> String {
-    let mut table = Table::new(&["NUMBER", "PRIO", "STATE", "SEVERITY", "ALERTS", "OPENED", "ASSIGNEE", "TITLE"]);
+    let mut table = Table::new(&[
+        ("NUMBER", Room::Whole),
+        ("PRIO", Room::Whole),
+        ("STATE", Room::Whole),
+        ("SEVERITY", Room::Whole),
+        ("ALERTS", Room::Whole),
+        ("OPENED", Room::Whole),
+        ("FLAGS", Room::Whole),
+        ("ASSIGNEE", Room::Name),
+        ("TITLE", Room::Text),
+    ]);
     for incident in incidents {
         table.row(vec![
             Cell::new(&incident.number),
@@ -71,7 +92,8 @@ fn list(incidents: &[Incident], look: Look) -> String {
             Cell::incident_state(incident.state()),
             Cell::severity(incident.severity()),
             Cell::new(&format!("{}/{}", incident.open_alert_count, incident.alert_count)),
-            Cell::time(incident.opened_at.as_ref()),
+            Cell::when(incident.opened_at.as_ref()),
+            Cell::new(flags(incident)),
             Cell::new(&incident.assignee),
             Cell::new(&incident.title),
         ]);
@@ -79,24 +101,37 @@ fn list(incidents: &[Incident], look: Look) -> String {
     table.text(look, 0)
 }
 
+/// What keeps people from hearing of it.
+pub const fn flags(incident: &Incident) -> &'static str {
+    if incident.muted { "muted" } else { "" }
+}
+
 /// The first lines of an incident, whatever else is told of it.
 pub fn head(incident: &Incident, look: Look) -> String {
     let facts = [
-        look.paint(&Cell::new(&incident.number).into_text(), super::table::Tone::Head),
+        look.paint(&Cell::new(&incident.number).into_text(), Tone::Head),
         format!("P{}", incident.priority),
         word(incident.state().as_str_name()),
         word(incident.severity().as_str_name()),
+        flags(incident).to_owned(),
     ];
-    format!("{}\n{}", facts.join("  "), look.paragraph(&incident.title, 0))
+    format!("{}\n{}", facts.join("  ").trim_end(), look.paragraph(&incident.title, 0))
 }
 
-/// `name: value`, where there is a value.
+/// `name: value`, where there is a value, which is told whole.
 pub fn facts(look: Look, facts: &[(&str, String)]) -> String {
-    let mut table = Table::bare();
-    for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
-        table.row(vec![Cell::new(name), Cell::new(value)]);
+    let told = || facts.iter().filter(|(_, value)| !value.is_empty());
+    let names = told().map(|(name, _)| width(&printable(name))).max().unwrap_or(0) + 2;
+    let mut text = String::new();
+    for (name, value) in told() {
+        let mut lead = pad(&printable(name), names);
+        let room = look.columns.map_or(usize::MAX, |columns| columns.saturating_sub(names).max(VALUE_MIN));
+        for row in wrap(&printable(value), room, usize::MAX) {
+            text.push_str(&format!("{lead}{row}\n"));
+            lead = " ".repeat(names);
+        }
     }
-    table.text(look, 0)
+    text
 }
 
 fn detail(incident: &Incident, look: Look) -> String {
@@ -121,14 +156,23 @@ fn detail(incident: &Incident, look: Look) -> String {
     ));
     let open = format!("\n{} of {} alerts open\n", incident.open_alert_count, incident.alert_count);
     text.push_str(&open);
-    let mut table = Table::new(&["STATE", "SEVERITY", "ENTITY", "CHECK", "SINCE", "SUMMARY"]);
+    let mut table = Table::new(&[
+        ("ID", Room::Whole),
+        ("STATE", Room::Whole),
+        ("SEVERITY", Room::Whole),
+        ("SINCE", Room::Whole),
+        ("ENTITY", Room::Name),
+        ("CHECK", Room::Name),
+        ("SUMMARY", Room::Text),
+    ]);
     for alert in &incident.alerts {
         table.row(vec![
+            Cell::new(&id(&alert.name)),
             Cell::alert_state(alert.state()),
             Cell::severity(alert.severity()),
+            Cell::when(alert.opened_at.as_ref()),
             Cell::new(&alert.entity),
             Cell::new(&alert.check),
-            Cell::time(alert.opened_at.as_ref()),
             Cell::new(&alert.summary),
         ]);
     }
@@ -141,4 +185,53 @@ fn detail(incident: &Incident, look: Look) -> String {
 pub fn tickets(incident: &Incident) -> String {
     let one = |ticket: &quell_proto::v1::Ticket| format!("{} {} {}", ticket.system, ticket.key, ticket.url);
     incident.tickets.iter().map(|ticket| one(ticket).trim_end().to_owned()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_muted_incident_is_called_so_wherever_it_is_shown() {
+        let mut incident = Incident { number: "default-1".into(), title: "disk on db-1".into(), ..Default::default() };
+        for shows in
+            [|i: &Incident| list(std::slice::from_ref(i), Look::default()), |i: &Incident| head(i, Look::default())]
+        {
+            incident.muted = true;
+            assert!(shows(&incident).contains("muted"), "{}", shows(&incident));
+            incident.muted = false;
+            assert!(!shows(&incident).contains("muted"), "{}", shows(&incident));
+        }
+    }
+
+    #[test]
+    fn in_eighty_columns_what_is_typed_again_is_whole() {
+        let at = Some(prost_types::Timestamp { seconds: 1_767_571_200, nanos: 0 });
+        let title = "latency on db-1 and 12 more: the median is 40 times its usual";
+        let mut incident = Incident {
+            number: "payments-1042".into(),
+            title: title.into(),
+            muted: true,
+            assignee: "bob".into(),
+            opened_at: at,
+            ..Default::default()
+        };
+        incident.set_state(quell_proto::v1::incident::State::Acknowledged);
+        incident.set_severity(quell_proto::v1::Severity::Critical);
+        let text = list(&[incident], Look { columns: Some(80), colour: false });
+        for part in ["payments-1042 ", "acknowledged ", "critical ", "01-05 00:00Z ", "muted", "bob", title] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(text.lines().all(|line| width(line) <= 80), "{text}");
+    }
+
+    #[test]
+    fn facts_are_told_whole() {
+        let services = (0..20).map(|n| format!("service-{n}")).collect::<Vec<_>>().join(", ");
+        let text =
+            facts(Look { columns: Some(60), colour: false }, &[("name", "x".into()), ("services", services.clone())]);
+        assert!(text.lines().all(|line| width(line) <= 60), "{text}");
+        let told = text.split_once("services").map_or("", |(_, rest)| rest);
+        assert_eq!(told.split_whitespace().collect::<Vec<_>>().join(" "), services);
+    }
 }

@@ -1,15 +1,15 @@
 //! `quell maintenance`: planned work, once or again and again.
 use super::{
     bad_input,
-    client::{Acting, Connection, Page, Window, explain, parent, resource},
-    table::{Cell, Look, Table, time},
+    client::{Acting, Connection, Page, Window, explain, parent, quoted, resource},
+    table::{Cell, Look, Room, Table, id, when},
 };
 use crate::clock::{Outside as _, System};
 use anyhow::anyhow;
 use quell_connectors::wire;
 use quell_proto::v1::{
-    CreateMaintenanceWindowRequest, ExpireMaintenanceWindowRequest, ListMaintenanceWindowsRequest, MaintenanceWindow,
-    Schedule,
+    CreateMaintenanceWindowRequest, ExpireMaintenanceWindowRequest, ListAlertsRequest, ListMaintenanceWindowsRequest,
+    MaintenanceWindow, Schedule,
     schedule::{Kind, Once, Recurring},
 };
 
@@ -25,7 +25,7 @@ pub enum MaintenanceCommand {
     #[command(after_help = "Example:\n  quell maintenance list")]
     List(Page),
     /// Ends one for good.
-    #[command(after_help = "Example:\n  quell maintenance end scopes/default/maintenanceWindows/00f1a2b3c4d5e6f7")]
+    #[command(visible_alias = "expire", after_help = "Example:\n  quell maintenance end 00f1a2b3c4d5e6f7")]
     End(EndArgs),
 }
 
@@ -73,7 +73,7 @@ pub struct CreateArgs {
 /// Which one.
 #[derive(Debug, clap::Args)]
 pub struct EndArgs {
-    /// Its resource name, or its id in the scope `default`.
+    /// Its id (SCOPE/ID in another scope than `default`), or its resource name.
     #[arg(value_name = "WINDOW")]
     window: String,
     #[command(flatten)]
@@ -96,8 +96,18 @@ pub async fn run(command: MaintenanceCommand) -> anyhow::Result<()> {
 
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let asked = args.request()?;
-    let reply = args.connection.client().await?.create_maintenance_window(asked).await.map_err(explain)?.into_inner();
-    args.connection.show_all("MaintenanceWindow", &[reply.maintenance_window.unwrap_or_default()], table)
+    let mut client = args.connection.client().await?;
+    let reply = client.create_maintenance_window(asked).await.map_err(explain)?.into_inner();
+    let window = reply.maintenance_window.unwrap_or_default();
+    let (is_open, filter) = (window.active, format!("suppressed_by = {}", quoted(&window.name)));
+    args.connection.show_all("MaintenanceWindow", &[window], table)?;
+    if is_open && !args.connection.json {
+        let asked = ListAlertsRequest { filter, page_size: 1, ..Default::default() };
+        if client.list_alerts(asked).await.map_err(explain)?.into_inner().alerts.is_empty() {
+            args.connection.remark("it hides no alert that is open now");
+        }
+    }
+    Ok(())
 }
 
 impl CreateArgs {
@@ -164,11 +174,26 @@ async fn list(args: Page) -> anyhow::Result<()> {
         }
     }
     windows.retain(|window: &MaintenanceWindow| args.all || !window.ended);
-    args.connection.show_all("MaintenanceWindow", &windows, table)
+    args.connection.show_all("MaintenanceWindow", &windows, table)?;
+    if windows.is_empty() {
+        args.connection.remark(if args.all {
+            "there is no maintenance window"
+        } else {
+            "no maintenance window is to come; --all shows those that have ended"
+        });
+    }
+    Ok(())
 }
 
 fn table(windows: &[MaintenanceWindow], look: Look) -> String {
-    let mut table = Table::new(&["NOW", "NEXT CHANGE", "OPEN", "COVERS", "NAME", "TITLE"]);
+    let mut table = Table::new(&[
+        ("ID", Room::Whole),
+        ("NOW", Room::Whole),
+        ("NEXT CHANGE", Room::Whole),
+        ("OPEN", Room::Name),
+        ("COVERS", Room::Text),
+        ("TITLE", Room::Text),
+    ]);
     for window in windows {
         let now = match (window.ended, window.active) {
             (true, _) => "ended",
@@ -176,11 +201,11 @@ fn table(windows: &[MaintenanceWindow], look: Look) -> String {
             _ => "closed",
         };
         table.row(vec![
+            Cell::new(&id(&window.name)),
             Cell::new(now),
-            Cell::time(window.next_change_at.as_ref()),
+            Cell::when(window.next_change_at.as_ref()),
             Cell::new(&schedule(window)),
             Cell::new(&[&*window.matchers, &*window.entities, &*window.services].concat().join(" ")),
-            Cell::new(&window.name),
             Cell::new(&window.title),
         ]);
     }
@@ -191,7 +216,7 @@ fn table(windows: &[MaintenanceWindow], look: Look) -> String {
 fn schedule(window: &MaintenanceWindow) -> String {
     match window.schedule.as_ref().and_then(|schedule| schedule.kind.as_ref()) {
         None => String::new(),
-        Some(Kind::Once(once)) => format!("{} to {}", time(once.starts_at.as_ref()), time(once.ends_at.as_ref())),
+        Some(Kind::Once(once)) => format!("{} to {}", when(once.starts_at.as_ref()), when(once.ends_at.as_ref())),
         Some(Kind::Recurring(again)) => {
             let days = if again.days.is_empty() { "daily".to_owned() } else { again.days.join(",") };
             format!("{days} {} {}", again.times.join(","), again.time_zone)
@@ -221,7 +246,7 @@ mod tests {
     #[test]
     fn a_line_is_a_window() -> anyhow::Result<()> {
         let once = window(&["--entity", "db-7", "--starts", "2026-01-05T00:00:00Z", "--for", "2h"])?;
-        assert_eq!(schedule(&once), "2026-01-05T00:00:00Z to 2026-01-05T02:00:00Z");
+        assert!(schedule(&once).ends_with("01-05 00:00Z to 01-05 02:00Z"), "{}", schedule(&once));
         let days = ["--times", "22:00-02:00", "--days", "3rd tue,sat,-1", "--time-zone", "Europe/Berlin"];
         let again = window(&[&["--service", "payments"], &days[..]].concat())?;
         assert_eq!(schedule(&again), "3rd tue,sat,-1 22:00-02:00 Europe/Berlin");

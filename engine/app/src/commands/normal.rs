@@ -1,7 +1,7 @@
 //! `quell normal`: what a measured series does now is as usual from here on.
 use super::{
     alerts,
-    client::{Acting, Connection, explain, resource},
+    client::{self, Acting, Connection, explain},
 };
 use quell_proto::v1::MarkAlertNormalRequest;
 
@@ -11,7 +11,8 @@ use quell_proto::v1::MarkAlertNormalRequest;
     after_help = "Examples:\n  quell normal 00f1a2b3c4d5e6f7\n  quell normal scopes/payments/alerts/00f1a2b3c4d5e6f7 --undo"
 )]
 pub struct NormalArgs {
-    /// Its resource name, or its id in the scope `default`: quell alerts --filter 'origin = "quell"' --json
+    /// Its id (SCOPE/ID in another scope than `default`), its resource name, or ENTITY/CHECK:
+    /// quell alerts --filter 'origin = "quell"'
     #[arg(value_name = "ALERT")]
     alert: String,
     /// It was not normal after all: what was usual before is usual again.
@@ -31,7 +32,7 @@ pub async fn run(args: NormalArgs) -> anyhow::Result<()> {
     let NormalArgs { alert, undo, acting, connection } = args;
     let actor = acting.actor()?;
     let mut client = connection.client().await?;
-    let name = resource(&alert, "alerts");
+    let name = client::alert(&mut client, &alert).await?;
     let asked = MarkAlertNormalRequest { name, request_id: acting.request_id, actor, undo };
     let reply = client.mark_alert_normal(asked).await.map_err(explain)?.into_inner();
     connection.show("AlertReply", &reply, |reply, look| {

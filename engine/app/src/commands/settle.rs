@@ -1,5 +1,5 @@
 //! `quell settle`: with recorded data, lets time pass until nothing more can happen.
-use anyhow::Context as _;
+use super::client::{connect, explain};
 use quell_proto::v1::{SettleRequest, admin_client::AdminClient};
 
 /// With clock = "events": concludes what stands in the sources, then lets time pass until nothing more can happen.
@@ -16,8 +16,7 @@ pub struct SettleArgs {
 /// # Errors
 /// Where the server can't be reached or refuses.
 pub async fn run(args: SettleArgs) -> anyhow::Result<()> {
-    let endpoint = super::client::endpoint(&args.server);
-    let mut client = AdminClient::connect(endpoint).await.with_context(|| format!("{}: can't connect", args.server))?;
-    client.settle(SettleRequest {}).await.map_err(super::client::explain)?;
+    let mut client = AdminClient::new(connect(&args.server).await?);
+    client.settle(SettleRequest {}).await.map_err(explain)?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `quell silence`: keeps what matches it quiet for a while, because somebody asked for it.
 use super::{
     client::{Acting, Connection, Page, Window, explain, parent, resource},
-    table::{Cell, Look, Table, word},
+    table::{Cell, Look, Room, Table, id, word},
 };
 use quell_proto::v1::{CreateSilenceRequest, ExpireSilenceRequest, ListSilencesRequest, Silence, silence};
 
@@ -17,7 +17,7 @@ pub enum SilenceCommand {
     #[command(after_help = "Example:\n  quell silence list --all")]
     List(Page),
     /// Ends one now.
-    #[command(after_help = "Example:\n  quell silence expire scopes/default/silences/00f1a2b3c4d5e6f7")]
+    #[command(visible_alias = "end", after_help = "Example:\n  quell silence expire 00f1a2b3c4d5e6f7")]
     Expire(ExpireArgs),
 }
 
@@ -47,7 +47,7 @@ pub struct CreateArgs {
 /// Which one.
 #[derive(Debug, clap::Args)]
 pub struct ExpireArgs {
-    /// Its resource name, or its id in the scope `default`.
+    /// Its id (SCOPE/ID in another scope than `default`), or its resource name.
     #[arg(value_name = "SILENCE")]
     silence: String,
     #[command(flatten)]
@@ -71,7 +71,12 @@ pub async fn run(command: SilenceCommand) -> anyhow::Result<()> {
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let asked = args.request()?;
     let reply = args.connection.client().await?.create_silence(asked).await.map_err(explain)?.into_inner();
-    args.connection.show("Silence", &reply.silence.unwrap_or_default(), told)
+    let silence = reply.silence.unwrap_or_default();
+    args.connection.show("Silence", &silence, told)?;
+    if silence.open_alert_count == 0 {
+        args.connection.remark("it matches no alert that is open now");
+    }
+    Ok(())
 }
 
 impl CreateArgs {
@@ -117,7 +122,15 @@ async fn list(args: Page) -> anyhow::Result<()> {
             break;
         }
     }
-    args.connection.show_all("Silence", &silences, table)
+    args.connection.show_all("Silence", &silences, table)?;
+    if silences.is_empty() {
+        args.connection.remark(if args.all {
+            "there is no silence"
+        } else {
+            "no silence is pending or active; --all shows those that were"
+        });
+    }
+    Ok(())
 }
 
 fn told(silence: &Silence, look: Look) -> String {
@@ -129,15 +142,23 @@ fn told(silence: &Silence, look: Look) -> String {
 }
 
 fn table(silences: &[Silence], look: Look) -> String {
-    let mut table = Table::new(&["STATE", "FROM", "UNTIL", "BY", "NAME", "MATCHES", "COMMENT"]);
+    let mut table = Table::new(&[
+        ("ID", Room::Whole),
+        ("STATE", Room::Whole),
+        ("FROM", Room::Whole),
+        ("UNTIL", Room::Whole),
+        ("BY", Room::Name),
+        ("MATCHES", Room::Text),
+        ("COMMENT", Room::Text),
+    ]);
     for silence in silences {
         let state = if silence.state() == silence::State::Unspecified { "" } else { silence.state().as_str_name() };
         table.row(vec![
+            Cell::new(&id(&silence.name)),
             Cell::new(&word(state)),
-            Cell::time(silence.starts_at.as_ref()),
-            Cell::time(silence.ends_at.as_ref()),
+            Cell::when(silence.starts_at.as_ref()),
+            Cell::when(silence.ends_at.as_ref()),
             Cell::new(&silence.creator),
-            Cell::new(&silence.name),
             Cell::new(&silence.matchers.join(" ")),
             Cell::new(&silence.comment),
         ]);
@@ -203,5 +224,24 @@ mod tests {
         silence.open_alert_count = 3;
         let text = told(&silence, Look::default());
         assert!(text.contains("active") && text.contains("3 open alerts") && !text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn in_eighty_columns_its_id_and_times_are_whole() {
+        let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        let silence = Silence {
+            name: "scopes/payments/silences/00f1a2b3c4d5e6f7".into(),
+            matchers: vec!["entity=~\"db-.*\"".into(), "check=\"latency\"".into()],
+            creator: "somebody".into(),
+            comment: "index rebuild".into(),
+            starts_at: at(1_767_571_200),
+            ends_at: at(1_767_574_800),
+            ..Default::default()
+        };
+        let text = table(&[silence], Look { columns: Some(80), colour: false });
+        for part in ["payments/00f1a2b3c4d5e6f7 ", "01-05 00:00Z", "01-05 01:00Z", "check=\"latency\"", "index rebuild"]
+        {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
     }
 }

@@ -1,5 +1,9 @@
 //! Tables and texts for people: aligned, as wide as the terminal, and nothing in them moves its cursor.
-use crate::demo::text::{clean, clip, pad, width, wrap};
+use crate::{
+    clock::{Outside as _, System},
+    demo::text::{clean, clip, pad, width, wrap},
+};
+use jiff::{Timestamp, tz::TimeZone};
 use quell_proto::v1::{HealthLevel, Severity, alert, incident};
 use std::{
     env,
@@ -8,8 +12,14 @@ use std::{
 
 /// Between columns.
 const GAP: &str = "  ";
+/// A column of names is not made narrower while free text can give.
+const NAME_MIN: usize = 12;
+/// Free text that would have less room beside the rest stands beneath it.
+const TEXT_MIN: usize = 24;
 /// A column is not made narrower, in order to fit.
 const NARROW: usize = 6;
+/// How far in what stands beneath a row begins.
+const BENEATH: usize = 4;
 /// Of a text that is wrapped, where no terminal says.
 const TEXT_COLUMNS: usize = 100;
 
@@ -36,10 +46,25 @@ pub enum Tone {
 #[derive(Clone, Debug)]
 pub struct Cell(String, Tone);
 
-/// Rows under a head. The last column takes what is left.
+/// What gives way where a table is too wide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Nothing: what people type again, and times.
+    Whole,
+    /// Names, after all free text.
+    Name,
+    /// Free text, first.
+    Text,
+}
+
+/// Rows under a head. Free text at the end of a row, and names before it, stand beneath it where they would have too little
+/// room.
 #[derive(Clone, Debug)]
 pub struct Table {
+    rooms: Vec<Room>,
     rows: Vec<Vec<Cell>>,
+    /// The first row is a head; without one, free text beneath a row is told whole.
+    headed: bool,
 }
 
 impl Look {
@@ -76,13 +101,14 @@ impl Look {
 
 impl Table {
     /// With a head.
-    pub fn new(head: &[&str]) -> Self {
-        Self { rows: vec![head.iter().map(|title| Cell((*title).to_owned(), Tone::Head)).collect()] }
+    pub fn new(head: &[(&str, Room)]) -> Self {
+        let titles = head.iter().map(|(title, _)| Cell((*title).to_owned(), Tone::Head)).collect();
+        Self { rooms: head.iter().map(|(_, room)| *room).collect(), rows: vec![titles], headed: true }
     }
 
     /// Without.
-    pub const fn bare() -> Self {
-        Self { rows: Vec::new() }
+    pub fn bare(rooms: &[Room]) -> Self {
+        Self { rooms: rooms.to_vec(), rows: Vec::new(), headed: false }
     }
 
     /// One more row.
@@ -90,40 +116,91 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// As text, each row `indent` in.
+    /// As text, each row `indent` in; nothing where there is only a head.
     pub fn text(&self, look: Look, indent: usize) -> String {
-        let widths = self.widths(look.columns.map(|columns| columns.saturating_sub(indent)));
+        if self.headed && self.rows.len() == 1 {
+            return String::new();
+        }
+        let Some(room) = look.columns.map(|columns| columns.saturating_sub(indent)) else {
+            let all: Vec<usize> = (0..self.rooms.len()).collect();
+            let widths = self.widths(&all, usize::MAX);
+            return self.rows.iter().map(|row| line(row, &all, &widths, look, indent)).collect();
+        };
+        let (beside, beneath) = self.split(room);
+        let below = room.saturating_sub(BENEATH);
+        let (widths, widths_beneath) = (self.widths(&beside, room), self.widths(&beneath, below));
         let mut text = String::new();
         for row in &self.rows {
-            let mut line = " ".repeat(indent);
-            for (n, (Cell(content, tone), columns)) in row.iter().zip(&widths).enumerate() {
-                let content = clip(content, *columns);
-                let filled = if n + 1 < row.len() { pad(&content, *columns) } else { content };
-                line.push_str(if n > 0 { GAP } else { "" });
-                line.push_str(&look.paint(&filled, *tone));
+            text.push_str(&line(row, &beside, &widths, look, indent));
+            if beneath.iter().all(|n| row[*n].0.is_empty()) {
+                continue;
             }
-            text.push_str(line.trim_end());
-            text.push('\n');
+            match &*beneath {
+                [only] if !self.headed => {
+                    let Cell(content, tone) = &row[*only];
+                    for part in wrap(content, below.max(TEXT_MIN), usize::MAX) {
+                        text.push_str(&format!("{}{}\n", " ".repeat(indent + BENEATH), look.paint(&part, *tone)));
+                    }
+                }
+                several => text.push_str(&line(row, several, &widths_beneath, look, indent + BENEATH)),
+            }
         }
         text
     }
 
-    /// As wide as the widest cell; where that is too much, the widest columns give.
-    fn widths(&self, columns: Option<usize>) -> Vec<usize> {
-        let count = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let widest = |n: usize| self.rows.iter().filter_map(|row| Some(width(&row.get(n)?.0))).max().unwrap_or(0);
-        let mut widths: Vec<usize> = (0..count).map(widest).collect();
-        let Some(room) = columns.map(|columns| columns.saturating_sub(GAP.len() * count.saturating_sub(1))) else {
-            return widths;
+    /// The columns that stand beside each other in so much room, and those beneath: free text at the end, and the names
+    /// before it where they would be cut. Columns without a text take none.
+    fn split(&self, room: usize) -> (Vec<usize>, Vec<usize>) {
+        let under = usize::from(self.headed);
+        let is_told = |n: &usize| self.rows.iter().skip(under).any(|row| !row[*n].0.is_empty());
+        let told: Vec<usize> = (0..self.rooms.len()).filter(is_told).collect();
+        let least = |n: &usize| match self.rooms[*n] {
+            // Without a head it is told whole.
+            Room::Text if self.headed => self.widest(*n).min(TEXT_MIN),
+            _ => self.widest(*n),
         };
-        let mut over = widths.iter().sum::<usize>().saturating_sub(room);
-        while over > 0 {
-            let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > NARROW) else { break };
-            *widest -= 1;
-            over -= 1;
+        let fits = |at: &usize| told[..*at].iter().map(least).sum::<usize>() + GAP.len() * at.saturating_sub(1) <= room;
+        let before =
+            |rooms: &[Room]| told.len() - told.iter().rev().take_while(|n| rooms.contains(&self.rooms[**n])).count();
+        let ways = [told.len(), before(&[Room::Text]), before(&[Room::Text, Room::Name])];
+        let at = ways.into_iter().filter(|at| *at > 0).find(fits).unwrap_or(ways[1]);
+        (told[..at].to_vec(), told[at..].to_vec())
+    }
+
+    fn widest(&self, n: usize) -> usize {
+        self.rows.iter().map(|row| width(&row[n].0)).max().unwrap_or(0)
+    }
+
+    /// As wide as the widest cell; where that is too much, free text gives, then names.
+    fn widths(&self, columns: &[usize], room: usize) -> Vec<usize> {
+        let mut widths: Vec<usize> = columns.iter().map(|n| self.widest(*n)).collect();
+        let gaps = GAP.len() * columns.len().saturating_sub(1);
+        let mut over = (widths.iter().sum::<usize>() + gaps).saturating_sub(room);
+        for (gives, least) in
+            [(Room::Text, TEXT_MIN), (Room::Name, NAME_MIN), (Room::Text, NARROW), (Room::Name, NARROW)]
+        {
+            while over > 0 {
+                let giving = widths.iter_mut().zip(columns).filter(|(_, n)| self.rooms[**n] == gives);
+                let Some((widest, _)) = giving.max().filter(|(width, _)| **width > least) else { break };
+                *widest -= 1;
+                over -= 1;
+            }
         }
         widths
     }
+}
+
+/// The cells of some columns of a row, on one line.
+fn line(row: &[Cell], columns: &[usize], widths: &[usize], look: Look, indent: usize) -> String {
+    let mut line = " ".repeat(indent);
+    for (n, (column, columns_wide)) in columns.iter().zip(widths).enumerate() {
+        let Cell(content, tone) = &row[*column];
+        let content = clip(content, *columns_wide);
+        let filled = if n + 1 < columns.len() { pad(&content, *columns_wide) } else { content };
+        line.push_str(if n > 0 { GAP } else { "" });
+        line.push_str(&look.paint(&filled, *tone));
+    }
+    format!("{}\n", line.trim_end())
 }
 
 impl Cell {
@@ -188,6 +265,11 @@ impl Cell {
         Self(time(at), Tone::Plain)
     }
 
+    /// `00:03:20Z` today; `01-05 00:03Z`, or with its year where that is another; empty where it is not given.
+    pub fn when(at: Option<&prost_types::Timestamp>) -> Self {
+        Self(when(at), Tone::Plain)
+    }
+
     /// The text.
     pub fn into_text(self) -> String {
         self.0
@@ -201,8 +283,36 @@ pub fn word(name: &str) -> String {
 
 /// To the second, in UTC.
 pub fn time(at: Option<&prost_types::Timestamp>) -> String {
-    let at = at.and_then(|at| jiff::Timestamp::from_second(at.seconds).ok());
+    let at = at.and_then(|at| Timestamp::from_second(at.seconds).ok());
     at.map(|at| at.to_string()).unwrap_or_default()
+}
+
+/// As short as it can be told apart from other times, in UTC: `00:03:20Z`, `01-05 00:03Z`, `2025-01-05 00:03Z`.
+pub fn when(at: Option<&prost_types::Timestamp>) -> String {
+    let now = Timestamp::from_millisecond(System.now().0).unwrap_or_default();
+    let at = at.and_then(|at| Timestamp::from_second(at.seconds).ok());
+    at.map(|at| short(at, now)).unwrap_or_default()
+}
+
+fn short(at: Timestamp, now: Timestamp) -> String {
+    let (at, now) = (at.to_zoned(TimeZone::UTC), now.to_zoned(TimeZone::UTC));
+    let form = match (at.date() == now.date(), at.year() == now.year()) {
+        (true, _) => "%H:%M:%SZ",
+        (false, true) => "%m-%d %H:%MZ",
+        (false, false) => "%Y-%m-%d %H:%MZ",
+    };
+    at.strftime(form).to_string()
+}
+
+/// The id of a resource's name as commands take it: alone in the scope `default`, `payments/00f1a2b3c4d5e6f7` of another.
+pub fn id(name: &str) -> String {
+    let parts = name.strip_prefix("scopes/").and_then(|rest| rest.split_once('/'));
+    match parts.and_then(|(scope, rest)| Some((scope, rest.split_once('/')?.1))) {
+        // What the configuration has is of every scope.
+        Some(("default" | "-", id)) => id.to_owned(),
+        Some((scope, id)) => format!("{scope}/{id}"),
+        None => name.to_owned(),
+    }
 }
 
 /// What comes from outside, on one line, harmless.
@@ -215,14 +325,20 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
-        let mut table = Table::new(&["NUMBER", "SERVICES", "TITLE"]);
+        let mut table = Table::new(&[
+            ("NUMBER", Room::Whole),
+            ("FLAGS", Room::Whole),
+            ("SERVICES", Room::Name),
+            ("TITLE", Room::Text),
+        ]);
         let long = "checkout, payments, recommendation, shipping";
         table.row(vec![
             Cell::new("payments-1042"),
+            Cell::new(""),
             Cell::new(long),
             Cell::new("median latency of 注文 \u{1b}[2J\r\nbad"),
         ]);
-        table.row(vec![Cell::new("a-1"), Cell::toned("db", Tone::Bad), Cell::new("")]);
+        table.row(vec![Cell::new("a-1"), Cell::new(""), Cell::toned("db", Tone::Bad), Cell::new("")]);
         table
     }
 
@@ -232,6 +348,46 @@ mod tests {
             let text = table().text(Look { columns: Some(columns), colour: false }, 2);
             assert!(text.lines().all(|line| width(line) <= columns), "{columns}\n{text}");
             assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+            assert!(text.contains("payments-1042") && !text.contains("FLAGS"), "{columns}\n{text}");
+        }
+    }
+
+    #[test]
+    fn free_text_gives_before_names_and_stands_beneath_rather_than_be_nothing() {
+        let at = |columns| table().text(Look { columns: Some(columns), colour: false }, 0);
+        assert!(at(120).contains("shipping  median latency of 注文"), "{}", at(120));
+        // Names go with it where they would be cut.
+        let narrow = at(40);
+        assert!(narrow.starts_with("NUMBER\n    SERVICES"), "{narrow}");
+        let narrow = at(64);
+        assert!(narrow.contains("recommendation, shipping\n    median latency of 注文"), "{narrow}");
+        // What has no text takes no line.
+        assert_eq!(narrow.lines().count(), 5, "{narrow}");
+        let text = "many words of why it is as it is, to the last";
+        let mut bare = Table::bare(&[Room::Whole, Room::Text]);
+        bare.row(vec![Cell::new("2026-01-05T00:03:20Z"), Cell::new(text)]);
+        let told = bare.text(Look { columns: Some(36), colour: false }, 2);
+        assert_eq!(told.split_whitespace().skip(1).collect::<Vec<_>>().join(" "), text, "{told}");
+    }
+
+    #[test]
+    fn times_are_short_and_ids_are_what_commands_take() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let now = at("2026-11-26T08:00:00Z");
+        for (time, told) in [
+            ("2026-11-26T07:59:01Z", "07:59:01Z"),
+            ("2026-11-25T22:10:05Z", "11-25 22:10Z"),
+            ("2025-11-26T22:10:05Z", "2025-11-26 22:10Z"),
+        ] {
+            assert_eq!(short(at(time), now), told);
+        }
+        for (name, told) in [
+            ("scopes/default/alerts/00000000000000ff", "00000000000000ff"),
+            ("scopes/payments/silences/00000000000000ff", "payments/00000000000000ff"),
+            ("scopes/-/maintenanceWindows/patch-night", "patch-night"),
+            ("scopes/default/services/a/b", "a/b"),
+        ] {
+            assert_eq!(id(name), told);
         }
     }
 

@@ -10,8 +10,8 @@ use quell_core::domain::time::Timestamp;
 use quell_proto::v1;
 use std::{net::SocketAddr, time::Duration};
 
-/// Columns of the table where nothing is cut.
-const UNCUT: usize = 1_000;
+/// Columns that the services of an incident need beside it.
+const SERVICES_MIN: usize = 20;
 
 /// What the closing is about.
 #[derive(Debug)]
@@ -52,20 +52,26 @@ fn quiet(text: impl Into<String>) -> Row {
 }
 
 impl Closing<'_> {
-    /// For so many columns; uncut without.
-    pub fn rows(&self, follower: &Follower, columns: Option<usize>) -> Vec<Row> {
+    /// For so many columns.
+    pub fn rows(&self, follower: &Follower, columns: usize) -> Vec<Row> {
         let mut rows = vec![Row::new(), heading("The outage in short"), Row::new()];
         let recorded = format!("{} min", self.recorded.as_secs() / 60);
         let board = self.board;
+        let listed: u32 = follower.incidents().iter().map(|incident| incident.alert_count).sum();
         for (name, value, more) in [
             ("events", board.events.to_string(), format!("{recorded} as recorded, {} s here", self.took.as_secs())),
-            ("alerts", board.alerts.to_string(), "events about one condition on one entity, folded".to_owned()),
+            (
+                "alert events",
+                board.alert_events().to_string(),
+                format!("the other {} are samples of metrics", board.samples),
+            ),
+            ("alerts", board.alerts.to_string(), "conditions on entities, their events folded".to_owned()),
             (
                 "incidents",
                 board.incidents.to_string(),
-                "alerts that share a cause and did not pass by themselves".to_owned(),
+                format!("with {listed} alerts: one that comes back counts in each"),
             ),
-            ("noise reduction", board.noise_reduction_text(), "1 - incidents / events".to_owned()),
+            ("noise reduction", board.noise_reduction_text(), "1 - incidents / alert events".to_owned()),
         ] {
             rows.push(vec![
                 (Tone::Plain, format!("  {name:<16}")),
@@ -74,13 +80,13 @@ impl Closing<'_> {
             ]);
         }
         rows.push(Row::new());
-        rows.extend(incidents(follower, columns.unwrap_or(UNCUT)));
+        rows.extend(incidents(follower, columns));
         rows.push(Row::new());
-        rows.extend(self.doors());
+        rows.extend(self.doors(follower));
         rows
     }
 
-    fn doors(&self) -> Vec<Row> {
+    fn doors(&self, follower: &Follower) -> Vec<Row> {
         let at = self.address;
         let (from, to) = (minute(self.ends, 1), minute(self.ends, 3));
         let mut rows = vec![heading(if self.forever { "The doors are open" } else { "Where things are" })];
@@ -89,6 +95,11 @@ impl Closing<'_> {
         }
         rows.push(plain("  the feed, from the first incident on"));
         rows.push(plain(format!("    quell feed --server {at} --from beginning")));
+        rows.push(plain("  the incidents, and why each is what it is"));
+        rows.push(plain(format!("    quell incidents --all --server {at}")));
+        if let Some(first) = follower.incidents().first() {
+            rows.push(plain(format!("    quell explain {} --server {at}", clean(&first.number))));
+        }
         rows.push(plain("  metrics, and whether it is ready"));
         rows.push(plain(format!("    curl http://{at}/metrics")));
         rows.push(plain(format!("    curl http://{at}/ready")));
@@ -136,11 +147,15 @@ fn incidents(follower: &Follower, columns: usize) -> Vec<Row> {
         for (cell, to) in cells.iter().zip(&widths) {
             line += &pad(cell, to + 2);
         }
-        // The services stand where there is room for them.
-        if columns.saturating_sub(width(&line)) >= 20 {
+        // The services stand beneath where there is no room for them.
+        let beside = columns.saturating_sub(width(&line)) >= SERVICES_MIN;
+        if beside {
             line += &clip(&cells[5], columns - width(&line));
         }
         rows.push(vec![(if n == 0 { Tone::Quiet } else { Tone::Plain }, line.trim_end().to_owned())]);
+        if !beside && !cells[5].is_empty() {
+            rows.push(quiet(format!("    {}", clip(&cells[5], columns.saturating_sub(4)))));
+        }
     }
     rows
 }

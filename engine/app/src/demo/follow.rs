@@ -5,12 +5,17 @@ use super::{
     screen::Board,
     text::{clean, count, lasted},
 };
-use crate::serve::{
-    feed::{self, Updates},
-    grpc::Api,
+use crate::{
+    commands::explain::reason,
+    outputs::OutputReader,
+    serve::{
+        feed::{self, Updates},
+        grpc::Api,
+    },
 };
 use futures::{FutureExt as _, StreamExt as _};
-use quell_connectors::wire;
+use prost::Message as _;
+use quell_connectors::{log::Topic, wire};
 use quell_core::{
     domain::{
         alert::Alert,
@@ -25,12 +30,16 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 
-/// An incident that grows, and a service whose health turns, are told of no more often.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// An incident that grows is told of no more often, by the time of its events.
+const TELL_EVERY: Span = Span::seconds(60);
 /// What follows an opening so soon is told with it.
 const WITH_OPENING: Span = Span::seconds(30);
+/// Where recorded time passes slowly nobody waits longer for either.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+/// How long a reader waits for what comes next.
+const READ_WAIT: Duration = Duration::from_millis(100);
 /// More alerts of an incident are counted, not listed; fewer where an alert takes several rows.
 const ALERTS_LISTED: usize = 6;
 const ALERTS_LISTED_NARROW: usize = 4;
@@ -43,9 +52,17 @@ pub struct Told {
     alerts: BTreeSet<String>,
     cause: Option<(String, String)>,
     priority: u32,
-    at: Option<Instant>,
-    /// It has grown since.
-    grown: bool,
+    /// When it was told of last.
+    at: Timestamp,
+    /// What is about to be told, and since when.
+    pending: Option<(Pending, Instant)>,
+}
+
+/// What is told together with what follows it soon.
+#[derive(Clone, Copy, Debug)]
+enum Pending {
+    Opening { at: Timestamp, again: bool },
+    Growth,
 }
 
 /// What was told of a service.
@@ -53,13 +70,14 @@ pub struct Told {
 struct Health {
     score: f64,
     level: v1::HealthLevel,
-    at: Option<Instant>,
 }
 
 /// Follows.
 pub struct Follower {
     api: Api,
     updates: Updates,
+    /// Services as they speak, each turn of their health.
+    turns: mpsc::UnboundedReceiver<anyhow::Result<v1::Service>>,
     /// By name.
     incidents: BTreeMap<String, Told>,
     services: BTreeMap<String, Health>,
@@ -67,8 +85,10 @@ pub struct Follower {
     of_service: BTreeMap<String, String>,
     /// Not told yet: feed and views are read beside each other, and what is told is told in the order of its time.
     blocks: Vec<(Timestamp, Vec<Line>)>,
-    /// The latest time known at the last poll.
+    /// The latest time of a block at the last poll.
     horizon: Timestamp,
+    /// The latest time that was heard of.
+    latest: Timestamp,
     /// Alerts of an incident that are listed.
     listed: usize,
 }
@@ -90,16 +110,22 @@ impl Follower {
     pub async fn new(api: Api, columns: Option<usize>) -> anyhow::Result<Self> {
         let request = WatchIncidentsRequest { from: Some(Start::Beginning(true)), ..Default::default() };
         let updates = feed::watch(&api, request).await?;
+        let (send, turns) = mpsc::unbounded_channel();
+        for partition in 0..api.shared.partitions {
+            tokio::spawn(read_health(api.clone(), partition, send.clone()));
+        }
         let narrow = columns.is_some_and(|columns| columns < NARROW);
         let listed = if narrow { ALERTS_LISTED_NARROW } else { ALERTS_LISTED };
         Ok(Self {
             api,
             updates,
+            turns,
             incidents: BTreeMap::new(),
             services: BTreeMap::new(),
             of_service: BTreeMap::new(),
             blocks: Vec::new(),
             horizon: Timestamp::MIN,
+            latest: Timestamp::MIN,
             listed,
         })
     }
@@ -124,133 +150,99 @@ impl Follower {
             }
         }
         // Before the incidents of the same moment: what suffers, then why.
-        self.tell_health(all, &mut blocks);
-        for update in self.take()? {
+        while let Ok(service) = self.turns.try_recv() {
+            self.tell_health(&service?, &mut blocks);
+        }
+        while let Some(update) = self.updates.next().now_or_never() {
+            let update = update.ok_or_else(|| anyhow::anyhow!("the feed ended"))??;
             self.on_update(update, &mut blocks);
         }
-        let names: Vec<String> = self.incidents.iter().filter(|(_, told)| told.grown).map(|(n, _)| n.clone()).collect();
-        for name in names {
-            self.tell_grown(&name, all, &mut blocks);
-        }
-        blocks.sort_by_key(|(at, _)| *at);
-        let latest = blocks.last().map_or(self.horizon, |(at, _)| *at);
-        let ripe = if all { blocks.len() } else { blocks.partition_point(|(at, _)| *at <= self.horizon) };
-        self.blocks = blocks.split_off(ripe);
-        self.horizon = latest;
-        Ok(blocks.into_iter().flat_map(|(_, lines)| lines).collect())
-    }
-
-    /// What the feed has now. Several revisions of an incident that only grows become the last of them.
-    fn take(&mut self) -> anyhow::Result<Vec<WatchIncidentsResponse>> {
-        let mut taken: Vec<WatchIncidentsResponse> = Vec::new();
-        while let Some(next) = self.updates.next().now_or_never() {
-            let next = next.ok_or_else(|| anyhow::anyhow!("the feed ended"))??;
-            let Some(incident) = &next.incident else { continue };
-            let before = taken.iter_mut().rev().find(|t| t.incident.as_ref().is_some_and(|i| i.name == incident.name));
-            match before {
-                Some(before) if next.change == "updated" && merges(before, incident) => before.incident = next.incident,
-                _ => taken.push(next),
+        let latest = self.latest;
+        for told in self.incidents.values_mut() {
+            let waited = told.pending.is_some_and(|(_, since)| since.elapsed() >= WAIT_MAX);
+            if all || waited || told.is_due(latest) {
+                told.tell_pending(self.listed, &mut blocks);
             }
         }
-        Ok(taken)
+        blocks.sort_by_key(|(at, _)| *at);
+        let last = blocks.last().map_or(self.horizon, |(at, _)| *at);
+        // What is about to be told comes before what has happened since.
+        let pending = self.incidents.values().filter_map(Told::pending_at).min().unwrap_or(Timestamp::MAX);
+        let is_ripe = |at: Timestamp| all || at <= self.horizon && at <= pending;
+        let ripe = blocks.partition_point(|(at, _)| is_ripe(*at));
+        self.blocks = blocks.split_off(ripe);
+        self.horizon = last;
+        Ok(blocks.into_iter().flat_map(|(_, lines)| lines).collect())
     }
 
     fn on_update(&mut self, update: WatchIncidentsResponse, blocks: &mut Vec<(Timestamp, Vec<Line>)>) {
         let Some(incident) = update.incident else { return };
-        let name = incident.name.clone();
-        let told = self.incidents.entry(name.clone()).or_insert_with(|| Told {
+        let (listed, at) = (self.listed, time(incident.updated_at.as_ref()));
+        self.latest = self.latest.max(at);
+        let told = self.incidents.entry(incident.name.clone()).or_insert_with(|| Told {
             incident: v1::Incident::default(),
             alerts: BTreeSet::new(),
             cause: None,
             priority: 0,
-            at: None,
-            grown: false,
+            at: Timestamp::MIN,
+            pending: None,
         });
-        told.incident = incident;
-        match &*update.change {
-            "opened" | "reopened" => {
-                let again = update.change == "reopened";
-                let at = if again { &told.incident.updated_at } else { &told.incident.opened_at };
-                let at = time(at.as_ref());
-                blocks.push((at, told.tell_open(at, again, self.listed)));
-            }
-            "resolved" => {
-                // What it grew by comes before its end.
-                self.tell_grown(&name, true, blocks);
-                if let Some(told) = self.incidents.get(&name) {
-                    blocks.push((time(told.incident.updated_at.as_ref()), vec![told.tell_resolved()]));
-                }
-            }
-            "updated" => told.grown = true,
-            // That a resolved one is closed after a day is no news.
-            _ => {}
+        if told.is_due(at) || matches!(&*update.change, "reopened" | "resolved") {
+            told.tell_pending(listed, blocks);
         }
+        let opened_at = time(incident.opened_at.as_ref());
+        told.incident = incident;
+        let pending = match &*update.change {
+            "opened" => Pending::Opening { at: opened_at, again: false },
+            "reopened" => Pending::Opening { at, again: true },
+            "updated" => Pending::Growth,
+            "resolved" => {
+                blocks.push((at, vec![told.tell_resolved()]));
+                return;
+            }
+            // That a resolved one is closed after a day is no news.
+            _ => return,
+        };
+        told.pending.get_or_insert_with(|| (pending, Instant::now()));
     }
 
-    fn tell_grown(&mut self, name: &str, all: bool, blocks: &mut Vec<(Timestamp, Vec<Line>)>) {
-        let Some(told) = self.incidents.get_mut(name).filter(|told| told.grown) else { return };
-        if !all && told.at.is_some_and(|at| at.elapsed() < TELL_EVERY) {
+    fn tell_health(&mut self, service: &v1::Service, blocks: &mut Vec<(Timestamp, Vec<Line>)>) {
+        let (at, level) = (time(service.updated_at.as_ref()), service.level());
+        self.latest = self.latest.max(at);
+        let well = Health { score: 100.0, level: v1::HealthLevel::Healthy };
+        let told = self.services.entry(service.name.clone()).or_insert(well);
+        if told.level == level {
             return;
         }
-        told.grown = false;
-        let at = time(told.incident.updated_at.as_ref());
-        let lines = told.tell_grown(at, self.listed);
-        if !lines.is_empty() {
-            blocks.push((at, lines));
-        }
+        // Cut, not rounded: 59.5 is below the level that begins at 60.
+        let (before, now) = (told.score.floor(), service.health_score().floor());
+        let text = format!("{} {before} -> {now} {}", last(&service.name), level_name(level));
+        let worst = service.contributions.first().filter(|_| service.health_score() < told.score);
+        let reason = worst.map(|worst| clean(&worst.reason)).unwrap_or_default();
+        let (kind, tone, incident) = (Kind::Health, Tone::of_level(level), String::new());
+        blocks.push((at, vec![Line { at, kind, tone, incident, text, reason }]));
+        *told = Health { score: service.health_score(), level };
     }
 
-    fn tell_health(&mut self, all: bool, blocks: &mut Vec<(Timestamp, Vec<Line>)>) {
-        let mut services: Vec<_> = self.api.views.services.iter().map(|entry| entry.value().clone()).collect();
-        services.sort_by(|a, b| a.health_score().total_cmp(&b.health_score()).then_with(|| a.name.cmp(&b.name)));
-        for service in services {
-            let level = service.level();
-            let told = self.services.entry(service.name.clone()).or_insert(Health {
-                score: 100.0,
-                level: v1::HealthLevel::Healthy,
-                at: None,
-            });
-            if told.level == level || (!all && told.at.is_some_and(|at| at.elapsed() < TELL_EVERY)) {
-                continue;
-            }
-            // Cut, not rounded: 59.5 is below the level that begins at 60.
-            let (before, now) = (told.score.floor(), service.health_score().floor());
-            let text = format!("{} {before} -> {now} {}", last(&service.name), level_name(level));
-            let worst = service.contributions.first().filter(|_| service.health_score() < told.score);
-            let line = Line {
-                at: time(service.updated_at.as_ref()),
-                kind: Kind::Health,
-                tone: Tone::of_level(level),
-                incident: String::new(),
-                text,
-                reason: worst.map(|worst| clean(&worst.reason)).unwrap_or_default(),
-            };
-            blocks.push((line.at, vec![line]));
-            *told = Health { score: service.health_score(), level, at: Some(Instant::now()) };
-        }
-    }
-
-    /// Whether everything that the views show was told, and of what they have forgotten that it ended.
+    /// Whether everything that the views show was told.
     pub fn is_current(&self) -> bool {
-        let mut shown = BTreeSet::new();
-        let is_told = self.api.views.incidents.iter().all(|entry| {
+        let incidents = self.api.views.incidents.iter().all(|entry| {
             let IncidentUpdate { scope, incident, .. } = &**entry.value();
-            let name = Incident::name(scope, incident.id);
-            let told = self.incidents.get(&name).is_some_and(|told| told.incident.revision >= incident.revision);
-            shown.insert(name);
-            told
+            let told = self.incidents.get(&Incident::name(scope, incident.id));
+            told.is_some_and(|told| told.incident.revision >= incident.revision)
         });
-        let ended = [v1::incident::State::Resolved, v1::incident::State::Closed];
-        let has_ended = |told: &Told| ended.contains(&told.incident.state());
-        is_told && self.incidents.iter().all(|(name, told)| shown.contains(name) || has_ended(told))
+        let level = |name: &str| self.services.get(name).map_or(v1::HealthLevel::Healthy, |told| told.level);
+        incidents && self.api.views.services.iter().all(|service| level(&service.name) == service.level())
     }
 
     /// The counts as they are now.
     pub fn board(&self) -> Board {
         let views = &self.api.views;
         let counts = self.api.shared.progress.counts();
-        // What was cleared long ago is in no view.
-        let opened = |outcome| outcome == Outcome::Opened;
+        let of = |outcome| {
+            let all = counts.iter().flat_map(|c| &c.ledger);
+            all.filter(move |((_, of), _)| *of == outcome).map(|(_, n)| n).sum()
+        };
         let is_open = |told: &&Told| told.incident.state() == v1::incident::State::New;
         let mut services: Vec<_> = views
             .services
@@ -260,12 +252,8 @@ impl Follower {
         services.sort_by(|a, b| a.1.total_cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
         Board {
             events: counts.iter().flat_map(|c| c.ledger.values()).sum(),
-            alerts: counts
-                .iter()
-                .flat_map(|c| &c.ledger)
-                .filter(|((_, outcome), _)| opened(*outcome))
-                .map(|(_, n)| n)
-                .sum(),
+            samples: of(Outcome::Sampled),
+            alerts: counts.iter().map(|c| c.totals.alerts).sum(),
             alerts_open: views.alerts.iter().filter(|entry| entry.alert.open).count(),
             incidents: self.incidents.len(),
             incidents_open: self.incidents.values().filter(is_open).count(),
@@ -282,12 +270,24 @@ impl Follower {
     }
 }
 
-/// Whether an incident that has only grown can be told as the earlier update of it.
-fn merges(before: &WatchIncidentsResponse, now: &v1::Incident) -> bool {
-    match (&*before.change, &before.incident) {
-        ("updated", _) => true,
-        ("opened", Some(opened)) => time(now.updated_at.as_ref()) - time(opened.updated_at.as_ref()) <= WITH_OPENING,
-        _ => false,
+/// Reads how the services of a journal partition do, from the beginning, until nobody listens or it can't.
+async fn read_health(api: Api, partition: u32, send: mpsc::UnboundedSender<anyhow::Result<v1::Service>>) {
+    let (place, journal) = ((Topic::Health, partition), api.shared.control.latest().uuid);
+    let read = async {
+        let mut reader =
+            OutputReader::open(&api.shared.log, place, journal, (0, 0), api.shared.rules.readers_skip).await?;
+        while !send.is_closed() {
+            let Some(next) = reader.next(READ_WAIT).await? else { continue };
+            // What is no longer kept has no body.
+            if next.output.gone.is_empty() {
+                // Nobody listens at the end.
+                let _ = send.send(Ok(v1::Service::decode(next.output.body)?));
+            }
+        }
+        anyhow::Ok(())
+    };
+    if let Err(error) = read.await {
+        let _ = send.send(Err(error));
     }
 }
 
@@ -296,9 +296,35 @@ impl Told {
         Line { at, kind, tone, incident: clean(&self.incident.number), text, reason }
     }
 
+    /// The time of what is about to be told.
+    fn pending_at(&self) -> Option<Timestamp> {
+        self.pending.map(|(pending, _)| match pending {
+            Pending::Opening { at, .. } => at,
+            Pending::Growth => time(self.incident.updated_at.as_ref()),
+        })
+    }
+
+    /// Whether what is about to be told is told now, without what comes later.
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.pending.is_some_and(|(pending, _)| match pending {
+            Pending::Opening { at, .. } => now > at + WITH_OPENING,
+            Pending::Growth => now >= self.at + TELL_EVERY,
+        })
+    }
+
+    fn tell_pending(&mut self, listed: usize, blocks: &mut Vec<(Timestamp, Vec<Line>)>) {
+        let Some((at, (pending, _))) = self.pending_at().zip(self.pending.take()) else { return };
+        let lines = match pending {
+            Pending::Opening { again, .. } => self.tell_open(at, again, listed),
+            Pending::Growth => self.tell_grown(at, listed),
+        };
+        if !lines.is_empty() {
+            blocks.push((at, lines));
+        }
+    }
+
     fn tell_open(&mut self, at: Timestamp, again: bool, listed: usize) -> Vec<Line> {
-        self.at = Some(Instant::now());
-        self.grown = false;
+        self.at = at;
         let incident = &self.incident;
         let (severity, services) = (incident.severity(), incident.services.join(", "));
         let (kind, what) = if again { (Kind::Reopened, " again") } else { (Kind::Opened, "") };
@@ -318,7 +344,7 @@ impl Told {
     }
 
     fn tell_grown(&mut self, at: Timestamp, listed: usize) -> Vec<Line> {
-        self.at = Some(Instant::now());
+        self.at = at;
         let incident = &self.incident;
         let more = incident.alerts.iter().filter(|alert| !self.alerts.contains(&alert.name)).count();
         let mut texts = Vec::new();
@@ -369,7 +395,8 @@ impl Told {
             };
             let severity = alert.severity();
             let tone = Tone::of_severity(severity);
-            lines.push(self.line(at, Kind::Alert(severity), tone, text, clean(&alert.reason)));
+            let reason = clean(reason(alert, &self.incident));
+            lines.push(self.line(at, Kind::Alert(severity), tone, text, reason));
         }
         if new.len() > listed {
             let text = format!("and {} more", new.len() - listed);

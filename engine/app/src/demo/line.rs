@@ -124,9 +124,9 @@ const LEAD: usize = 8 + 2 + 8 + 2;
 const TEXT_ROWS: usize = 2;
 
 impl Line {
-    /// One line for a pipe.
-    pub fn plain(&self) -> String {
-        let mut line = format!("{}  {:<8}  ", text::clock(self.at), self.kind.name());
+    /// For a pipe: one line, and what does not fit beneath it.
+    pub fn plain(&self, columns: usize) -> Vec<String> {
+        let mut line = String::new();
         for part in [&*self.incident, &*self.severity(), &*self.text] {
             let colon = if part == self.text || part.is_empty() { "" } else { ": " };
             line += part;
@@ -137,7 +137,13 @@ impl Line {
             line += &self.reason;
             line += ")";
         }
-        line
+        let mut lead = format!("{}  {:<8}  ", text::clock(self.at), self.kind.name());
+        let mut rows = Vec::new();
+        for row in text::wrap(&line, columns.saturating_sub(LEAD), usize::MAX) {
+            rows.push(format!("{lead}{row}"));
+            lead = " ".repeat(LEAD);
+        }
+        rows
     }
 
     fn severity(&self) -> String {

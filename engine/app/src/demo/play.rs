@@ -10,19 +10,29 @@ use crate::{
     app::{App, Membership},
     commands::bad_input,
     config::{Config, JournalKind, SourceEntry},
+    serve::grpc::Api,
 };
 use anyhow::Context as _;
 use futures::FutureExt as _;
-use quell_core::domain::{incident::State, policy::Clock};
-use quell_proto::v1::{self, SettleRequest, admin_server::Admin as _};
+use quell_connectors::{log::Topic, wire};
+use quell_core::domain::{
+    incident::State,
+    policy::Clock,
+    time::{Span, Timestamp},
+};
+use quell_proto::v1::{self, journal_record::Record};
 use std::{fs, io, net::SocketAddr, path::Path, time::Duration};
 use tokio::{net::TcpListener, time::MissedTickBehavior};
-use tonic::Request;
 
 /// Without a speed it is over after so many seconds.
 const TAKES: f64 = 58.0;
 /// The journal's.
 const PARTITIONS: u32 = 4;
+/// After the recording time passes by so much at once, later by a part of what has passed,
+const PASSES_MIN: Span = Span::seconds(60);
+const PASSES_PART: i64 = 10;
+/// and by so much at most: alerts are cleared after a day without a word.
+const PASSES_MAX: Span = Span::hours(48);
 const FRAME: Duration = Duration::from_millis(100);
 
 /// How it is played.
@@ -77,6 +87,20 @@ pub async fn play(
     }
 }
 
+/// Lets time pass until what is open has ended, as it would have; no further, as what has ended is forgotten in time.
+async fn let_pass(api: &Api, from: Timestamp) -> anyhow::Result<()> {
+    let mut now = from;
+    while now < from + PASSES_MAX && api.views.incidents.iter().any(|entry| entry.incident.state == State::New) {
+        now = now + PASSES_MIN.max(Span((now - from).0 / PASSES_PART));
+        let tick = wire::bytes(&wire::journal_record(Record::Tick(v1::Tick { wall_ms: now.0 })));
+        for partition in 0..PARTITIONS {
+            api.shared.log.append(Topic::Journal, partition, tick.clone()).await?;
+        }
+        api.caught_up().await?;
+    }
+    Ok(())
+}
+
 /// The defaults, but for where things are.
 async fn config(directory: &Path, recording: &Recording, broker: &Broker, options: &Options) -> anyhow::Result<Config> {
     let topology = directory.join("topology.json");
@@ -120,11 +144,7 @@ async fn watch(
     let concluded = async {
         recording::send(producer, recording.events, pace).await?;
         api.caught_up().await?;
-        // What is open now ends as it would have; not without need, as then everything is past and forgotten.
-        if api.views.incidents.iter().any(|entry| entry.incident.state == State::New) {
-            api.settle(Request::new(SettleRequest {})).await?;
-        }
-        anyhow::Ok(())
+        let_pass(&api, extent.1).await
     };
     let mut concluded = std::pin::pin!(concluded.fuse());
     let mut frames = tokio::time::interval(FRAME);
@@ -168,7 +188,7 @@ async fn watch(
     // A free port is another one the next time.
     let address = if forever || !taken { address } else { usual };
     let closing = Closing { board: &board, recorded, took, address, ends: extent.1, forever };
-    screen.write(&closing.rows(&follower, screen.columns()))?;
+    screen.write(&closing.rows(&follower, screen.width()))?;
     if !forever {
         return Ok(played);
     }

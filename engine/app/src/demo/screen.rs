@@ -19,6 +19,9 @@ use std::{
 
 /// Columns of a terminal that does not say.
 const COLUMNS: usize = 80;
+/// Of lines in a pipe, where `COLUMNS` does not say, and at least.
+const PLAIN_COLUMNS: usize = 100;
+const PLAIN_COLUMNS_MIN: usize = 40;
 /// Wider lines are hard to follow.
 const COLUMNS_MAX: usize = 180;
 
@@ -26,6 +29,8 @@ const COLUMNS_MAX: usize = 180;
 #[derive(Clone, Debug, Default)]
 pub struct Board {
     pub events: u64,
+    /// Of them, measurements.
+    pub samples: u64,
     /// That ever opened.
     pub alerts: u64,
     pub alerts_open: usize,
@@ -36,9 +41,15 @@ pub struct Board {
 }
 
 impl Board {
-    /// How much less there is to read: one less incidents by events, in percent.
+    /// Events that somebody would have been told of: measurements tell nobody anything.
+    pub const fn alert_events(&self) -> u64 {
+        self.events.saturating_sub(self.samples)
+    }
+
+    /// How much less there is to read: one less incidents by alert events, in percent.
     pub fn noise_reduction(&self) -> Option<f64> {
-        (self.events > 0).then(|| 100.0 * (1.0 - self.incidents as f64 / self.events as f64))
+        let events = self.alert_events();
+        (events > 0).then(|| 100.0 * (1.0 - self.incidents as f64 / events as f64))
     }
 
     /// As text.
@@ -83,8 +94,8 @@ impl Screen {
     pub fn show(&mut self, lines: &[Line], board: &Board, panel: &Panel) -> io::Result<()> {
         match self {
             Self::Plain(out) => {
-                for line in lines {
-                    writeln!(out, "{}", line.plain())?;
+                for row in lines.iter().flat_map(|line| line.plain(plain_columns())) {
+                    writeln!(out, "{row}")?;
                 }
                 out.flush()
             }
@@ -92,12 +103,17 @@ impl Screen {
         }
     }
 
-    /// Columns there are; `None` where nothing is cut.
+    /// Columns of the terminal, if it is one.
     pub fn columns(&self) -> Option<usize> {
         match self {
             Self::Plain(_) => None,
             Self::Live(_) => Some(size().0),
         }
+    }
+
+    /// Columns of a line.
+    pub fn width(&self) -> usize {
+        self.columns().unwrap_or_else(plain_columns)
     }
 
     /// Writes rows in place of the panel.
@@ -148,6 +164,11 @@ impl Write for LogWriter {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn plain_columns() -> usize {
+    let told = env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
+    told.unwrap_or(PLAIN_COLUMNS).max(PLAIN_COLUMNS_MIN)
 }
 
 /// Usable columns and rows. The last column is left free: some terminals wrap there.
@@ -284,10 +305,13 @@ fn draw(board: &Board, panel: &Panel, columns: usize) -> Vec<Row> {
         (Tone::Quiet, panel.pace.clone()),
     ];
     let open = |n: usize| if n > 0 { format!(" ({n} open)") } else { String::new() };
-    let gap = if columns >= 100 { "     " } else { "  " };
+    let (gap, samples) = match columns {
+        100.. => ("     ", format!(" ({} samples)", board.samples)),
+        _ => ("  ", String::new()),
+    };
     let mut counts = Row::new();
     for (name, value, more) in [
-        ("events", board.events.to_string(), String::new()),
+        ("events", board.events.to_string(), samples),
         ("alerts", board.alerts.to_string(), open(board.alerts_open)),
         ("incidents", board.incidents.to_string(), open(board.incidents_open)),
         ("noise reduction", board.noise_reduction_text(), String::new()),

@@ -5,7 +5,7 @@ use super::{
     grpc::{Api, encode_position},
     names,
 };
-use quell_connectors::{log::Topic, wire};
+use quell_connectors::{decode::text, log::Topic, wire};
 use quell_core::domain::{
     alert::AlertId,
     command::{Act, Action, Command, IncidentAct},
@@ -60,6 +60,7 @@ impl Api {
             if request_id.is_empty() { format!("{:016x}", self.shared.outside.random()) } else { request_id };
         at_most("request_id", &request_id, NAME_MAX)?;
         at_most("actor", &actor, NAME_MAX)?;
+        let actor = cleaned(actor);
         let command = Command {
             request_id: request_id.clone(),
             actor,
@@ -96,7 +97,7 @@ impl Api {
             "" => None,
             etag => Some(etag.parse().map_err(|_| invalid("etag", "use an incident's, as it is"))?),
         };
-        let act = IncidentAct { incident, revision, comment: on.comment, act };
+        let act = IncidentAct { incident, revision, comment: cleaned(on.comment), act };
         let done = self.ask(scope, on.asked, Action::Incident(act)).await?;
         let id = names::parse_id("name", &done.name, "incidents")?.1;
         let incident = self.views.incident(IncidentId(id));
@@ -115,7 +116,7 @@ impl Api {
         at_most("assignee", &request.assignee, NAME_MAX)?;
         let asked = Asked { request_id: request.request_id, actor: request.actor };
         let on = OnIncident { name: request.name, asked, etag: request.etag, comment: request.comment };
-        self.on_incident(on, Act::Assign(request.assignee)).await
+        self.on_incident(on, Act::Assign(cleaned(request.assignee))).await
     }
 
     pub(super) async fn comment(&self, request: v1::CommentIncidentRequest) -> Result<v1::IncidentReply, Status> {
@@ -184,7 +185,7 @@ impl Api {
         }
         let asked = Asked { request_id: request.request_id, actor: request.actor };
         let on = OnIncident { name: request.name, asked, etag: String::new(), comment: String::new() };
-        let ticket = Ticket { system: ticket.system, key: ticket.key, url: ticket.url };
+        let ticket = Ticket { system: cleaned(ticket.system), key: cleaned(ticket.key), url: cleaned(ticket.url) };
         self.on_incident(on, Act::Ticket(ticket)).await
     }
 }
@@ -194,6 +195,11 @@ pub(super) fn at_most(field: &str, text: &str, max: usize) -> Result<(), Status>
         return Ok(());
     }
     Err(invalid(field, format_args!("at most {max} characters")))
+}
+
+/// As the texts of events are kept: on one line, without control characters.
+pub(super) fn cleaned(text: String) -> String {
+    text::line(text.into(), usize::MAX)
 }
 
 fn incident_id<'a>(field: &str, name: &'a str) -> Result<(&'a str, IncidentId), Status> {

@@ -178,6 +178,7 @@ mod tests {
             "",
             "state = \"OPEN\"",
             "state=OPEN AND severity >= MAJOR AND severity < CRITICAL",
+            "state = open AND severity = \"Major\" AND severity != critical",
             "entity = \"db-07\" AND count > 11 AND count <= 12.0",
             "entity = db-08 OR entity = db-07",
             // OR binds closer than AND.

@@ -1,15 +1,15 @@
 //! Silences and maintenance windows: asked for by commands, read from the views. What they are now (pending, active, over)
 //! is told when they are read.
 use super::{
-    commands::{Asked, Done, at_most},
-    errors::{invalid, not_found},
+    commands::{Asked, Done, at_most, cleaned},
+    errors::{invalid, not_found, refused},
     grpc::{Api, Listing},
     names,
 };
 use quell_connectors::wire::{self, Invalid, suppression};
 use quell_core::domain::{command::Action, hash::Framed, maintenance::Maintenance, time::Timestamp};
 use quell_proto::v1::{self, silence::State};
-use tonic::Status;
+use tonic::{Code, Status};
 
 /// Of a comment, in characters.
 const COMMENT_MAX: usize = 4_000;
@@ -30,6 +30,9 @@ impl Api {
         if silence.creator.is_empty() {
             silence.creator.clone_from(&request.actor);
         }
+        silence.creator = cleaned(silence.creator);
+        silence.comment = cleaned(silence.comment);
+        silence.matchers = silence.matchers.into_iter().map(cleaned).collect();
         silence.starts_at.get_or_insert_with(|| wire::time(self.shared.outside.now()));
         let asked = self.numbered(request.request_id, request.actor);
         let silence = suppression::silence_back(id(scope, &asked), silence).map_err(not_valid)?;
@@ -40,7 +43,9 @@ impl Api {
     pub(super) async fn expire_silence(&self, request: v1::ExpireSilenceRequest) -> Result<v1::SilenceReply, Status> {
         let (scope, id) = names::parse("name", &request.name, "silences")?;
         let asked = Asked { request_id: request.request_id, actor: request.actor };
-        let done = self.ask(scope, asked, Action::ExpireSilence(id.to_owned())).await?;
+        let done = self.ask(scope, asked, Action::ExpireSilence(id.to_owned())).await;
+        let has_ended = || self.silence(&request.name).is_some_and(|silence| silence.state() == State::Expired);
+        let done = done.map_err(|refusal| ended(refusal, &request.name, has_ended))?;
         Ok(self.silence_reply(done))
     }
 
@@ -80,6 +85,11 @@ impl Api {
         ] {
             few(field, parts)?;
         }
+        window.creator = cleaned(window.creator);
+        window.title = cleaned(window.title);
+        for parts in [&mut window.matchers, &mut window.entities, &mut window.services] {
+            *parts = std::mem::take(parts).into_iter().map(cleaned).collect();
+        }
         let asked = self.numbered(request.request_id, request.actor);
         let window = suppression::window_back(id(scope, &asked), window).map_err(not_valid)?;
         let done = self.ask(scope, asked, Action::CreateWindow(Box::new(window))).await?;
@@ -92,7 +102,9 @@ impl Api {
     ) -> Result<v1::MaintenanceWindowReply, Status> {
         let (scope, id) = names::parse("name", &request.name, "maintenanceWindows")?;
         let asked = Asked { request_id: request.request_id, actor: request.actor };
-        let done = self.ask(scope, asked, Action::ExpireWindow(id.to_owned())).await?;
+        let done = self.ask(scope, asked, Action::ExpireWindow(id.to_owned())).await;
+        let has_ended = || self.window(&request.name).is_some_and(|window| window.ended);
+        let done = done.map_err(|refusal| ended(refusal, &request.name, has_ended))?;
         Ok(self.window_reply(done))
     }
 
@@ -156,6 +168,14 @@ impl Api {
         let made = || format!("{:016x}", self.shared.outside.random());
         Asked { request_id: if request_id.is_empty() { made() } else { request_id }, actor }
     }
+}
+
+/// The fold has none that could end: one that is over is still shown.
+fn ended(refusal: Status, name: &str, has_ended: impl FnOnce() -> bool) -> Status {
+    if refusal.code() == Code::NotFound && has_ended() {
+        return refused(Code::FailedPrecondition, "ENDED_ALREADY", format!("{name} has ended already"));
+    }
+    refusal
 }
 
 /// Sent again with its request id it is the same one.

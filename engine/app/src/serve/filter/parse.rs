@@ -264,7 +264,9 @@ impl<T> Raw<T> {
                 time.map_err(|_| value("a time with an offset, like \"2026-01-05T00:00:00Z\","))
             }
             Kind::Word(_, word) => {
-                let found = (1..WORDS_END).find(|number| word(*number) == Some(&self.raw));
+                // `critical` and `in progress`, as people are shown them.
+                let raw = self.raw.to_ascii_uppercase().replace([' ', '-'], "_");
+                let found = (1..WORDS_END).find(|number| word(*number) == Some(&raw));
                 let known = || (1..WORDS_END).filter_map(word).collect::<Vec<_>>().join(", ");
                 found.map(Value::Word).ok_or_else(|| value(&format!("one of {}", known())))
             }

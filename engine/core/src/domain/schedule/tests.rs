@@ -140,6 +140,8 @@ fn what_is_wrong_is_said() {
         ("{}", "timezone: missing"),
         (r#"{"timezone": "Mars/Olympus", "times": ["1:00-2:00"]}"#, "timezone: `Mars/Olympus` is not known"),
         (r#"{"timezone": "UTC"}"#, "times: at least one"),
+        (r#"{"timezone": "UTC", "times": ["10:00-10:00"]}"#, "times: `10:00-10:00` ends when it starts"),
+        (r#"{"timezone": "UTC", "times": ["00:00-00:00"]}"#, "write 00:00-24:00 for the whole day"),
         (r#"{"timezone": "UTC", "times": ["25:00-26:00"]}"#, "times: `25:00-26:00` is no span of hours"),
         (r#"{"timezone": "UTC", "times": ["1:00-2:00"], "days": ["6th mon"]}"#, "days: `6th mon` is no day"),
         (r#"{"timezone": "UTC", "times": ["1:00-2:00"], "days": ["32"]}"#, "days: `32` is no day"),

@@ -125,8 +125,14 @@ impl FromStr for Hours {
             Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
         };
         // 24:00 is the midnight at which the next day begins.
-        let end = if end.trim() == "24:00" { Some(Time::midnight()) } else { time(end) };
-        time(start).zip(end).map(|(start, end)| Self { start, end }).ok_or_else(error)
+        let to_midnight = end.trim() == "24:00";
+        let end = if to_midnight { Some(Time::midnight()) } else { time(end) };
+        let hours = time(start).zip(end).map(|(start, end)| Self { start, end }).ok_or_else(error)?;
+        // Who writes the same time twice means no time at all more often than a whole day.
+        if hours.start == hours.end && !to_midnight {
+            return Err(format!("`{text}` ends when it starts; write 00:00-24:00 for the whole day"));
+        }
+        Ok(hours)
     }
 }
 
