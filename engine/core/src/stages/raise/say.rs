@@ -208,7 +208,12 @@ fn summary(incident: &Incident, episode: &Episode, by: &Evidence<'_>) -> String 
     };
     if let Some(cause) = incident.causes.first().filter(|_| all > 1 || !incident.changes.is_empty()) {
         let what = match &cause.change {
-            Some(change) => format!("the change {change} ({}) of {}", cause.check, cause.entity),
+            Some(id) => {
+                // An id that its origin did not give is a hash, which tells nobody anything.
+                let known = incident.changes.iter().find(|change| change.id == *id && !change.summary.is_empty());
+                let told = known.map_or(String::new(), |change| format!(" ({})", change.summary));
+                format!("the change {} of {}{told}", cause.check, cause.entity)
+            }
             None => format!("{} on {}", cause.check, cause.entity),
         };
         let _ = write!(text, " Most likely caused by {what}: {}.", cause.reason);
