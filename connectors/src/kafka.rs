@@ -7,7 +7,10 @@ use rdkafka::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -142,6 +145,14 @@ pub(crate) fn client_config(
 #[derive(Debug, Default)]
 pub(crate) struct Voice {
     said: Mutex<Vec<(RDKafkaErrorCode, Instant)>>,
+    hushed: AtomicBool,
+}
+
+impl Voice {
+    /// Its client is done with: that the cluster has gone, or anything else, is no news any more.
+    pub(crate) fn hush(&self) {
+        self.hushed.store(true, Ordering::Relaxed);
+    }
 }
 
 impl ClientContext for Voice {
@@ -166,7 +177,8 @@ impl ClientContext for Voice {
     fn error(&self, error: KafkaError, reason: &str) {
         let Some(code) = error.rdkafka_error_code() else { return };
         // Both are answers to whoever reads the partition.
-        if matches!(code, RDKafkaErrorCode::PartitionEOF | RDKafkaErrorCode::AutoOffsetReset) {
+        let is_answer = matches!(code, RDKafkaErrorCode::PartitionEOF | RDKafkaErrorCode::AutoOffsetReset);
+        if is_answer || self.hushed.load(Ordering::Relaxed) {
             return;
         }
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);

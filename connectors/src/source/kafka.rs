@@ -464,6 +464,8 @@ impl KafkaSource {
 impl Drop for KafkaSource {
     fn drop(&mut self) {
         self.consumer.context().closing.store(true, Ordering::Release);
+        self.consumer.context().voice.hush();
+        self.asker.context().hush();
         self.events.abort();
     }
 }
