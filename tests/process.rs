@@ -340,6 +340,16 @@ fn a_start_says_what_matters_once() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The first thing that anybody sees of Quell.
+#[test]
+fn the_demo_ends_well_and_in_peace() -> anyhow::Result<()> {
+    let demo = quell(&["demo", "--speed", "1000", "--listen", &format!("127.0.0.1:{}", free_port())])?;
+    let (said, complained) = (String::from_utf8_lossy(&demo.stdout), String::from_utf8_lossy(&demo.stderr));
+    ensure!(demo.status.success() && complained.is_empty(), "{}: {complained}", demo.status);
+    ensure!(said.contains("The outage in short") && said.contains("online-boutique-1"), "{said}");
+    Ok(())
+}
+
 /// A supervisor starts it again after 1, and not after 2.
 #[test]
 fn what_may_start_later_ends_with_1() -> anyhow::Result<()> {
