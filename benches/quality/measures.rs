@@ -1,0 +1,139 @@
+//! The usual measures of how well events are grouped, against a truth.
+//!
+//! ARI: Hubert and Arabie, "Comparing partitions", 1985; homogeneity and completeness: Rosenberg and Hirschberg,
+//! "V-measure", 2007; these three over events of real incidents. In what is raised and in purity noise counts against.
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The truth's word for what belongs to no incident.
+pub const NOISE: &str = "noise";
+
+/// Where an event went.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub truth: String,
+    pub episode: String,
+    /// Empty where nothing was raised.
+    pub incident: String,
+}
+
+/// How well the events of a recording are grouped.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Measured {
+    pub ari: f64,
+    pub homogeneity: f64,
+    pub completeness: f64,
+    /// Mean over real incidents: of the group that holds most of one, the share that is its own.
+    pub purity: f64,
+    /// Groups that hold events of real incidents, over real incidents.
+    pub groups: f64,
+    /// The share of noise that is grouped with a real incident.
+    pub absorbed: f64,
+    /// Incidents that stand at the end, over real ones.
+    pub raised: f64,
+    /// The share of real incidents that have an incident of their own: one that holds most of it, each counted once.
+    pub found: f64,
+    /// The share of incidents that are mostly one real one.
+    pub mostly: f64,
+    /// Incidents that were ever announced, those merged later too, over real ones.
+    pub announced: f64,
+}
+
+impl Measured {
+    /// Of each the mean.
+    pub fn mean(all: &[Self]) -> Self {
+        let mean = |of: fn(&Self) -> f64| all.iter().map(of).sum::<f64>() / all.len().max(1) as f64;
+        Self {
+            ari: mean(|m| m.ari),
+            homogeneity: mean(|m| m.homogeneity),
+            completeness: mean(|m| m.completeness),
+            purity: mean(|m| m.purity),
+            groups: mean(|m| m.groups),
+            absorbed: mean(|m| m.absorbed),
+            raised: mean(|m| m.raised),
+            found: mean(|m| m.found),
+            mostly: mean(|m| m.mostly),
+            announced: mean(|m| m.announced),
+        }
+    }
+}
+
+/// Compares, where so many incidents were `announced`.
+pub fn compare(rows: &[Row], announced: usize) -> Measured {
+    let (mut both, mut by_truth, mut by_group) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let (mut group_sizes, mut incidents) = (BTreeMap::new(), BTreeMap::new());
+    for row in rows {
+        *group_sizes.entry(row.episode.as_str()).or_insert(0.0) += 1.0;
+        if !row.incident.is_empty() {
+            let of: &mut BTreeMap<&str, f64> = incidents.entry(row.incident.as_str()).or_default();
+            *of.entry(row.truth.as_str()).or_insert(0.0) += 1.0;
+        }
+        if row.truth != NOISE {
+            *both.entry((row.truth.as_str(), row.episode.as_str())).or_insert(0.0) += 1.0;
+            *by_truth.entry(row.truth.as_str()).or_insert(0.0) += 1.0;
+            *by_group.entry(row.episode.as_str()).or_insert(0.0) += 1.0;
+        }
+    }
+    let events: f64 = by_truth.values().sum();
+    let pairs = |n: f64| n * (n - 1.0) / 2.0;
+    let (same_truth, same_group) = (sum(&by_truth, pairs), sum(&by_group, pairs));
+    let by_chance = same_truth * same_group / pairs(events).max(1.0);
+    let most = (same_truth + same_group) / 2.0 - by_chance;
+    let entropy = |n: f64| -n / events * (n / events).ln();
+    let given_group: f64 = both.iter().map(|((_, g), n): (_, &f64)| -n / events * (n / by_group[g]).ln()).sum();
+    let given_truth: f64 = both.iter().map(|((t, _), n): (_, &f64)| -n / events * (n / by_truth[t]).ln()).sum();
+    let noise = || rows.iter().filter(|row| row.truth == NOISE);
+    let absorbed = noise().filter(|row| by_group.contains_key(row.episode.as_str())).count();
+    let real = by_truth.len().max(1) as f64;
+    let mostly = incidents.values().filter(|of| is_mostly_one(of)).count();
+    Measured {
+        ari: (sum(&both, pairs) - by_chance) / most.max(1e-9),
+        homogeneity: 1.0 - given_group / sum(&by_truth, entropy).max(1e-9),
+        completeness: 1.0 - given_truth / sum(&by_group, entropy).max(1e-9),
+        purity: purity(&both, &group_sizes),
+        groups: by_group.len() as f64 / real,
+        absorbed: absorbed as f64 / (noise().count().max(1)) as f64,
+        raised: incidents.len() as f64 / real,
+        found: found(&incidents) as f64 / real,
+        mostly: mostly as f64 / incidents.len().max(1) as f64,
+        announced: announced as f64 / real,
+    }
+}
+
+fn sum<K>(counts: &BTreeMap<K, f64>, of: impl Fn(f64) -> f64) -> f64 {
+    counts.values().map(|n| of(*n)).sum()
+}
+
+fn purity(both: &BTreeMap<(&str, &str), f64>, sizes: &BTreeMap<&str, f64>) -> f64 {
+    let mut most: BTreeMap<&str, (f64, &str)> = BTreeMap::new();
+    for ((truth, group), n) in both {
+        let known = most.entry(truth).or_insert((*n, group));
+        if (*n, *group) > *known {
+            *known = (*n, group);
+        }
+    }
+    most.values().map(|(n, group)| n / sizes[group]).sum::<f64>() / most.len().max(1) as f64
+}
+
+/// More than half of it is one real incident.
+fn is_mostly_one(of: &BTreeMap<&str, f64>) -> bool {
+    let all: f64 = of.values().sum();
+    of.iter().any(|(truth, n)| *truth != NOISE && *n > all / 2.0)
+}
+
+/// Real incidents matched one to one, the largest overlaps first.
+fn found(incidents: &BTreeMap<&str, BTreeMap<&str, f64>>) -> usize {
+    let mut overlaps: Vec<(f64, &str, &str)> = Vec::new();
+    for (incident, of) in incidents {
+        let real = of.iter().filter(|(truth, _)| **truth != NOISE);
+        overlaps.extend(real.map(|(truth, n)| (*n, *truth, *incident)));
+    }
+    overlaps.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+    let (mut truths, mut used) = (BTreeSet::new(), BTreeSet::new());
+    for (_, truth, incident) in overlaps {
+        if !truths.contains(truth) && !used.contains(incident) {
+            truths.insert(truth);
+            used.insert(incident);
+        }
+    }
+    truths.len()
+}
