@@ -56,7 +56,7 @@ fn text(value: &Value) -> String {
 fn halve(file: &mut Value) {
     for kind in ["entities", "services"] {
         if let Some(all) = file[kind].as_array_mut() {
-            all.retain(|it| hash_of(it["id"].as_str().unwrap_or_default()) % 2 == 0);
+            all.retain(|it| hash_of(&text(&it["id"])).is_multiple_of(2));
         }
     }
     // A dependency on a service that is not there is no valid file.
