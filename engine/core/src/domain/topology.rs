@@ -540,7 +540,7 @@ impl Layer {
 #[cfg(test)]
 mod tests {
     use super::{places::GroundKind, *};
-    use crate::domain::hash::hash_of;
+    use crate::domain::hash::{Framed, hash_of};
 
     fn parse(text: &str) -> Result<Topology, TopologyError> {
         Topology::new(&serde_json::from_str(text).expect("a topology file"))
@@ -628,7 +628,8 @@ mod tests {
     #[test]
     fn grounds_have_sizes() {
         let t = parse(
-            r#"{"entities":[{"id":"h1.x","on":["rack"]},{"id":"h2","on":["rack"]},{"id":"rack","on":["site"]}],
+            r#"{"entities":[{"id":"h1.x","on":["rack"],"labels":{"role":"db","on":"rack","svc":"db"}},
+                    {"id":"h2","on":["rack"],"labels":{"role":"front"}},{"id":"rack","on":["site"],"labels":{"role":"front"}}],
                 "services":[{"id":"db","entities":["h1.x"]},{"id":"web","depends_on":["db"],"entities":["h2"]}]}"#,
         )
         .expect("valid");
@@ -637,6 +638,10 @@ mod tests {
         assert_eq!((ground("site").kind, ground("site").size), (GroundKind::Grandparent, [2, 0, 0, 0]));
         assert_eq!((ground("db").kind, ground("db").size), (GroundKind::Service, [1, 1, 0, 0]));
         assert_eq!((ground("h2").kind, t.leaves("any")), (GroundKind::Entity, 2));
+        // A label's value is a ground, unless it names one; of what carries others it does not count.
+        let label = |value| t.ground("any", places::label_ground(&mut Framed::default(), "role", value));
+        assert_eq!(label("front").map(|it| (it.kind, it.size)), Some((GroundKind::Label, [1, 0, 0, 0])));
+        assert!(label("db").is_none(), "the service");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Where things are, as correlation counts it: every entity lies on grounds, and a ground has a size.
 //!
-//! A *ground* is whatever alerts may have in common: an entity, what it runs on, a service, and (learned from events, not
-//! here) a label's value. Grounds go by name alone, so that a rack in the topology and the label that repeats it are one.
+//! A *ground* is whatever alerts may have in common: an entity, what it runs on, a service, a label's value (of entities that
+//! stand here; else it is learned from events). Grounds go by name alone, so that a rack in the topology and the label that repeats it are one.
 use super::{Entity, Layer, Service};
-use crate::domain::hash::hash_of;
+use crate::domain::hash::{Framed, hash_of};
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::{
@@ -135,7 +135,25 @@ impl Layer {
                 ground.kind = kind;
             }
         }
+        self.count_labels(&mut places);
         self.places = places;
+    }
+
+    /// How many of its entities carry each label that names nothing else.
+    fn count_labels(&self, places: &mut Places) {
+        let mut framed = Framed::default();
+        for (id, entity) in self.entities.iter().filter(|(_, entity)| !entity.carries) {
+            for (key, value) in &entity.labels {
+                let names = value.is_empty() || value == id || entity.services.contains(value);
+                if names || places.grounds.get(&hash_of(value)).is_some_and(|known| known.kind != GroundKind::Label) {
+                    continue;
+                }
+                let (kind, size) = (GroundKind::Label, [0; Ring::COUNT]);
+                let ground =
+                    places.grounds.entry(label_ground(&mut framed, key, value)).or_insert(Ground { kind, size });
+                ground.size[Ring::Own as usize] += 1;
+            }
+        }
     }
 
     /// What is connected by dependencies; named by the first of its services.
@@ -181,6 +199,11 @@ impl Layer {
         }
         facets
     }
+}
+
+/// The ground of a label that names nothing else.
+pub fn label_ground(framed: &mut Framed, key: &str, value: &str) -> u64 {
+    framed.clear().field(key).field(value).hash64()
 }
 
 /// On a ground once, in the nearest ring; sorted by ground.

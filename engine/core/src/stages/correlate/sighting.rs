@@ -7,7 +7,7 @@ use crate::domain::{
     alert::Alert,
     hash::{Framed, hash_of},
     time::Timestamp,
-    topology::places::{Facet, GroundKind, Ring, add},
+    topology::places::{self, Facet, GroundKind, Ring, add},
 };
 use std::sync::Arc;
 
@@ -157,7 +157,7 @@ fn label_ground((key, value): &(Arc<str>, Arc<str>), alert: &Alert, framed: &mut
     }
     let name = hash_of(value);
     let known = cx.topology.ground(cx.scope, name).is_some();
-    Some(if known { name } else { framed.clear().field(&**key).field(&**value).hash64() })
+    Some(if known { name } else { places::label_ground(framed, key, value) })
 }
 
 /// Words that may be names.
