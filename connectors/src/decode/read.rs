@@ -23,7 +23,7 @@ pub fn explain(error: &serde_json::Error, at: Option<&str>) -> Rejection {
     })
 }
 
-/// serde's `invalid type: string "NaN", expected a number` as `a number, not "NaN"`; other reasons are our own words.
+/// serde's `invalid type: string "NaN", expected f64` as `a number, not "NaN"`; other reasons are our own words.
 fn of_type(reason: &str) -> Cow<'_, str> {
     // The last, since what was found may quote anything.
     let parts = reason.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "));
@@ -34,6 +34,8 @@ fn of_type(reason: &str) -> Cow<'_, str> {
         "null" => "null",
         _ => found.trim_start_matches(|c: char| c.is_ascii_lowercase() || c == ' ').trim_matches('`'),
     };
+    // What it reads by itself goes by its own name.
+    let expected = if expected == "f64" { "a number" } else { expected };
     format!("{expected}, not {found}").into()
 }
 
@@ -106,35 +108,6 @@ impl Visitor<'_> for Time {
     }
     fn visit_f64<E: Error>(self, ms: f64) -> Result<Self::Value, E> {
         if ms == 0.0 && self.lenient { Ok(None) } else { self.or_none(epoch_float(ms), ms) }
-    }
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-}
-
-/// A number; `null` is none.
-pub struct Number;
-
-impl<'de> DeserializeSeed<'de> for Number {
-    type Value = Option<f64>;
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl Visitor<'_> for Number {
-    type Value = Option<f64>;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number")
-    }
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Some(number))
-    }
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Some(number as f64))
-    }
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Some(number as f64))
     }
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
         Ok(None)

@@ -3,7 +3,7 @@ use super::{
     super::{
         draft::Draft,
         field::Field,
-        read::{Labels, Number, Scalar, Text, Time},
+        read::{Labels, Scalar, Text, Time},
     },
     Cleaner,
 };
@@ -50,7 +50,7 @@ impl<'de> Visitor<'de> for Read<'_, 'de> {
                 Field::Status => draft.status = map.next_value_seed(Text)?,
                 Field::Severity => draft.severity = map.next_value_seed(Scalar { label: None })?.unwrap_or_default(),
                 Field::Summary => draft.summary = map.next_value_seed(Text)?,
-                Field::Value => draft.value = map.next_value_seed(Number)?,
+                Field::Value => draft.value = map.next_value()?,
                 Field::Labels => draft.labels = map.next_value_seed(Labels { cleaner: self.cleaner })?,
                 Field::Service => draft.service = map.next_value_seed(Text)?,
                 Field::Scope => draft.scope = map.next_value_seed(Text)?,

@@ -69,11 +69,7 @@ pub async fn run(args: AlertsArgs) -> anyhow::Result<()> {
     args.connection.show_all("Alert", &alerts, list)?;
     if alerts.is_empty() {
         let narrowed = args.scope.is_some() || args.incident.is_some() || args.filter.is_some();
-        args.connection.remark(match (args.all, narrowed) {
-            (true, _) => "there is no such alert",
-            (false, true) => "no such alert is open; --all shows those that were",
-            (false, false) => "no alert is open; --all shows those that were",
-        });
+        args.connection.remark(&client::none_open("alert", args.all, narrowed));
     }
     client::remark(more, alerts.len(), "alerts");
     Ok(())

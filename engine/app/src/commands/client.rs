@@ -159,6 +159,15 @@ pub struct Page {
     pub connection: Connection,
 }
 
+/// What is remarked of an empty list of what may be open.
+pub fn none_open(what: &str, all: bool, narrowed: bool) -> String {
+    match (all, narrowed) {
+        (true, _) => format!("there is no such {what}"),
+        (false, true) => format!("no such {what} is open; --all shows those that were"),
+        (false, false) => format!("no {what} is open; --all shows those that were"),
+    }
+}
+
 /// A resource name: given so, by its id in the scope `default`, or as `SCOPE/ID`.
 pub fn resource(means: &str, collection: &str) -> String {
     if means.starts_with("scopes/") {

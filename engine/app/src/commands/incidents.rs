@@ -63,11 +63,8 @@ pub async fn run(args: IncidentsArgs) -> anyhow::Result<()> {
     };
     args.connection.show_all("Incident", &incidents, list)?;
     if incidents.is_empty() {
-        args.connection.remark(match (args.all, args.scope.is_some() || args.filter.is_some()) {
-            (true, _) => "there is no such incident",
-            (false, true) => "no such incident is open; --all shows those that were",
-            (false, false) => "no incident is open; --all shows those that were",
-        });
+        let narrowed = args.scope.is_some() || args.filter.is_some();
+        args.connection.remark(&client::none_open("incident", args.all, narrowed));
     }
     client::remark(more, incidents.len(), "incidents");
     Ok(())

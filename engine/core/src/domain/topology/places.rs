@@ -1,7 +1,8 @@
 //! Where things are, as correlation counts it: every entity lies on grounds, and a ground has a size.
 //!
-//! A *ground* is whatever alerts may have in common: an entity, what it runs on, a service, a label's value (of entities that
-//! stand here; else it is learned from events). Grounds go by name alone, so that a rack in the topology and the label that repeats it are one.
+//! A *ground* is whatever alerts may have in common: an entity, what it runs on, a service, a label's value (of entities
+//! that stand here; else it is learned from events). Grounds go by name alone, so that a rack in the topology and the
+//! label that repeats it are one.
 use super::{Entity, Layer, Service};
 use crate::domain::hash::{Framed, hash_of};
 use indexmap::IndexMap;
@@ -145,7 +146,7 @@ impl Layer {
         for (id, entity) in self.entities.iter().filter(|(_, entity)| !entity.carries) {
             for (key, value) in &entity.labels {
                 let names = value.is_empty() || value == id || entity.services.contains(value);
-                if names || places.grounds.get(&hash_of(value)).is_some_and(|known| known.kind != GroundKind::Label) {
+                if names || places.grounds.contains_key(&hash_of(value)) {
                     continue;
                 }
                 let (kind, size) = (GroundKind::Label, [0; Ring::COUNT]);
