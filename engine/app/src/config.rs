@@ -10,6 +10,7 @@ use quell_connectors::{
     log::RECORD_BYTES_MAX,
 };
 use quell_core::domain::{
+    check::Checks,
     kpi::IMPORTANCE_MAX,
     maintenance::Maintenance,
     matcher::Field,
@@ -53,6 +54,7 @@ pub struct Config {
     suppress: Suppress,
     maintenance: Vec<Maintenance>,
     score: Score,
+    checks: Checks,
     correlate: Correlate,
     assess: Assess,
     raise: Raise,
@@ -333,6 +335,7 @@ impl Config {
             suppress: self.suppress.clone(),
             maintenance: self.maintenance.clone(),
             score: self.score.clone(),
+            checks: self.checks.clone(),
             correlate: self.correlate.clone(),
             assess: self.assess.clone(),
             raise: self.raise.clone(),
@@ -437,8 +440,8 @@ fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
     anyhow::ensure!((0.0..=1.0).contains(&time.offspring), "correlate.time.offspring: from 0 to 1");
     anyhow::ensure!(time.spans.iter().all(|s| s.0 >= 1_000), "correlate.time.spans: each at least 1s");
     anyhow::ensure!(time.fade.0 >= 1_000, "correlate.time.fade: at least 1s");
-    let kinds = [place.entity, place.parent, place.grandparent, place.service, place.label, place.root];
-    let names = ["entity", "parent", "grandparent", "service", "label", "root"];
+    let kinds = [place.entity, place.parent, place.grandparent, place.service, place.label];
+    let names = ["entity", "parent", "grandparent", "service", "label"];
     for (name, prior) in names.into_iter().zip(kinds) {
         anyhow::ensure!(prior > 0.0 && prior <= 1.0, "correlate.place.{name}: more than 0, up to 1");
     }
@@ -451,10 +454,14 @@ fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
         ("place.strength", place.strength),
         ("what.prior", what.prior),
         ("what.shrinkage", what.shrinkage),
-        ("background.openings", correlate.background.openings),
+        ("place.root", place.root),
+        ("what.openings", what.openings),
+        ("background.daily", correlate.background.daily),
+        ("background.weight", correlate.background.weight),
     ] {
         anyhow::ensure!(number > 0.0 && number < 1e6, "correlate.{name}: more than 0");
     }
+    anyhow::ensure!((0.0..=1.0).contains(&correlate.background.company), "correlate.background.company: from 0 to 1");
     anyhow::ensure!(correlate.background.span.0 >= 1_000, "correlate.background.span: at least 1s");
     anyhow::ensure!(correlate.policy.len() <= GROUPINGS_MAX, "correlate.policy: at most {GROUPINGS_MAX}");
     let mut names = std::collections::BTreeSet::new();

@@ -99,6 +99,8 @@ impl fmt::Display for Reason {
 pub struct Evidence {
     /// How densely alerts came, per second.
     pub time: i16,
+    /// How much of the episode was still alive.
+    pub lifetimes: i16,
     /// How well it fits where the others are.
     pub place: i16,
     /// How usual its check is among theirs.
@@ -107,6 +109,13 @@ pub struct Evidence {
     pub background: i16,
     /// How much better this episode was than the next best, or than one of its own.
     pub margin: i16,
+}
+
+impl Evidence {
+    /// The log-odds that decided, in thousandths of a nat: the sum of all parts.
+    pub const fn total(&self) -> i64 {
+        self.time as i64 + self.lifetimes as i64 + self.place as i64 + self.what as i64 + self.background as i64
+    }
 }
 
 /// An alert in an episode.

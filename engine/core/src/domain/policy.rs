@@ -1,5 +1,6 @@
 //! What an operator wrote: data, not code. Journaled with its defaults, so it can hold no secret.
 use super::{
+    check::Checks,
     glob,
     maintenance::Maintenance,
     matcher::{Field, Matchers},
@@ -11,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
 mod correlate;
-pub use correlate::{Action, BackgroundModel, Break, Correlate, Grouping, PlaceModel, Revise, TimeModel, WhatModel};
+pub use correlate::{
+    Action, BackgroundModel, Break, Clue, Correlate, Grouping, PlaceModel, Revise, TimeModel, WhatModel,
+};
 
 /// Which time drives the fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +38,7 @@ pub struct Policy {
     pub suppress: Suppress,
     pub maintenance: Vec<Maintenance>,
     pub score: Score,
+    pub checks: Checks,
     pub correlate: Correlate,
     pub assess: Assess,
     pub raise: Raise,
@@ -359,6 +363,7 @@ impl Default for Policy {
                 keep: Span::hours(7 * 24),
                 threshold: Vec::new(),
             },
+            checks: Checks::default(),
             correlate: Correlate::default(),
             assess: Assess { dependency_share: 0.5, cap_importance: 5, cap_critical: 40, cap_high: 70 },
             raise: Raise {

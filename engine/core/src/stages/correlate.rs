@@ -31,6 +31,7 @@ mod groups;
 mod index;
 mod learned;
 mod moves;
+mod nest;
 mod pace;
 mod place;
 mod profile;
@@ -162,7 +163,7 @@ impl Correlator {
         let mut best: Option<(Score, EpisodeId)> = None;
         let mut second = 0;
         let mut odds = 0.0;
-        let mut subject = Subject::new(seen, background, &self.learned);
+        let mut subject = Subject::new(seen, background, &self.learned, lens);
         for candidate in self.index.candidates(seen, lens.policy.correlate.candidates_max) {
             let id = candidate.id;
             let Some(profile) = self.profiles.get(&id).filter(|p| is_open_at(p, seen.at, lens)) else { continue };

@@ -5,6 +5,7 @@ use crate::domain::{
     time::Span,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Which alerts share a cause. Log-odds are in nats: 0.7 doubles the odds, 2.3 makes them tenfold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub struct Correlate {
     pub reopen: Span,
     /// Episodes that one alert is weighed against.
     pub candidates_max: usize,
+    /// What may speak for a common cause: what is not in the list is left out.
+    pub clues: BTreeSet<Clue>,
     /// What operators decide themselves; the first that matches wins over the model.
     pub policy: Vec<Grouping>,
     pub time: TimeModel,
@@ -23,6 +26,54 @@ pub struct Correlate {
     pub what: WhatModel,
     pub background: BackgroundModel,
     pub revise: Revise,
+}
+
+/// What may speak for a common cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clue {
+    /// Bursts against the background; without it all that comes within the window is as near.
+    Time,
+    /// How finely origins tell time.
+    Resolution,
+    /// That alerts are open together.
+    Lifetimes,
+    /// What runs on what and belongs to which service.
+    Topology,
+    /// Which service depends on which.
+    Dependencies,
+    /// That an outage spreads from service to service, and within each from host to host.
+    Services,
+    /// Labels in common.
+    Labels,
+    /// Names in texts.
+    Mentions,
+    /// Which checks spread to dependants and which stay where they are.
+    Kinds,
+    /// Which checks an episode has.
+    Checks,
+    /// Which checks were seen together before.
+    Company,
+    /// That an alert keeps coming alone.
+    Alone,
+}
+
+impl Clue {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Time,
+        Self::Resolution,
+        Self::Lifetimes,
+        Self::Topology,
+        Self::Dependencies,
+        Self::Services,
+        Self::Labels,
+        Self::Mentions,
+        Self::Kinds,
+        Self::Checks,
+        Self::Company,
+        Self::Alone,
+    ];
 }
 
 /// How alerts of one cause follow each other.
@@ -51,7 +102,7 @@ pub struct PlaceModel {
     pub service: f64,
     /// a label's value,
     pub label: f64,
-    /// or nothing that is known.
+    /// or nothing that is known: so much by how many entities there are.
     pub root: f64,
     /// How firmly the shares below are held to, in alerts.
     pub concentration: f64,
@@ -75,16 +126,22 @@ pub struct WhatModel {
     pub prior: f64,
     /// How much overall shares weigh against what was seen together, in alerts.
     pub shrinkage: f64,
+    /// How much a check's share of all openings weighs against its share of those in company, in alerts.
+    pub openings: f64,
 }
 
 /// How often checks fire by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackgroundModel {
-    /// A check that was never heard of has opened so often
-    pub openings: f64,
-    /// in so long.
+    /// Alerts that an entity is taken to open by itself in a day,
+    pub daily: f64,
+    /// as if so many had been seen at that rate,
+    pub weight: f64,
+    /// for so long at most.
     pub span: Span,
+    /// How much of an alert that came in company is none of the background.
+    pub company: f64,
     /// How long an alert that comes alone is remembered for it.
     pub alone: Span,
 }
@@ -105,8 +162,10 @@ pub struct Revise {
     pub alike: f64,
     /// and what they gain by it at most.
     pub alike_max: f64,
-    /// What an episode gains by each doubling of the one it takes in, times 1.44.
+    /// How rare large outages are: how fast their number falls with their size.
     pub size: f64,
+    /// How much likelier episodes have to be as one.
+    pub merge: f64,
     /// Episodes that share a ground are merged jointly if they began within so long of each other,
     pub ground_onset: Span,
     /// and those that share nothing within so long.
@@ -185,6 +244,7 @@ impl Default for Correlate {
             window: Span::minutes(5),
             reopen: Span::minutes(2),
             candidates_max: 32,
+            clues: Clue::ALL.into(),
             policy: Vec::new(),
             time: TimeModel {
                 offspring: 0.8,
@@ -197,16 +257,22 @@ impl Default for Correlate {
                 grandparent: 0.05,
                 service: 0.25,
                 label: 0.15,
-                root: 0.05,
-                concentration: 3.0,
+                root: 5.0,
+                concentration: 12.0,
                 rings: [0.5, 0.3, 0.05, 0.15],
                 outside: 0.03,
                 entities_min: 20,
                 strength: 1.0,
                 discount: 0.6,
             },
-            what: WhatModel { prior: 6.0, shrinkage: 5.0 },
-            background: BackgroundModel { openings: 0.5, span: Span::minutes(30), alone: Span::hours(2) },
+            what: WhatModel { prior: 6.0, shrinkage: 5.0, openings: 20.0 },
+            background: BackgroundModel {
+                daily: 1.0,
+                weight: 5.0,
+                span: Span::minutes(30),
+                company: 0.6,
+                alone: Span::hours(2),
+            },
             revise: Revise {
                 after: Span::seconds(30),
                 until: Span::minutes(5),
@@ -214,7 +280,8 @@ impl Default for Correlate {
                 nucleation: 0.7,
                 alike: 0.6,
                 alike_max: 1.0,
-                size: 0.5,
+                size: 1.0,
+                merge: 1.5,
                 ground_onset: Span::minutes(5),
                 root_onset: Span::minutes(1),
             },

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::domain::{
     hash::hash_of,
-    policy::{Limits, Policy},
-    time::Timestamp,
+    policy::{Clue, Limits, Policy},
+    time::{Span, Timestamp},
     topology::places::{Facet, GroundKind, Ring, short_name},
 };
 use rustc_hash::FxHashMap;
@@ -16,13 +16,19 @@ use serde::{Deserialize, Serialize};
 /// Checks that are remembered as partners of one.
 const PARTNERS_MAX: usize = 64;
 
+/// Openings that are taken for granted of each check, of so many checks at least.
+const UNHEARD: f64 = 0.5;
+const CHECKS_MIN: usize = 10;
+/// In seconds.
+const DAY: f64 = 86_400.0;
+
 /// What so few have in common may be what befell them.
 const HEARD_MIN: u32 = 3;
 
 /// A check.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Check {
-    /// How often an alert of it opened.
+    /// How often an alert of it opened; one that came in company counts less.
     openings: f64,
     /// How often it was found in an episode with others.
     settled: f64,
@@ -78,6 +84,8 @@ pub struct Learned {
     /// When its first alert opened.
     began_at: Option<Timestamp>,
     checks: Bounded<u64, Check>,
+    /// The sum of their openings.
+    checked: f64,
     /// The sum of `settled` over all checks.
     settled: f64,
     entities: Bounded<u64, Entity>,
@@ -88,7 +96,7 @@ pub struct Learned {
     #[serde(with = "crate::snapshot::sorted")]
     shorts: FxHashMap<u64, u64>,
     alone: Bounded<u128, Alone>,
-    pub pace: Pace,
+    pace: Pace,
     /// How many grounds of each kind alerts lay on,
     multiplicity: [f64; GroundKind::COUNT],
     /// and how many alerts there were.
@@ -114,7 +122,10 @@ impl Learned {
         let limits = &cx.policy.limits;
         self.began_at = Some(self.began_at.map_or(seen.at, |at| at.min(seen.at)));
         self.checks.see(seen.check, seen.at).openings += 1.0;
-        self.checks.make_room(limits.checks);
+        self.checked += 1.0;
+        for gone in self.checks.make_room(limits.checks) {
+            self.checked -= gone.openings;
+        }
         self.pace.open(origin, seen, limits.checks);
         self.openings += 1.0;
         self.see_entity(seen, entity, cx);
@@ -209,6 +220,11 @@ impl Learned {
         GroundShares { kind, shares }
     }
 
+    /// Two alerts less apart than this may have come together.
+    pub fn resolution(&self, cx: &super::Lens<'_>) -> Span {
+        if cx.tables.uses(Clue::Resolution) { self.pace.resolution() } else { Span(0) }
+    }
+
     /// How many grounds of a kind an alert lies on, on average: they share the kind's prior.
     pub fn multiplicity(&self, kind: GroundKind) -> f64 {
         (self.multiplicity[kind as usize] / self.openings.max(1.0)).max(1.0)
@@ -219,17 +235,28 @@ impl Learned {
     pub fn ln_background(&self, seen: &Sighting, cx: &super::Lens<'_>) -> f64 {
         let model = &cx.policy.correlate.background;
         let lived = self.began_at.map_or(0.0, |at| seconds(at, seen.at));
-        let openings = self.checks.get(seen.check).map_or(0.0, |c| c.openings);
-        let of_check = (model.openings + openings) / (model.span.0.max(1_000) as f64 / 1_000.0 + lived);
-        let alone = self.alone.get(seen.fingerprint).map_or(0.0, |a| a.left(seen.at, cx.policy));
+        // Its own opening is what is to be explained.
+        let openings = self.checks.get(seen.check).map_or(0.0, |c| c.openings - 1.0).max(0.0);
+        let usual = cx.population * model.daily / DAY;
+        let span = (model.weight / usual).min(model.span.0 as f64 / 1_000.0);
+        let of_check = (usual * span * self.share(seen.check) + openings) / (span + lived);
+        let alone = self.alone.get(seen.fingerprint).filter(|_| cx.tables.uses(Clue::Alone));
+        let alone = alone.map_or(0.0, |a| a.left(seen.at, cx.policy));
         let memory = (model.alone.0 as f64 / 1_000.0).clamp(1.0, 3_600.0);
         libm::log(of_check + alone / memory * cx.population)
     }
 
+    /// The share of a check among all openings.
+    fn share(&self, check: u64) -> f64 {
+        let of_check = self.checks.get(check).map_or(0.0, |c| c.openings);
+        (of_check + UNHEARD) / (self.checked + UNHEARD * self.checks.len().max(CHECKS_MIN) as f64)
+    }
+
     /// The share of a check among what is found together.
-    pub fn usual(&self, check: u64) -> f64 {
+    pub fn usual(&self, check: u64, cx: &super::Lens<'_>) -> f64 {
         let settled = self.checks.get(check).map_or(0.0, |c| c.settled);
-        (settled + 1.0) / (self.settled + self.checks.len().max(1) as f64)
+        let prior = cx.policy.correlate.what.openings;
+        (settled + prior * self.share(check)) / (self.settled + prior)
     }
 
     /// How often a check was seen with another, and how often that one was seen with any.
@@ -250,8 +277,13 @@ impl Learned {
     pub fn settle(&mut self, seen: Occurrence, checks: &[(u64, u32)], around: u32, policy: &Policy) {
         let members: u32 = checks.iter().map(|c| c.1).sum();
         if members > 1 {
-            self.checks.see(seen.check, seen.at).settled += 1.0;
+            let company = policy.correlate.background.company * f64::from(members - 1) / f64::from(members);
+            let check = self.checks.see(seen.check, seen.at);
+            check.settled += 1.0;
             self.settled += 1.0;
+            let company = company.min(check.openings);
+            check.openings -= company;
+            self.checked -= company;
             for (other, count) in checks {
                 let count = count - u32::from(*other == seen.check);
                 if count > 0 {

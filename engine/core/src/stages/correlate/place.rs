@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 const HYPOTHESES_MAX: usize = 24;
 /// A prior of what is ruled out; not 0, for its logarithm.
 const UNTHINKABLE: f64 = 1e-9;
+/// That a cause has no ground is no likelier than that.
+const ROOT_MAX: f64 = 0.4;
 /// What is so many nats below all others together is not.
 const NEGLIGIBLE: f64 = 14.0;
 /// A ground on which nearly everything lies explains nothing.
@@ -32,8 +34,9 @@ pub struct Tally(pub [u32; Ring::COUNT]);
 
 impl Tally {
     /// In all rings.
-    pub fn total(&self) -> u32 {
-        self.0.iter().sum()
+    pub const fn total(&self) -> u32 {
+        let [own, near, far, beside] = self.0;
+        own + near + far + beside
     }
 }
 
@@ -59,6 +62,13 @@ pub struct Posterior {
 }
 
 impl Posterior {
+    /// How much likelier than anywhere what is seen lies here. That it lies on no ground counts where it `may_be_none`.
+    pub fn ratio(&self, seen: &Sighting, may_be_none: bool) -> f64 {
+        let ratio = |h: &Hypothesis| h.ratios[seen.ring(h.ground).map_or(OUTSIDE, |ring| ring as usize)];
+        let root = if may_be_none { self.root } else { 0.0 };
+        root + self.grounds.iter().map(|h| h.weight * ratio(h)).sum::<f64>()
+    }
+
     /// Of grounds and how many of the `entities` lie on each. That they lie on none is thought of where `may_be_none`.
     pub fn new(
         of: impl Iterator<Item = (u64, Tally)>,
@@ -102,8 +112,10 @@ fn weighed(of: impl Iterator<Item = (u64, Tally)>, entities: u32, learned: &Lear
     all
 }
 
+/// What befalls all of a small system has no ground that is known; in a large one hardly anything befalls all.
 fn ln_root(may_be_none: bool, cx: &Lens<'_>) -> f64 {
-    libm::log(if may_be_none { cx.policy.correlate.place.root } else { UNTHINKABLE })
+    let root = (cx.policy.correlate.place.root / cx.population).min(ROOT_MAX);
+    libm::log(if may_be_none { root } else { UNTHINKABLE })
 }
 
 /// `ln` of the sum of all weights.
@@ -161,7 +173,8 @@ pub struct Fit {
 impl Profile {
     /// How an alert that is not in the episode fits.
     pub fn fit(&self, seen: &Sighting, learned: &Learned, cx: &Lens<'_>) -> Fit {
-        let root = self.root(seen);
+        let may_be_none = self.may_lie_nowhere(seen);
+        let root = if may_be_none { self.posterior.root } else { 0.0 };
         let mut fit = Fit { odds: root, ground: None };
         let mut most = root;
         for hypothesis in &self.posterior.grounds {
@@ -172,6 +185,7 @@ impl Profile {
                 (most, fit.ground) = (odds, Some(hypothesis.ground));
             }
         }
+        fit.odds = self.either(fit.odds, || self.nest.fit(seen, may_be_none, learned, cx), cx);
         fit.odds =
             self.crowd(fit.odds, seen.entity, self.alerts, self.alerts_of(seen.entity), self.entities(), learned, cx);
         fit
@@ -183,7 +197,9 @@ impl Profile {
         let of_entity = self.alerts_of(seen.entity);
         if of_entity > 1 {
             let mut fit = self.fit(seen, learned, cx);
-            let base = self.base(seen);
+            let may_be_none = self.may_lie_nowhere(seen);
+            let base = self.posterior.ratio(seen, may_be_none);
+            let base = self.either(base, || self.nest.fit(seen, may_be_none, learned, cx), cx);
             fit.odds = self.crowd(base, seen.entity, self.alerts - 1, of_entity - 1, self.entities(), learned, cx);
             return fit;
         }
@@ -203,18 +219,21 @@ impl Profile {
             }
         }
         let others = self.entities().saturating_sub(1);
-        fit.odds = self.crowd(1.0 / inverse.max(1e-12), seen.entity, self.alerts - 1, 0, others, learned, cx);
+        let may_be_none = self.may_lie_nowhere(seen);
+        let base = self.either(1.0 / inverse.max(1e-12), || self.nest.fit_of_own(seen, may_be_none, learned, cx), cx);
+        fit.odds = self.crowd(base, seen.entity, self.alerts - 1, 0, others, learned, cx);
         fit
     }
 
-    fn base(&self, seen: &Sighting) -> f64 {
-        let ratio = |h: &Hypothesis| h.ratios[seen.ring(h.ground).map_or(OUTSIDE, |ring| ring as usize)];
-        self.root(seen) + self.posterior.grounds.iter().map(|h| h.weight * ratio(h)).sum::<f64>()
+    /// Weighed one by one, or by service.
+    fn either(&self, flat: f64, nested: impl FnOnce() -> f64, cx: &Lens<'_>) -> f64 {
+        let share = self.nested(cx);
+        if share > 0.0 { (1.0 - share) * flat + share * nested() } else { flat }
     }
 
     /// Two alerts that share nothing but the time are no pair: that takes more company, or that something connects them.
-    fn root(&self, seen: &Sighting) -> f64 {
-        if self.is_company() || self.is_connected(seen.system) { self.posterior.root } else { 0.0 }
+    fn may_lie_nowhere(&self, seen: &Sighting) -> bool {
+        self.is_company() || self.is_connected(seen.system)
     }
 
     /// Many enough to have nothing in common but a cause that is unknown.

@@ -2,11 +2,13 @@
 use super::{
     Lens,
     learned::Learned,
+    nest::{self, Nest},
     place::{self, Posterior, Tally},
     sighting::{Occurrence, Sighting},
 };
 use crate::domain::{
     episode::Episode,
+    policy::Clue,
     time::{Span, Timestamp},
     topology::places::Facet,
 };
@@ -25,6 +27,8 @@ const LEADS: u32 = 4;
 struct Tenant {
     /// Its alerts.
     alerts: u32,
+    /// Its service, or itself.
+    home: u64,
     facets: Vec<Facet>,
 }
 
@@ -60,6 +64,8 @@ pub struct Profile {
     /// Grounds on which enough of the entities lie.
     leaders: Vec<u64>,
     pub posterior: Posterior,
+    /// The same by service.
+    pub nest: Nest,
     /// The part of Pitman and Yor's likelihood that lies in entities with several alerts.
     pub crowding: f64,
     /// When one of its alerts was last reconsidered.
@@ -83,6 +89,7 @@ impl Profile {
             alerts: 0,
             leaders: Vec::new(),
             posterior: Posterior::default(),
+            nest: Nest::default(),
             crowding: 0.0,
             revised_at: Timestamp::MIN,
             joint_at: Timestamp::MIN,
@@ -148,6 +155,9 @@ impl Profile {
         let tenant = self.tenants.entry(seen.entity).or_default();
         if tenant.alerts > 0 {
             self.crowding += crowd(tenant.alerts, seen.entity, learned, cx);
+        } else {
+            tenant.home = seen.home;
+            self.nest.add(seen);
         }
         tenant.alerts += 1;
         if self.grounds.is_empty() {
@@ -198,6 +208,7 @@ impl Profile {
         if tenant.alerts > 0 {
             self.crowding -= crowd(tenant.alerts, seen.entity, learned, cx);
         } else if let Some(tenant) = self.tenants.remove(&seen.entity) {
+            self.nest.remove(tenant.home);
             for facet in tenant.facets {
                 self.uncount(facet);
             }
@@ -231,9 +242,13 @@ impl Profile {
         self.crowding += other.crowding;
         let mut tenants: Vec<(u64, Tenant)> = other.tenants.into_iter().collect();
         tenants.sort_unstable_by_key(|t| t.0);
+        let mut twice = Vec::new();
         for (entity, more) in tenants {
             let tenant = self.tenants.entry(entity).or_default();
-            if tenant.alerts > 0 {
+            if tenant.alerts == 0 {
+                tenant.home = more.home;
+            } else {
+                twice.push(more.home);
                 self.crowding += overlap(tenant.alerts, more.alerts, entity, learned, cx);
             }
             tenant.alerts += more.alerts;
@@ -244,6 +259,7 @@ impl Profile {
                 }
             }
         }
+        self.nest.absorb(&other.nest, &twice);
         self.look_around();
         self.weigh(learned, cx);
     }
@@ -267,12 +283,23 @@ impl Profile {
 
     /// What explains best where its entities lie.
     fn weigh(&mut self, learned: &Learned, cx: &Lens<'_>) {
-        self.posterior = Posterior::new(self.leading(), self.entities(), self.may_be_none(), learned, cx);
+        let may_be_none = self.may_be_none();
+        self.posterior = Posterior::new(self.leading(), self.entities(), may_be_none, learned, cx);
+        if cx.tables.uses(Clue::Services) {
+            self.nest.weigh(may_be_none, learned, cx);
+        }
+    }
+
+    /// How likely it is that its outage spreads from service to service.
+    pub fn nested(&self, cx: &Lens<'_>) -> f64 {
+        let spreads = cx.tables.uses(Clue::Services);
+        if spreads { 1.0 / (1.0 + libm::exp(self.posterior.evidence - self.nest.evidence())) } else { 0.0 }
     }
 
     /// The evidence of its posterior by what is known now.
     pub fn evidence_now(&self, learned: &Learned, cx: &Lens<'_>) -> f64 {
-        place::evidence(self.leading(), self.entities(), self.may_be_none(), learned, cx)
+        let flat = place::evidence(self.leading(), self.entities(), self.may_be_none(), learned, cx);
+        nest::either(flat, || self.nest.evidence_now(self.may_be_none(), learned, cx), cx)
     }
 
     fn leading(&self) -> impl Iterator<Item = (u64, Tally)> {
@@ -311,10 +338,11 @@ impl Profile {
         let (few, many) = if self.tenants.len() <= other.tenants.len() { (self, other) } else { (other, self) };
         let mut both: Vec<u64> = few.tenants.keys().filter(|e| many.tenants.contains_key(e)).copied().collect();
         both.sort_unstable();
-        let mut shared = Shared { entities: both.len() as u32, crowding: 0.0, twice: Vec::new() };
+        let mut shared = Shared { entities: both.len() as u32, crowding: 0.0, twice: Vec::new(), homes: Vec::new() };
         for entity in both {
             let (a, b) = (&few.tenants[&entity], &many.tenants[&entity]);
             shared.crowding += overlap(a.alerts, b.alerts, entity, learned, cx);
+            shared.homes.push(b.home);
             shared.twice.extend(a.facets.iter().filter(|f| b.facets.iter().any(|g| g.ground == f.ground)));
         }
         shared
@@ -328,10 +356,13 @@ pub struct Shared {
     pub crowding: f64,
     /// What would be counted twice.
     pub twice: Vec<Facet>,
+    /// The services of those entities.
+    pub homes: Vec<u64>,
 }
 
 impl Tally {
-    fn leads(&self, entities: u32) -> bool {
+    /// Whether enough lies on it to explain something.
+    pub const fn leads(&self, entities: u32) -> bool {
         self.total() * LEADS >= entities
     }
 }

@@ -28,7 +28,7 @@ impl Correlator {
         if profile.alerts_of(seen.entity) > 0 {
             return Reason::SameEntity;
         }
-        let Some(ground) = score.ground() else { return Reason::SameTime };
+        let Some(ground) = score.ground else { return Reason::SameTime };
         let (Some(ring), Some(name)) = (seen.ring(ground), name_of(ground, alert, cx)) else { return Reason::SameTime };
         let tally = profile.tally(ground).0;
         let others_on_it = tally[Ring::Own as usize] > 0;

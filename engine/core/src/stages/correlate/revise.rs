@@ -94,7 +94,7 @@ impl Correlator {
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
         let seen = Sighting::of(alert, &self.learned, &lens).look(&self.learned, &lens);
-        let mut subject = Subject::new(&seen, self.learned.ln_background(&seen, &lens), &self.learned);
+        let mut subject = Subject::new(&seen, self.learned.ln_background(&seen, &lens), &self.learned, &lens);
         let others = self.rivals(&mut subject, own, raiser, &lens);
         let alone = profile.alerts == 1;
         let stays = if alone { 0 } else { subject.of_own(profile, &self.learned, &lens).total };

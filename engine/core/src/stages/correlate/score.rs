@@ -2,6 +2,7 @@
 use super::{Lens, index::COMMON, learned::Learned, place::Fit, profile::Profile, sighting::Sighting};
 use crate::domain::{
     episode::Evidence,
+    policy::Clue,
     time::{Span, Timestamp},
 };
 
@@ -17,14 +18,24 @@ const ALIVE_MIN: f64 = 1e-4;
 /// What one alert's place in one episode is worth.
 #[derive(Clone, Copy, Debug)]
 pub struct Score {
-    /// Log-odds, in millinats.
+    /// Log-odds, in millinats: the sum of the parts, each rounded first, so that what is told is what decided.
     pub total: i64,
     /// The odds themselves, for sums of many.
     pub odds: f64,
+    parts: Evidence,
+    /// The ground that says most.
+    pub ground: Option<u64>,
+}
+
+/// What an episode is worth to an alert, as odds.
+#[derive(Clone, Copy, Debug)]
+struct Odds {
+    /// Alerts that it draws, per second.
     density: f64,
+    /// How much of it is alive.
+    alive: f64,
     fit: Fit,
     what: f64,
-    background: f64,
 }
 
 /// In thousandths of a nat.
@@ -34,23 +45,23 @@ pub fn millinats(nats: f64) -> i64 {
 }
 
 impl Score {
-    fn of(density: f64, fit: Fit, what: f64, subject: &Subject<'_>) -> Self {
-        let odds = (density * fit.odds * what).max(1e-30);
-        let background = subject.background;
-        let total = millinats(libm::log(odds) - background);
-        Self { total, odds: odds / subject.rate, density, fit, what, background }
+    fn of(odds: Odds, subject: &Subject<'_>) -> Self {
+        let ln = |odds: f64| narrow(millinats(libm::log(odds.max(1e-12))));
+        let parts = Evidence {
+            time: ln(odds.density),
+            lifetimes: ln(odds.alive),
+            place: ln(odds.fit.odds),
+            what: ln(odds.what),
+            background: narrow(millinats(-subject.background)),
+            margin: 0,
+        };
+        let all = odds.density * odds.alive * odds.fit.odds * odds.what;
+        Self { total: parts.total(), odds: all / subject.rate, parts, ground: odds.fit.ground }
     }
 
     /// Part by part.
-    pub fn evidence(&self) -> Evidence {
-        let ln = |odds: f64| narrow(millinats(libm::log(odds.max(1e-30))));
-        let (time, place, what) = (ln(self.density), ln(self.fit.odds), ln(self.what));
-        Evidence { time, place, what, background: narrow(millinats(-self.background)), margin: 0 }
-    }
-
-    /// The ground that says most.
-    pub const fn ground(&self) -> Option<u64> {
-        self.fit.ground
+    pub const fn evidence(&self) -> Evidence {
+        self.parts
     }
 }
 
@@ -79,10 +90,10 @@ pub struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// An alert, and `ln` of the rate of its check by itself.
-    pub fn new(seen: &'a Sighting, background: f64, learned: &Learned) -> Self {
+    pub fn new(seen: &'a Sighting, background: f64, learned: &Learned, cx: &Lens<'_>) -> Self {
         let shares = seen.facets.iter().zip(&seen.known).map(|(facet, known)| known.shares[facet.ring as usize]);
         let rarest = 1.0 / shares.fold(1.0, f64::min);
-        let (usual, resolution) = (learned.usual(seen.check), learned.pace.resolution());
+        let (usual, resolution) = (learned.usual(seen.check, cx), learned.resolution(cx));
         Self { seen, background, rate: libm::exp(background), rarest, resolution, usual, expected: [None; SLOTS] }
     }
 
@@ -97,8 +108,8 @@ impl<'a> Subject<'a> {
         if self.is_hopeless(density, is_near) {
             return None;
         }
-        let density = density * alive(profile, self.seen.at, Timestamp::MAX, cx);
-        self.against(profile, is_near, density, learned, cx)
+        let alive = alive(profile, self.seen.at, Timestamp::MAX, cx);
+        self.against(profile, is_near, (density, alive), learned, cx)
     }
 
     /// The same some time later, when what came after it counts too: half of each, for one of the two was first.
@@ -113,8 +124,8 @@ impl<'a> Subject<'a> {
             return None;
         }
         let ended_at = self.seen.ended_at.unwrap_or(Timestamp::MAX);
-        let density = density * alive(profile, self.seen.at, ended_at, cx);
-        self.against(profile, is_near, density, learned, cx)
+        let alive = alive(profile, self.seen.at, ended_at, cx);
+        self.against(profile, is_near, (density, alive), learned, cx)
     }
 
     /// Cheap things first: most episodes fall out by time alone.
@@ -127,18 +138,18 @@ impl<'a> Subject<'a> {
         &mut self,
         profile: &Profile,
         is_near: bool,
-        density: f64,
+        (density, alive): (f64, f64),
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        if self.is_hopeless(density, is_near) {
+        if self.is_hopeless(density * alive, is_near) {
             return None;
         }
         let what = self.what((&profile.checks, profile.alerts), false, learned, cx);
-        if self.is_hopeless(density * what, is_near) {
+        if self.is_hopeless(density * alive * what, is_near) {
             return None;
         }
-        Some(Score::of(density, profile.fit(self.seen, learned, cx), what, self))
+        Some(Score::of(Odds { density, alive, fit: profile.fit(self.seen, learned, cx), what }, self))
     }
 
     /// The same of one that is in the episode, against the rest of it.
@@ -147,16 +158,19 @@ impl<'a> Subject<'a> {
         let resolution = self.resolution;
         let others = profile.density(seen.at, resolution, cx) - Profile::own_density(resolution, cx);
         let alive = alive(profile, seen.at, seen.ended_at.unwrap_or(Timestamp::MAX), cx);
-        let density = 0.5 * others.max(0.0) * alive;
+        let density = 0.5 * others.max(0.0);
         let others = profile.alerts.saturating_sub(1);
         let what = self.what((&profile.checks, others), true, learned, cx);
-        Score::of(density, profile.fit_of_own(seen, learned, cx), what, self)
+        Score::of(Odds { density, alive, fit: profile.fit_of_own(seen, learned, cx), what }, self)
     }
 
     /// How usual its check is in an episode: the episode's own checks, against what is known of them. Where it is one of
     /// the episode's own it is left out.
     fn what(&mut self, (checks, alerts): (&[(u64, u32)], u32), is_own: bool, learned: &Learned, cx: &Lens<'_>) -> f64 {
         let model = &cx.policy.correlate.what;
+        if !cx.tables.uses(Clue::Checks) {
+            return self.usual;
+        }
         let (mut own, mut sum, mut all) = (0, 0.0, 0.0);
         for (check, count) in checks {
             let is_its = *check == self.seen.check;
@@ -164,7 +178,7 @@ impl<'a> Subject<'a> {
             if is_its {
                 own = count;
             }
-            let (met, together) = self.expected(*check, learned, model.shrinkage);
+            let (met, together) = self.expected(*check, learned, cx);
             sum += f64::from(count) * met / together;
             all += f64::from(count);
         }
@@ -172,12 +186,14 @@ impl<'a> Subject<'a> {
         (f64::from(own) + model.prior * expected) / (f64::from(alerts) + model.prior)
     }
 
-    fn expected(&mut self, other: u64, learned: &Learned, shrinkage: f64) -> (f64, f64) {
+    fn expected(&mut self, other: u64, learned: &Learned, cx: &Lens<'_>) -> (f64, f64) {
+        let shrinkage = cx.policy.correlate.what.shrinkage;
         let slot = &mut self.expected[other as usize % SLOTS];
         if let Some((_, terms)) = slot.filter(|known| known.0 == other) {
             return terms;
         }
-        let (met, together) = learned.met(self.seen.check, other);
+        let known = cx.tables.uses(Clue::Company).then(|| learned.met(self.seen.check, other));
+        let (met, together) = known.unwrap_or_default();
         let terms = (met + shrinkage * self.usual, together + shrinkage);
         *slot = Some((other, terms));
         terms

@@ -5,7 +5,9 @@ use super::{
 };
 use crate::domain::{
     alert::Alert,
+    check::CheckKind,
     hash::{Framed, hash_of},
+    policy::Clue,
     time::Timestamp,
     topology::places::{self, Facet, GroundKind, Ring, add},
 };
@@ -43,6 +45,8 @@ pub struct Sighting {
     pub check: u64,
     /// Its services; sorted.
     services: Vec<u64>,
+    /// What it is grouped by within an episode: its first service, or the entity itself.
+    pub home: u64,
     /// The system of its first service that the topology knows.
     pub system: Option<u64>,
     pub at: Timestamp,
@@ -59,7 +63,7 @@ impl Sighting {
     /// Of an alert.
     pub fn of(alert: &Alert, learned: &Learned, cx: &Lens<'_>) -> Self {
         let Occurrence { fingerprint, entity, check, at } = Occurrence::of(alert);
-        let known = cx.topology.entity(cx.scope, &alert.entity);
+        let known = cx.topology.entity(cx.scope, &alert.entity).filter(|_| cx.tables.uses(Clue::Topology));
         let mut facets = known.map_or_else(Vec::new, |e| e.facets.to_vec());
         add(&mut facets, entity, Ring::Own);
         let mut services: Vec<u64> = alert.services.iter().map(|s| hash_of(s)).collect();
@@ -69,22 +73,30 @@ impl Sighting {
                 continue;
             }
             add(&mut facets, *hash, Ring::Own);
-            for facet in cx.topology.service(cx.scope, service).into_iter().flat_map(|s| &s.facets) {
+            let known = cx.topology.service(cx.scope, service).filter(|_| cx.tables.uses(Clue::Topology));
+            for facet in known.into_iter().flat_map(|s| &s.facets) {
                 add(&mut facets, facet.ground, facet.ring);
             }
         }
         services.sort_unstable();
         let system = alert.services.iter().find_map(|s| cx.topology.service(cx.scope, s)).map(|s| s.system);
         let mut framed = Framed::default();
+        // What stays where it is does not come from what one depends on.
+        let spreads = !cx.tables.uses(Clue::Kinds) || cx.policy.checks.kind(&alert.check) != CheckKind::Own;
+        if !(spreads && cx.tables.uses(Clue::Dependencies)) {
+            facets.retain(|facet| !matches!(facet.ring, Ring::Near | Ring::Far));
+        }
         for label in &alert.labels[..] {
-            if facets.len() < FACETS_MAX
+            if cx.tables.uses(Clue::Labels)
+                && facets.len() < FACETS_MAX
                 && let Some(ground) = label_ground(label, alert, &mut framed, cx)
             {
                 add(&mut facets, ground, Ring::Own);
             }
         }
         for word in words(&alert.summary) {
-            if facets.len() < FACETS_MAX
+            if cx.tables.uses(Clue::Mentions)
+                && facets.len() < FACETS_MAX
                 && let Some(ground) = mentioned(word, learned, cx)
             {
                 mention(&mut facets, ground);
@@ -100,6 +112,7 @@ impl Sighting {
             fingerprint,
             entity,
             check,
+            home: alert.services.first().map_or(entity, |service| hash_of(service)),
             services,
             system,
             at,
@@ -114,6 +127,12 @@ impl Sighting {
     pub fn look(mut self, learned: &Learned, cx: &Lens<'_>) -> Self {
         self.known = self.facets.iter().map(|facet| learned.ground(facet.ground, cx)).collect();
         self
+    }
+
+    /// How what it is grouped by lies on which grounds.
+    pub fn facets_of_home(&self) -> Vec<Facet> {
+        let of_home = |f: &&Facet| self.home == self.entity || f.ground == self.home || f.ring != Ring::Own;
+        self.facets.iter().filter(of_home).copied().collect()
     }
 
     /// The kind of a ground that only alerts know.

@@ -1,6 +1,6 @@
 //! What of the model does not change while the policy stands, worked out once.
 use crate::domain::{
-    policy::{Correlate, PlaceModel},
+    policy::{Clue, Correlate, PlaceModel},
     time::Span,
     topology::places::{GroundKind, Ring},
 };
@@ -75,7 +75,10 @@ pub struct Tables {
     /// Of Pitman and Yor's process: alerts after the first, and entities after the first in steps of the discount.
     pub urn_alerts: Rising,
     pub urn_entities: Rising,
+    /// Entities of one service after its first.
+    pub urn_service: Rising,
     priors: [f64; GroundKind::COUNT],
+    clues: [bool; Clue::ALL.len()],
 }
 
 impl Tables {
@@ -83,8 +86,14 @@ impl Tables {
     pub fn new(policy: &Correlate) -> Self {
         let seconds = |span: Span| (span.0.max(1) as f64) / 1_000.0;
         let spans = policy.time.spans.map(seconds);
-        let density = |s: usize| spans.iter().map(|tau| libm::exp(-(s as f64) / tau) / tau).sum::<f64>() / 3.0;
-        let fade = |s: usize| libm::exp(-(s as f64) / seconds(policy.time.fade));
+        let window = seconds(policy.window);
+        let is_timed = policy.clues.contains(&Clue::Time);
+        let density = |s: usize| match is_timed {
+            true => spans.iter().map(|tau| libm::exp(-(s as f64) / tau) / tau).sum::<f64>() / 3.0,
+            false => f64::from(u8::from(s as f64 <= window)) / window,
+        };
+        let fades = policy.clues.contains(&Clue::Lifetimes);
+        let fade = |s: usize| if fades { libm::exp(-(s as f64) / seconds(policy.time.fade)) } else { 1.0 };
         let place = &policy.place;
         Self {
             kernel: (0..=REACH_SECONDS).map(density).collect(),
@@ -94,8 +103,15 @@ impl Tables {
             all: Rising::new(place.concentration),
             urn_alerts: Rising::new(place.strength + 1.0),
             urn_entities: Rising::new(place.strength / place.discount.max(1e-6) + 1.0),
+            urn_service: Rising::new(1.0 - place.discount),
             priors: [place.entity, place.parent, place.grandparent, place.service, place.label],
+            clues: Clue::ALL.map(|clue| policy.clues.contains(&clue)),
         }
+    }
+
+    /// Whether something may speak for a common cause.
+    pub const fn uses(&self, clue: Clue) -> bool {
+        self.clues[clue as usize]
     }
 
     /// How densely an alert draws others after a gap, per second.

@@ -6,12 +6,14 @@
 use super::{
     Lens,
     learned::Learned,
+    nest::{self, Nest},
     place::{self, Tally},
     profile::{Profile, Shared},
     score,
 };
 use crate::domain::{
     episode::EpisodeId,
+    policy::Clue,
     time::{Span, Timestamp},
 };
 use std::collections::BTreeSet;
@@ -30,21 +32,21 @@ pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, learned: &Learned, cx: &Lens<'_>) 
     let shared = a.1.shared(b.1, learned, cx);
     let place = where_together(a.1, b.1, &shared, learned, cx)?;
     let (older, younger) = if a.1.seed.at <= b.1.seed.at { (a, b) } else { (b, a) };
-    let resolution = learned.pace.resolution();
+    let resolution = learned.resolution(cx);
     let alive = overlap_of_lives(a.1, b.1, cx);
     let lent = |at| 0.5 * alive * older.1.density(at, resolution, cx);
     let mut gain = began_within(younger, lent(younger.1.seed.at), learned, cx);
     for (part, other) in [(a, b), (b, a)] {
         gain += drawn_together(part, SAMPLES, resolution, cx, |at| 0.5 * alive * other.1.density(at, resolution, cx));
     }
-    Some(gain + place + weigh(what_together(&[a, b], learned, cx), cx))
+    Some(gain + place + alike(&[a, b], learned, cx) + sizes(&[a, b], cx))
 }
 
 /// How much likelier several episodes are as one, in nats.
 pub fn gain_of_many(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64 {
-    let resolution = learned.pace.resolution();
+    let resolution = learned.resolution(cx);
     let Some(oldest) = (0..parts.len()).min_by_key(|n| (parts[*n].1.seed.at, parts[*n].0)) else { return 0.0 };
-    let mut gain = weigh(what_together(parts, learned, cx), cx);
+    let mut gain = alike(parts, learned, cx) + sizes(parts, cx);
     for (n, part) in parts.iter().enumerate() {
         let others = || parts.iter().enumerate().filter(move |(m, _)| *m != n).map(|(_, p)| *p);
         let lives: Vec<f64> = others().map(|other| overlap_of_lives(other.1, part.1, cx)).collect();
@@ -62,9 +64,16 @@ pub fn gain_of_many(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64
 /// The seed of the younger was no background, and not its own cause.
 fn began_within((_, profile): Part<'_>, lent: f64, learned: &Learned, cx: &Lens<'_>) -> f64 {
     let seed = &profile.seed;
-    libm::log(lent.max(1e-30)) - seed.background
-        + libm::log(learned.usual(seed.check))
-        + cx.policy.correlate.revise.size * libm::log(f64::from(profile.alerts.max(1)))
+    libm::log(lent.max(1e-30)) - seed.background + libm::log(learned.usual(seed.check, cx))
+}
+
+/// Large outages are rare, by a power of their size (in entities): one as large as all is likelier than several at once. Each
+/// merge has to be worth something.
+fn sizes(parts: &[Part<'_>], cx: &Lens<'_>) -> f64 {
+    let revise = &cx.policy.correlate.revise;
+    let sizes = || parts.iter().map(|part| f64::from(part.1.entities().max(1)));
+    let mean = sizes().sum::<f64>() / parts.len().max(1) as f64;
+    revise.size * (sizes().map(libm::log).sum::<f64>() - libm::log(mean)) - revise.merge * (parts.len() as f64 - 1.0)
 }
 
 /// What its alerts gain when others draw them too.
@@ -125,7 +134,9 @@ fn where_together(a: &Profile, b: &Profile, shared: &Shared, learned: &Learned, 
         }
         (ground, tally)
     });
-    let together = place::evidence(of, entities, may_be_none, learned, cx);
+    let flat = place::evidence(of, entities, may_be_none, learned, cx);
+    let nested = || Nest::of_all([&a.nest, &b.nest], &shared.homes).evidence_now(may_be_none, learned, cx);
+    let together = nest::either(flat, nested, cx);
     let apart = a.evidence_now(learned, cx) + b.evidence_now(learned, cx);
     let urns = urn(a.alerts + b.alerts, entities, a.crowding + b.crowding + shared.crowding, cx);
     Some(
@@ -152,7 +163,9 @@ fn where_of_many(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64 {
     let (alerts, entities) = (sum(|p| p.alerts), sum(Profile::entities));
     let crowding = parts.iter().map(|p| p.1.crowding).sum();
     let may_be_none = parts.iter().all(|p| p.1.is_company());
-    place::evidence(of, entities, may_be_none, learned, cx) + urn(alerts, entities, crowding, cx)
+    let flat = place::evidence(of, entities, may_be_none, learned, cx);
+    let nested = || Nest::of_all(parts.iter().map(|p| &p.1.nest), &[]).evidence_now(may_be_none, learned, cx);
+    nest::either(flat, nested, cx) + urn(alerts, entities, crowding, cx)
 }
 
 /// `ln` of Pitman and Yor's likelihood of so many alerts on so many entities.
@@ -164,9 +177,13 @@ fn urn(alerts: u32, entities: u32, crowding: f64, cx: &Lens<'_>) -> f64 {
 
 /// What checks say is said by the places in part, for who stands where decides what is seen of a cause: less is made of
 /// it, for and against.
-fn weigh(what: f64, cx: &Lens<'_>) -> f64 {
+fn alike(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64 {
     let revise = &cx.policy.correlate.revise;
-    (what * revise.alike).min(revise.alike_max)
+    if cx.tables.uses(Clue::Checks) {
+        (what_together(parts, learned, cx) * revise.alike).min(revise.alike_max)
+    } else {
+        0.0
+    }
 }
 
 /// Dirichlet-multinomial over checks, together less apart.
@@ -174,7 +191,7 @@ fn what_together(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64 {
     let prior = cx.policy.correlate.what.prior;
     let likelihood = |checks: &[(u64, u32)], n: u32| {
         let each = checks.iter().map(|(check, k)| {
-            let weight = prior * learned.usual(*check);
+            let weight = prior * learned.usual(*check, cx);
             libm::lgamma(weight + f64::from(*k)) - libm::lgamma(weight)
         });
         each.sum::<f64>() - libm::lgamma(prior + f64::from(n)) + libm::lgamma(prior)

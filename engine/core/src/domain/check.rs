@@ -1,0 +1,113 @@
+//! What kind of trouble a check tells of, by the words of its name: how far it spreads depends on that.
+use serde::{Deserialize, Serialize};
+
+/// What kind of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CheckKind {
+    /// Errors and latency: they spread to what depends on it.
+    Symptom,
+    /// Fewer requests come, or none: that spreads to what they would have gone on to, too.
+    Traffic,
+    /// A condition of the thing itself, a full disk: it stays where it is.
+    Own,
+}
+
+/// The words that tell. Words of up to three letters are a part of the name (`NodeDiskFull` has three), longer ones begin one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checks {
+    /// Of symptoms; they win.
+    pub symptom: Vec<String>,
+    /// Of traffic.
+    pub traffic: Vec<String>,
+    /// Of the thing itself. What has no such word is a symptom.
+    pub own: Vec<String>,
+}
+
+/// Letters of a name that are looked at.
+const NAME_MAX: usize = 96;
+/// Of a word that stands for itself.
+const SHORT: usize = 3;
+
+impl Checks {
+    /// The kind of a check.
+    pub fn kind(&self, check: &str) -> CheckKind {
+        let name = parts(check);
+        let has = |words: &[String]| words.iter().any(|word| is_in(&name, word));
+        if has(&self.symptom) {
+            CheckKind::Symptom
+        } else if has(&self.traffic) {
+            CheckKind::Traffic
+        } else if has(&self.own) {
+            CheckKind::Own
+        } else {
+            CheckKind::Symptom
+        }
+    }
+}
+
+/// The parts of a name in lower case, a space before and after each: `DISK_full` and `DiskFull` are ` disk full `.
+fn parts(check: &str) -> String {
+    let mut name = String::with_capacity(check.len() + 8);
+    name.push(' ');
+    let mut was_lower = false;
+    for c in check.chars().take(NAME_MAX) {
+        let apart = !c.is_alphanumeric();
+        if (apart || c.is_uppercase() && was_lower) && !name.ends_with(' ') {
+            name.push(' ');
+        }
+        if !apart {
+            name.extend(c.to_lowercase());
+        }
+        was_lower = !apart && !c.is_uppercase();
+    }
+    if !name.ends_with(' ') {
+        name.push(' ');
+    }
+    name
+}
+
+fn is_in(name: &str, word: &str) -> bool {
+    name.match_indices(word).any(|(at, _)| {
+        let begins = name[..at].ends_with(' ');
+        let ends = name[at + word.len()..].starts_with(' ');
+        begins && (ends || word.len() > SHORT)
+    })
+}
+
+impl Default for Checks {
+    /// Those of `default.toml`.
+    fn default() -> Self {
+        let words = |all: &str| all.split(", ").map(ToOwned::to_owned).collect();
+        Self {
+            symptom: words("error, latency, slow, duration, timeout, http, slo, queue, pool"),
+            traffic: words(
+                "no request, request, requests, throughput, workload, no connection, no traffic, no data, lag, inactive",
+            ),
+            own: words(
+                "cpu, memory, mem, disk, fs, filesystem, readonly, inode, raid, smart, fan, temp, psu, power, clock, ntp, cert, \
+                 load, proc, swap, oom, heap, gc, restart, crash, reboot, deploy, ready, waiting, throttl, saturat, evict, \
+                 pressure, pending, conntrack, network, pattern, node, host, agent, ssh, if, exception, panic, segfault",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_however_it_is_written() {
+        let checks = Checks::default();
+        for own in ["NodeDiskFull", "DISK_CRITICAL", "kube-pod-not-ready", "IfDown", "TemperatureHigh", "cpu"] {
+            assert_eq!(checks.kind(own), CheckKind::Own, "{own}");
+        }
+        for symptom in ["HttpLatencyHigh", "HTTP 5xx", "PaymentFailed", "DiffRejected", "", "é", "DiskLatency"] {
+            assert_eq!(checks.kind(symptom), CheckKind::Symptom, "{symptom}");
+        }
+        for traffic in ["NoRequestsReceived", "ConsumerLag", "no_traffic"] {
+            assert_eq!(checks.kind(traffic), CheckKind::Traffic, "{traffic}");
+        }
+    }
+}
