@@ -68,11 +68,8 @@ fn parts(check: &str) -> String {
 }
 
 fn is_in(name: &str, word: &str) -> bool {
-    name.match_indices(word).any(|(at, _)| {
-        let begins = name[..at].ends_with(' ');
-        let ends = name[at + word.len()..].starts_with(' ');
-        begins && (ends || word.len() > SHORT)
-    })
+    let begun = |(at, _)| name[at + 1..].strip_prefix(word);
+    name.match_indices(' ').filter_map(begun).any(|more| more.starts_with(' ') || word.len() > SHORT)
 }
 
 impl Default for Checks {

@@ -41,6 +41,7 @@ mod score;
 mod sighting;
 pub mod tables;
 mod unite;
+mod urn;
 
 use groups::Groups;
 use index::{Index, is_open_at};

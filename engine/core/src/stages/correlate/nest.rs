@@ -34,8 +34,8 @@ pub struct Nest {
     entities: u32,
     /// Where the services lie.
     posterior: Posterior,
-    /// For how many services that was worked out, and whether they might lie nowhere.
-    weighed: (usize, bool),
+    /// Where that was worked out for these services: whether they might lie nowhere.
+    weighed: Option<bool>,
     /// `ln` of how likely so many entities each of so many services are, against any others.
     spread: f64,
 }
@@ -76,7 +76,7 @@ impl Nest {
             Ok(place) => self.homes[place].entities += 1,
             Err(place) => {
                 self.homes.insert(place, Home { id: seen.home, entities: 1, facets: seen.facets_of_home() });
-                self.weighed.0 = 0;
+                self.weighed = None;
             }
         }
     }
@@ -88,7 +88,7 @@ impl Nest {
         self.homes[place].entities -= 1;
         if self.homes[place].entities == 0 {
             self.homes.remove(place);
-            self.weighed.0 = 0;
+            self.weighed = None;
         }
     }
 
@@ -101,7 +101,7 @@ impl Nest {
             }
         }
         self.entities += other.entities;
-        self.weighed.0 = 0;
+        self.weighed = None;
         twice.iter().for_each(|id| self.remove(*id));
     }
 
@@ -118,22 +118,21 @@ impl Nest {
     }
 
     fn spread(&self, learned: &Learned, cx: &Lens<'_>) -> f64 {
-        let discount = libm::log(cx.policy.correlate.place.discount.max(1e-6));
-        let (n, k) = (self.entities.saturating_sub(1), (self.homes.len() as u32).saturating_sub(1));
-        let mut ln = f64::from(k) * discount + cx.tables.urn_entities.ln(k) - cx.tables.urn_alerts.ln(n);
+        let urn = &cx.tables.urn;
+        let mut ln = urn.ln(self.entities, self.homes.len() as u32);
         for home in self.homes.iter().filter(|home| home.entities > 1) {
             let more = home.entities - 1;
-            ln += cx.tables.urn_service.ln(more) - f64::from(more) * libm::log(share(home.id, learned, cx));
+            ln += urn.ln_again(more) - f64::from(more) * libm::log(share(home.id, learned, cx));
         }
         ln
     }
 
     /// What explains best where its services lie.
     pub fn weigh(&mut self, may_be_none: bool, learned: &Learned, cx: &Lens<'_>) {
-        if self.weighed != (self.homes.len(), may_be_none) {
+        if self.weighed != Some(may_be_none) {
             let services = self.homes.len() as u32;
             self.posterior = Posterior::new(self.tallies().into_iter(), services, may_be_none, learned, cx);
-            self.weighed = (self.homes.len(), may_be_none);
+            self.weighed = Some(may_be_none);
         }
         self.spread = self.spread(learned, cx);
     }
@@ -172,12 +171,11 @@ impl Nest {
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> f64 {
-        let place = &cx.policy.correlate.place;
-        let all = f64::from(entities) + place.strength;
+        let urn = &cx.tables.urn;
         if own > 0 {
-            return (f64::from(own) - place.discount) / all / share(seen.home, learned, cx);
+            return urn.same_group(entities, own) / share(seen.home, learned, cx);
         }
-        (place.strength + place.discount * f64::from(services)) / all * self.posterior.ratio(seen, may_be_none)
+        urn.new_group(entities, services) * self.posterior.ratio(seen, may_be_none)
     }
 }
 

@@ -2,8 +2,7 @@
 //!
 //! The grounds are alternatives, so that what topology, labels and addresses say alike counts once. Each is a Dirichlet
 //! distribution over its rings (Minka, "Estimating a Dirichlet distribution", 2000), against the share of all entities
-//! that lies in the ring. Several alerts of one entity count as one place: Pitman and Yor, "The two-parameter
-//! Poisson-Dirichlet distribution", 1997.
+//! that lies in the ring. Several alerts of one entity count as one place (`urn.rs`).
 use super::{
     Lens,
     learned::{GroundShares, Learned},
@@ -173,6 +172,14 @@ pub struct Fit {
 impl Profile {
     /// How an alert that is not in the episode fits.
     pub fn fit(&self, seen: &Sighting, learned: &Learned, cx: &Lens<'_>) -> Fit {
+        let mut fit = self.lies(seen, learned, cx);
+        fit.odds =
+            self.crowd(fit.odds, seen.entity, self.alerts, self.alerts_of(seen.entity), self.entities(), learned, cx);
+        fit
+    }
+
+    /// How what is seen lies where the episode does, whoever has alerts there.
+    fn lies(&self, seen: &Sighting, learned: &Learned, cx: &Lens<'_>) -> Fit {
         let may_be_none = self.may_lie_nowhere(seen);
         let root = if may_be_none { self.posterior.root } else { 0.0 };
         let mut fit = Fit { odds: root, ground: None };
@@ -186,8 +193,6 @@ impl Profile {
             }
         }
         fit.odds = self.either(fit.odds, || self.nest.fit(seen, may_be_none, learned, cx), cx);
-        fit.odds =
-            self.crowd(fit.odds, seen.entity, self.alerts, self.alerts_of(seen.entity), self.entities(), learned, cx);
         fit
     }
 
@@ -196,11 +201,8 @@ impl Profile {
     pub fn fit_of_own(&self, seen: &Sighting, learned: &Learned, cx: &Lens<'_>) -> Fit {
         let of_entity = self.alerts_of(seen.entity);
         if of_entity > 1 {
-            let mut fit = self.fit(seen, learned, cx);
-            let may_be_none = self.may_lie_nowhere(seen);
-            let base = self.posterior.ratio(seen, may_be_none);
-            let base = self.either(base, || self.nest.fit(seen, may_be_none, learned, cx), cx);
-            fit.odds = self.crowd(base, seen.entity, self.alerts - 1, of_entity - 1, self.entities(), learned, cx);
+            let mut fit = self.lies(seen, learned, cx);
+            fit.odds = self.crowd(fit.odds, seen.entity, self.alerts - 1, of_entity - 1, self.entities(), learned, cx);
             return fit;
         }
         let all = cx.policy.correlate.place.concentration + f64::from(self.entities());
@@ -253,12 +255,10 @@ impl Profile {
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> f64 {
-        let place = &cx.policy.correlate.place;
-        let all = f64::from(alerts) + place.strength;
-        let new = (place.strength + place.discount * f64::from(entities)) / all * base;
+        let new = cx.tables.urn.new_group(alerts, entities) * base;
         if of_entity == 0 {
             return new;
         }
-        new + (f64::from(of_entity) - place.discount) / all * learned.rarity(entity, cx.population)
+        new + cx.tables.urn.same_group(alerts, of_entity) * learned.rarity(entity, cx.population)
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::{
 impl Score {
     /// What speaks for it, beside the `second` best.
     pub fn with_margin(self, second: i64) -> Evidence {
-        Evidence { margin: narrow(self.total - second), ..self.evidence() }
+        Evidence { margin: narrow(self.total - second), ..self.parts }
     }
 }
 

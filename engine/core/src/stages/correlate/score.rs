@@ -22,7 +22,8 @@ pub struct Score {
     pub total: i64,
     /// The odds themselves, for sums of many.
     pub odds: f64,
-    parts: Evidence,
+    /// Part by part.
+    pub parts: Evidence,
     /// The ground that says most.
     pub ground: Option<u64>,
 }
@@ -57,11 +58,6 @@ impl Score {
         };
         let all = odds.density * odds.alive * odds.fit.odds * odds.what;
         Self { total: parts.total(), odds: all / subject.rate, parts, ground: odds.fit.ground }
-    }
-
-    /// Part by part.
-    pub const fn evidence(&self) -> Evidence {
-        self.parts
     }
 }
 

@@ -1,4 +1,5 @@
 //! What of the model does not change while the policy stands, worked out once.
+use super::urn::Urn;
 use crate::domain::{
     policy::{Clue, Correlate, PlaceModel},
     time::Span,
@@ -45,7 +46,8 @@ pub struct Rising {
 }
 
 impl Rising {
-    fn new(x: f64) -> Self {
+    /// Of `x`.
+    pub fn new(x: f64) -> Self {
         let mut sum = 0.0;
         let mut sums = vec![0.0];
         for n in 0..RISING_MAX {
@@ -72,11 +74,7 @@ pub struct Tables {
     pub service: Shares,
     pub other: Shares,
     pub all: Rising,
-    /// Of Pitman and Yor's process: alerts after the first, and entities after the first in steps of the discount.
-    pub urn_alerts: Rising,
-    pub urn_entities: Rising,
-    /// Entities of one service after its first.
-    pub urn_service: Rising,
+    pub urn: Urn,
     priors: [f64; GroundKind::COUNT],
     clues: [bool; Clue::ALL.len()],
 }
@@ -101,9 +99,7 @@ impl Tables {
             service: Shares::new(service_weights(place)),
             other: Shares::new(other_weights(place)),
             all: Rising::new(place.concentration),
-            urn_alerts: Rising::new(place.strength + 1.0),
-            urn_entities: Rising::new(place.strength / place.discount.max(1e-6) + 1.0),
-            urn_service: Rising::new(1.0 - place.discount),
+            urn: Urn::new(place),
             priors: [place.entity, place.parent, place.grandparent, place.service, place.label],
             clues: Clue::ALL.map(|clue| policy.clues.contains(&clue)),
         }

@@ -170,9 +170,7 @@ fn where_of_many(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64 {
 
 /// `ln` of Pitman and Yor's likelihood of so many alerts on so many entities.
 fn urn(alerts: u32, entities: u32, crowding: f64, cx: &Lens<'_>) -> f64 {
-    let discount = libm::log(cx.policy.correlate.place.discount.max(1e-6));
-    let (n, k) = (alerts.saturating_sub(1), entities.saturating_sub(1));
-    f64::from(k) * discount + cx.tables.urn_entities.ln(k) - cx.tables.urn_alerts.ln(n) + crowding
+    cx.tables.urn.ln(alerts, entities) + crowding
 }
 
 /// What checks say is said by the places in part, for who stands where decides what is seen of a cause: less is made of
