@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
 mod correlate;
-pub use correlate::{Action, BackgroundModel, Break, Correlate, Grouping, PlaceModel, Revise, TimeModel, WhatModel};
+pub use correlate::{
+    Action, BackgroundModel, Break, Correlate, Grouping, PlaceModel, Revise, TimeModel, WhatModel, WiringModel,
+};
 
 /// Which time drives the fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
