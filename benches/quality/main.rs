@@ -3,8 +3,8 @@
 //!
 //! `QUELL_QUALITY=recordings cargo bench -p quell-benches --bench quality`, where each folder in `recordings` has
 //! `events.jsonl`, `topology.json` (or none) and `truth.csv` (header `event_id,label`; `noise` belongs to no incident).
-//! Folders of one kind, named `KIND-…`, are summed up. `QUELL_VARIANTS=whole` leaves the topologies as they are, and
-//! `QUELL_CONFIG=quell.toml` tries another configuration.
+//! Folders of one kind, named `KIND-…`, are summed up. `QUELL_VARIANTS=whole,none` measures with these topologies only
+//! (`half`, `wrong`), `QUELL_CONFIG=quell.toml` tries another configuration, and `QUELL_KEEP=dir` keeps who went where.
 mod measures;
 mod variants;
 
@@ -33,16 +33,17 @@ fn main() -> anyhow::Result<()> {
         fs::read_dir(&dir)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
     folders.retain(|folder| folder.join("truth.csv").exists());
     folders.sort();
-    let whole_only = std::env::var_os("QUELL_VARIANTS").is_some_and(|variants| variants == "whole");
-    let variants = if whole_only { &[Variant::Whole][..] } else { &Variant::ALL };
+    let wanted = std::env::var("QUELL_VARIANTS").unwrap_or_default();
+    let wanted: Vec<&str> = wanted.split(',').filter(|key| !key.is_empty()).collect();
+    let variants = Variant::ALL.into_iter().filter(|v| wanted.is_empty() || wanted.contains(&v.key()));
     println!("{HEAD}\n|{}", "---|".repeat(HEAD.matches('|').count() - 1));
     let mut kinds: BTreeMap<(String, &str), Vec<Measured>> = BTreeMap::new();
     for variant in variants {
         for folder in &folders {
-            if *variant != Variant::Whole && !folder.join("topology.json").exists() {
+            if variant != Variant::Whole && !folder.join("topology.json").exists() {
                 continue;
             }
-            let measured = measure(folder, *variant).with_context(|| folder.display().to_string())?;
+            let measured = measure(folder, variant).with_context(|| folder.display().to_string())?;
             let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             println!("{}", row(&format!("{name}{}", variant.name()), &measured));
             let kind = name.split_once('-').map_or(&*name, |(kind, _)| kind).to_owned();
@@ -86,6 +87,11 @@ fn measure(folder: &Path, variant: Variant) -> anyhow::Result<Measured> {
     };
     let console = Console { stdin: &mut io::empty(), stdout: &mut io::sink(), stderr: &mut io::stderr() };
     run_on(&args, console)?;
+    if let Some(kept) = std::env::var_os("QUELL_KEEP").map(PathBuf::from) {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        fs::create_dir_all(&kept)?;
+        fs::copy(out.join("assignments.csv"), kept.join(format!("{name}-{}.csv", variant.key())))?;
+    }
     let announced = fs::read_to_string(out.join("incidents.jsonl"))?.lines().count();
     Ok(compare(&rows(folder, &out)?, announced))
 }

@@ -20,6 +20,16 @@ impl Variant {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Whole, Self::None, Self::Half, Self::Wrong];
 
+    /// By which it is asked for.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::None => "none",
+            Self::Half => "half",
+            Self::Wrong => "wrong",
+        }
+    }
+
     /// For a table's row.
     pub const fn name(self) -> &'static str {
         match self {

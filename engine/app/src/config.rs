@@ -462,6 +462,10 @@ fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
         anyhow::ensure!(number > 0.0 && number < 1e6, "correlate.{name}: more than 0");
     }
     anyhow::ensure!((0.0..=1.0).contains(&correlate.background.company), "correlate.background.company: from 0 to 1");
+    let wiring = &correlate.wiring;
+    for (name, alerts) in [("alerts", wiring.alerts), ("alerts_known", wiring.alerts_known)] {
+        anyhow::ensure!((1..=64).contains(&alerts), "correlate.wiring.{name}: from 1 to 64");
+    }
     anyhow::ensure!(correlate.background.span.0 >= 1_000, "correlate.background.span: at least 1s");
     anyhow::ensure!(correlate.policy.len() <= GROUPINGS_MAX, "correlate.policy: at most {GROUPINGS_MAX}");
     let mut names = std::collections::BTreeSet::new();

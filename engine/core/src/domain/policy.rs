@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 mod correlate;
 pub use correlate::{
-    Action, BackgroundModel, Break, Clue, Correlate, Grouping, PlaceModel, Revise, TimeModel, WhatModel,
+    Action, BackgroundModel, Break, Clue, Correlate, Grouping, PlaceModel, Revise, TimeModel, WhatModel, WiringModel,
 };
 
 /// Which time drives the fold.

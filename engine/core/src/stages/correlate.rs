@@ -42,6 +42,7 @@ mod sighting;
 pub mod tables;
 mod unite;
 mod urn;
+mod wiring;
 
 use groups::Groups;
 use index::{Index, is_open_at};
@@ -51,6 +52,7 @@ use profile::{Profile, Seed};
 use score::{Score, Subject, millinats};
 use sighting::Sighting;
 use tables::Tables;
+use wiring::Naming;
 
 /// A share of this of the episodes goes when there are too many.
 const EVICTED_SHARE: usize = 64;
@@ -128,8 +130,9 @@ impl Correlator {
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
         let seen = Sighting::of(alert, &self.learned, &lens);
-        self.learned.open(&seen, &alert.entity, &alert.origin, &lens);
+        let wired = self.learned.open(&seen, &alert.entity, &alert.origin, &lens);
         let lens = Lens::of(&self.learned, &scope, cx);
+        self.connect(&wired, &lens);
         let seen = seen.look(&self.learned, &lens);
         let background = self.learned.ln_background(&seen, &lens);
         let choice = self.choose(alert, &seen, background, raiser, &lens);
@@ -195,6 +198,20 @@ impl Correlator {
 
     fn takes_alerts(&self, id: EpisodeId, at: Timestamp, raiser: &Raiser, lens: &Lens<'_>) -> bool {
         self.episodes.get(&id).is_some_and(|episode| raiser.takes_alerts(episode, at, lens.policy))
+    }
+
+    /// Tells the episodes who depends on whom, as it is learned.
+    fn connect(&mut self, wired: &[Naming], lens: &Lens<'_>) {
+        for naming in wired {
+            let ids: Vec<EpisodeId> = self.index.on(naming.from).collect();
+            for id in ids {
+                if let (Some(profile), Some(episode)) = (self.profiles.get_mut(&id), self.episodes.get_mut(&id))
+                    && profile.connect(naming, &self.learned, lens)
+                {
+                    self.index.list_under(episode, naming.to);
+                }
+            }
+        }
     }
 
     /// Counts an alert in the make-up of its episode.

@@ -23,6 +23,7 @@ pub struct Correlate {
     pub policy: Vec<Grouping>,
     pub time: TimeModel,
     pub place: PlaceModel,
+    pub wiring: WiringModel,
     pub what: WhatModel,
     pub background: BackgroundModel,
     pub revise: Revise,
@@ -116,6 +117,16 @@ pub struct PlaceModel {
     pub strength: f64,
     /// and how much of an entity's next alert is a surprise.
     pub discount: f64,
+}
+
+/// Who depends on whom, learned from what alerts of one service say of another.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WiringModel {
+    /// So many different alerts have to name the other,
+    pub alerts: u32,
+    /// and so many where the topology knows both.
+    pub alerts_known: u32,
 }
 
 /// Which checks go together.
@@ -265,6 +276,7 @@ impl Default for Correlate {
                 strength: 1.0,
                 discount: 0.6,
             },
+            wiring: WiringModel { alerts: 3, alerts_known: 5 },
             what: WhatModel { prior: 6.0, shrinkage: 5.0, openings: 20.0 },
             background: BackgroundModel {
                 daily: 1.0,

@@ -90,7 +90,7 @@ impl Index {
     }
 
     /// An episode is found by a ground.
-    fn list_under(&mut self, episode: &mut Episode, ground: u64) {
+    pub fn list_under(&mut self, episode: &mut Episode, ground: u64) {
         if let Err(place) = episode.keys.binary_search(&ground)
             && episode.keys.len() < KEYS_MAX
         {

@@ -3,6 +3,7 @@ use super::{
     bounded::Bounded,
     pace::Pace,
     sighting::{Occurrence, Sighting},
+    wiring::{Naming, Wiring},
 };
 use crate::domain::{
     hash::hash_of,
@@ -97,6 +98,7 @@ pub struct Learned {
     shorts: FxHashMap<u64, u64>,
     alone: Bounded<u128, Alone>,
     pace: Pace,
+    pub wiring: Wiring,
     /// How many grounds of each kind alerts lay on,
     multiplicity: [f64; GroundKind::COUNT],
     /// and how many alerts there were.
@@ -117,8 +119,8 @@ impl Learned {
         known.or_else(|| self.shorts.get(&name).copied())
     }
 
-    /// An alert opened.
-    pub fn open(&mut self, seen: &Sighting, entity: &str, origin: &str, cx: &super::Lens<'_>) {
+    /// An alert opened. Who is known from now on to depend on whom.
+    pub fn open(&mut self, seen: &Sighting, entity: &str, origin: &str, cx: &super::Lens<'_>) -> Vec<Naming> {
         let limits = &cx.policy.limits;
         self.began_at = Some(self.began_at.map_or(seen.at, |at| at.min(seen.at)));
         self.checks.see(seen.check, seen.at).openings += 1.0;
@@ -130,6 +132,24 @@ impl Learned {
         self.openings += 1.0;
         self.see_entity(seen, entity, cx);
         self.make_room(limits);
+        self.wire(seen, cx)
+    }
+
+    /// Who turns out to depend on whom by what an alert names. Where the topology knows both it says that itself, and is
+    /// right more often than not: to know better takes more.
+    fn wire(&mut self, seen: &Sighting, cx: &super::Lens<'_>) -> Vec<Naming> {
+        let (limit, model) = (cx.policy.limits.label_values, &cx.policy.correlate.wiring);
+        for (word, name) in &seen.carried {
+            self.wiring.carry(*word, name, seen.at, limit);
+        }
+        let is_known = |ground| cx.topology.ground(cx.scope, ground).is_some();
+        let mut sure = seen.named.clone();
+        sure.retain(|naming| {
+            let are_known = is_known(naming.from) && is_known(naming.to);
+            let needed = if are_known { model.alerts_known } else { model.alerts };
+            self.wiring.link(naming, seen.fingerprint, needed, seen.at, limit)
+        });
+        sure
     }
 
     fn see_entity(&mut self, seen: &Sighting, name: &str, cx: &super::Lens<'_>) {
@@ -146,7 +166,8 @@ impl Learned {
         for facet in &seen.facets {
             let ground = cx.topology.ground(cx.scope, facet.ground);
             let kind = ground.map_or_else(|| seen.kind_of(facet), |g| g.kind);
-            self.multiplicity[kind as usize] += 1.0;
+            let lies_on = if self.wiring.is_service(facet.ground) { GroundKind::Service } else { kind };
+            self.multiplicity[lies_on as usize] += 1.0;
             let in_topology =
                 is_leaf && facet.ring != Ring::Beside && ground.is_some_and(|g| g.size[facet.ring as usize] > 0);
             if in_topology {
@@ -203,6 +224,7 @@ impl Learned {
         let known = cx.topology.ground(cx.scope, ground);
         let seen = self.grounds.get(&ground);
         let kind = known.map(|g| g.kind).or(seen.map(|s| s.kind)).unwrap_or(GroundKind::Label);
+        let kind = if self.wiring.is_service(ground) { GroundKind::Service } else { kind };
         let mut shares = [0.0; Ring::COUNT];
         // A label that all carry that were ever heard of (`cluster`, `env`) tells none from another, however few they are.
         let all = u32::try_from(self.entities.len()).unwrap_or(u32::MAX);

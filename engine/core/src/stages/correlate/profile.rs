@@ -5,12 +5,13 @@ use super::{
     nest::{self, Nest},
     place::{self, Posterior, Tally},
     sighting::{Occurrence, Sighting},
+    wiring::Naming,
 };
 use crate::domain::{
     episode::Episode,
     policy::Clue,
     time::{Span, Timestamp},
-    topology::places::Facet,
+    topology::places::{Facet, Ring},
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ struct Tenant {
     alerts: u32,
     /// Its service, or itself.
     home: u64,
+    /// Whether one of them may come from what it depends on.
+    spreads: bool,
     facets: Vec<Facet>,
 }
 
@@ -160,6 +163,7 @@ impl Profile {
             self.nest.add(seen);
         }
         tenant.alerts += 1;
+        tenant.spreads |= seen.spreads;
         if self.grounds.is_empty() {
             self.grounds.reserve(seen.facets.len());
         }
@@ -186,6 +190,32 @@ impl Profile {
         let (grounds, entities) = (&self.grounds, self.tenants.len() as u32);
         self.leaders.retain(|ground| grounds.get(ground).is_some_and(|tally| tally.leads(entities)));
         self.weigh(learned, cx);
+    }
+
+    /// One turns out to depend on another: what lies on it lies around the other too. Whether anything does.
+    #[expect(clippy::disallowed_methods, reason = "what is counted has no order")]
+    pub fn connect(&mut self, naming: &Naming, learned: &Learned, cx: &Lens<'_>) -> bool {
+        let mut found = Tally::default();
+        for tenant in self.tenants.values_mut().filter(|tenant| tenant.spreads) {
+            let from = tenant.facets.binary_search_by_key(&naming.from, |f| f.ground);
+            let ring = match from.map(|place| tenant.facets[place].ring) {
+                Ok(Ring::Own) => Ring::Near,
+                Ok(Ring::Near) => Ring::Far,
+                _ => continue,
+            };
+            if let Err(place) = tenant.facets.binary_search_by_key(&naming.to, |f| f.ground) {
+                tenant.facets.insert(place, Facet { ground: naming.to, ring });
+                found.0[ring as usize] += 1;
+            }
+        }
+        if found.total() == 0 {
+            return false;
+        }
+        let tally = self.grounds.entry(naming.to).or_default();
+        tally.0.iter_mut().zip(found.0).for_each(|(n, more)| *n += more);
+        self.look_around();
+        self.weigh(learned, cx);
+        true
     }
 
     /// An alert leaves.

@@ -29,12 +29,16 @@ impl Correlator {
             return Reason::SameEntity;
         }
         let Some(ground) = score.ground else { return Reason::SameTime };
-        let (Some(ring), Some(name)) = (seen.ring(ground), name_of(ground, alert, cx)) else { return Reason::SameTime };
+        let (Some(ring), Some(name)) = (seen.ring(ground), name_of(ground, alert, &self.learned, cx)) else {
+            return Reason::SameTime;
+        };
         let tally = profile.tally(ground).0;
         let others_on_it = tally[Ring::Own as usize] > 0;
         match (ring, self.learned.ground(ground, cx).kind) {
             (Ring::Beside, _) => Reason::Mentions(name),
             (Ring::Near | Ring::Far, _) => Reason::DependsOn(name),
+            // What only a label says is said by it.
+            (Ring::Own, GroundKind::Service) if !alert.services.contains(&name) => Reason::SameLabel(name),
             (Ring::Own, GroundKind::Service) if others_on_it => Reason::SameService(name),
             (Ring::Own, GroundKind::Service) => Reason::Serves(name),
             (Ring::Own, GroundKind::Label) => Reason::SameLabel(name),

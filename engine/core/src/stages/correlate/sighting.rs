@@ -2,6 +2,7 @@
 use super::{
     Lens,
     learned::{GroundShares, Learned},
+    wiring::{Name, Naming},
 };
 use crate::domain::{
     alert::Alert,
@@ -19,6 +20,8 @@ pub const FACETS_MAX: usize = 64;
 const WORDS_MAX: usize = 48;
 /// Shorter words name nothing.
 const WORD_MIN: usize = 4;
+/// The label that an event's service is.
+const SERVICE: &str = "service";
 
 /// Which alert occurred, and when: what is learned of it goes by that.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +56,12 @@ pub struct Sighting {
     pub ended_at: Option<Timestamp>,
     /// Sorted by ground.
     pub facets: Vec<Facet>,
+    /// Whether it may come from what it depends on.
+    pub spreads: bool,
+    /// What it is called by its services and labels; by hash of the word.
+    pub carried: Vec<(u64, Name)>,
+    /// What its text says of others that are called so.
+    pub named: Vec<Naming>,
     /// A bit for each ground: most grounds that are asked for are none of its.
     bits: [u64; 4],
     /// What is known of each of its grounds, in the same order.
@@ -80,25 +89,35 @@ impl Sighting {
         }
         services.sort_unstable();
         let system = alert.services.iter().find_map(|s| cx.topology.service(cx.scope, s)).map(|s| s.system);
-        let mut framed = Framed::default();
         // What stays where it is does not come from what one depends on.
-        let spreads = !cx.tables.uses(Clue::Kinds) || cx.policy.checks.kind(&alert.check) != CheckKind::Own;
-        if !(spreads && cx.tables.uses(Clue::Dependencies)) {
+        let spreads = cx.tables.uses(Clue::Dependencies)
+            && (!cx.tables.uses(Clue::Kinds) || cx.policy.checks.kind(&alert.check) != CheckKind::Own);
+        if !spreads {
             facets.retain(|facet| !matches!(facet.ring, Ring::Near | Ring::Far));
         }
-        for label in &alert.labels[..] {
-            if cx.tables.uses(Clue::Labels)
-                && facets.len() < FACETS_MAX
-                && let Some(ground) = label_ground(label, alert, &mut framed, cx)
-            {
-                add(&mut facets, ground, Ring::Own);
+        let carried = carried(alert, cx);
+        for (_, name) in carried.iter().filter(|_| cx.tables.uses(Clue::Labels)) {
+            if facets.len() < FACETS_MAX {
+                add(&mut facets, name.ground, Ring::Own);
             }
         }
-        for word in words(&alert.summary) {
-            if cx.tables.uses(Clue::Mentions)
-                && facets.len() < FACETS_MAX
-                && let Some(ground) = mentioned(word, learned, cx)
-            {
+        if spreads {
+            wire(&mut facets, learned);
+        }
+        let mut named = Vec::new();
+        for word in words(&alert.summary).filter(|_| cx.tables.uses(Clue::Mentions)) {
+            if facets.len() >= FACETS_MAX {
+                break;
+            }
+            let word = hash_of(word);
+            let name = learned.wiring.name(word);
+            let before = named.len();
+            named.extend(name.into_iter().flat_map(|name| others_of(name, &carried)));
+            // That it names what it is known to depend on says no more.
+            if named[before..].iter().any(|n: &Naming| learned.wiring.is_sure(n.from, n.to)) {
+                continue;
+            }
+            if let Some(ground) = mentioned(word, learned, cx).or(name.map(|n| n.ground)) {
                 mention(&mut facets, ground);
             }
         }
@@ -118,6 +137,9 @@ impl Sighting {
             at,
             ended_at: alert.cleared_at.filter(|_| !alert.open),
             facets,
+            spreads,
+            carried,
+            named,
             bits,
             known: Vec::new(),
         }
@@ -179,6 +201,42 @@ fn label_ground((key, value): &(Arc<str>, Arc<str>), alert: &Alert, framed: &mut
     Some(if known { name } else { places::label_ground(framed, key, value) })
 }
 
+/// What an alert is called by its labels and services.
+fn carried(alert: &Alert, cx: &Lens<'_>) -> Vec<(u64, Name)> {
+    let mut framed = Framed::default();
+    let mut carried: Vec<(u64, Name)> = Vec::with_capacity(alert.labels.len() + alert.services.len());
+    for label in alert.labels.iter().filter(|(_, value)| !value.is_empty()) {
+        let word = hash_of(&label.1);
+        let ground = label_ground(label, alert, &mut framed, cx).unwrap_or(word);
+        carried.push((word, Name { text: label.1.clone(), ground, key: hash_of(&label.0) }));
+    }
+    for service in &alert.services[..] {
+        let ground = hash_of(service);
+        if carried.iter().all(|c| c.0 != ground) {
+            carried.push((ground, Name { text: service.clone(), ground, key: hash_of(SERVICE) }));
+        }
+    }
+    carried
+}
+
+/// That what is called otherwise under the same label names it.
+fn others_of<'a>(name: &'a Name, carried: &'a [(u64, Name)]) -> impl Iterator<Item = Naming> {
+    let others = carried.iter().filter(|c| c.1.key == name.key && c.1.ground != name.ground);
+    others.map(|c| Naming { from: c.1.ground, to: name.ground, name: name.text.clone() })
+}
+
+/// What it depends on as far as alerts have told.
+fn wire(facets: &mut Vec<Facet>, learned: &Learned) {
+    for (from, to) in [(Ring::Own, Ring::Near), (Ring::Near, Ring::Far)] {
+        let of: Vec<u64> = facets.iter().filter(|f| f.ring == from).map(|f| f.ground).collect();
+        for ground in of.into_iter().flat_map(|from| learned.wiring.upstream(from)) {
+            if facets.len() < FACETS_MAX {
+                add(facets, ground, to);
+            }
+        }
+    }
+}
+
 /// Words that may be names.
 pub fn words(summary: &str) -> impl Iterator<Item = &str> {
     let apart = |c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
@@ -187,16 +245,15 @@ pub fn words(summary: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The ground that a word names: an entity, by its short name too, or what the topology has.
-fn mentioned(word: &str, learned: &Learned, cx: &Lens<'_>) -> Option<u64> {
-    let hash = hash_of(word);
+fn mentioned(word: u64, learned: &Learned, cx: &Lens<'_>) -> Option<u64> {
     cx.topology
-        .alias(cx.scope, hash)
-        .or_else(|| cx.topology.ground(cx.scope, hash).map(|_| hash))
-        .or_else(|| learned.entity_of(hash))
+        .alias(cx.scope, word)
+        .or_else(|| cx.topology.ground(cx.scope, word).map(|_| word))
+        .or_else(|| learned.entity_of(word))
 }
 
 /// The name of a ground that an alert lies on, for people.
-pub fn name_of(ground: u64, alert: &Alert, cx: &Lens<'_>) -> Option<Arc<str>> {
+pub fn name_of(ground: u64, alert: &Alert, learned: &Learned, cx: &Lens<'_>) -> Option<Arc<str>> {
     let is = |name: &&Arc<str>| hash_of(name) == ground;
     if hash_of(&alert.entity) == ground {
         return Some(alert.entity.clone());
@@ -217,7 +274,7 @@ pub fn name_of(ground: u64, alert: &Alert, cx: &Lens<'_>) -> Option<Arc<str>> {
         return Some(format!("{key} {value}").into());
     }
     let linked = cx.topology.entity(cx.scope, &alert.entity).into_iter().flat_map(|e| &e.linked).find(is);
-    linked.cloned().or_else(|| {
+    linked.cloned().or_else(|| learned.wiring.called(ground)).or_else(|| {
         let names = |word: &&str| hash_of(word) == ground || cx.topology.alias(cx.scope, hash_of(word)) == Some(ground);
         words(&alert.summary).find(names).map(Into::into)
     })
@@ -235,4 +292,58 @@ fn carriers(entity: &str, cx: &Lens<'_>) -> Vec<Arc<str>> {
         next += 1;
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            alert::{AlertId, Fingerprint},
+            event::{Event, tests::firing},
+            policy::Policy,
+            topology::Topology,
+        },
+        stages::correlate::tables::Tables,
+    };
+
+    fn alert(n: u128, app: &str, summary: &str) -> Alert {
+        let event = Event { entity: format!("{app}-{n}"), summary: summary.into(), ..firing() };
+        let mut alert = Alert::open(AlertId(0), Fingerprint(n), &event, Timestamp(0));
+        alert.labels = vec![("app".into(), app.into()), ("rack".into(), "r1".into())].into();
+        alert
+    }
+
+    #[test]
+    fn who_names_another_again_and_again_depends_on_it() {
+        let (policy, topology) = (Policy::default(), Topology::default());
+        let tables = Tables::new(&policy.correlate);
+        let cx = Lens { scope: "s", policy: &policy, topology: &topology, tables: &tables, population: 1.0 };
+        let mut learned = Learned::default();
+        let mut open = |n, app, summary| {
+            let alert = alert(n, app, summary);
+            let seen = Sighting::of(&alert, &learned, &cx);
+            (learned.open(&seen, &alert.entity, &alert.origin, &cx), seen.facets)
+        };
+        let ground = |app| places::label_ground(&mut Framed::default(), "app", app);
+        let ring = |facets: &[Facet], app| facets.iter().find(|f| f.ground == ground(app)).map(|f| f.ring);
+        open(0, "store", "down");
+        open(1, "shop", "slow");
+        // Two may be chance; what is named is beside it.
+        for n in 2..4 {
+            let (wired, facets) = open(n, "shop", "store timed out");
+            assert!(wired.is_empty());
+            assert_eq!(ring(&facets, "store"), Some(Ring::Beside));
+        }
+        assert_eq!(ring(&open(5, "shop", "slow").1, "store"), None);
+        let wired = open(6, "shop", "store timed out").0;
+        assert_eq!(wired.first().map(|n| (n.from, n.to, &*n.name)), Some((ground("shop"), ground("store"), "store")));
+        assert_eq!(ring(&open(7, "shop", "slow").1, "store"), Some(Ring::Near));
+        // And who depends on that one is farther off.
+        for n in 8..11 {
+            open(n, "page", "shop timed out");
+        }
+        let facets = open(11, "page", "slow").1;
+        assert_eq!((ring(&facets, "shop"), ring(&facets, "store")), (Some(Ring::Near), Some(Ring::Far)));
+    }
 }
