@@ -437,6 +437,8 @@ fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
     anyhow::ensure!((0.0..=1.0).contains(&time.offspring), "correlate.time.offspring: from 0 to 1");
     anyhow::ensure!(time.spans.iter().all(|s| s.0 >= 1_000), "correlate.time.spans: each at least 1s");
     anyhow::ensure!(time.fade.0 >= 1_000, "correlate.time.fade: at least 1s");
+    anyhow::ensure!(time.linger.0 >= 1_000, "correlate.time.linger: at least 1s");
+    anyhow::ensure!((0.0..=1.0).contains(&time.lingering), "correlate.time.lingering: from 0 to 1");
     let kinds = [place.entity, place.parent, place.grandparent, place.service, place.label, place.root];
     let names = ["entity", "parent", "grandparent", "service", "label", "root"];
     for (name, prior) in names.into_iter().zip(kinds) {

@@ -7,11 +7,13 @@ use super::{
 };
 use crate::domain::{
     episode::Episode,
+    hash::hash_of,
     time::{Span, Timestamp},
     topology::places::Facet,
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Openings are counted by so many milliseconds.
 const BIN: i64 = 10_000;
@@ -53,6 +55,8 @@ pub struct Profile {
     bins: Vec<(i64, u32)>,
     /// When each of the episode's members opened and ended, in their order.
     lives: Vec<(Timestamp, Timestamp)>,
+    /// By entity, open alerts of origins that tell of no ends.
+    endless: BTreeMap<u64, u32>,
     /// When the latest opened.
     pub latest: Timestamp,
     /// Alerts.
@@ -79,6 +83,7 @@ impl Profile {
             checks: Vec::new(),
             bins: Vec::new(),
             lives: Vec::new(),
+            endless: BTreeMap::new(),
             latest: seed.at,
             alerts: 0,
             leaders: Vec::new(),
@@ -109,6 +114,16 @@ impl Profile {
         self.tenants.get(&entity).map_or(0, |t| t.alerts)
     }
 
+    /// Open alerts of an entity of which nobody will tell that they have ended.
+    pub fn endless_of(&self, entity: u64) -> u32 {
+        self.endless.get(&entity).copied().unwrap_or(0)
+    }
+
+    /// Whether there are any.
+    pub fn has_endless(&self) -> bool {
+        !self.endless.is_empty()
+    }
+
     /// How many entities lie on a ground, by ring.
     pub fn tally(&self, ground: u64) -> Tally {
         self.grounds.get(&ground).copied().unwrap_or_default()
@@ -121,7 +136,12 @@ impl Profile {
 
     /// A member opened or ended.
     pub fn live(&mut self, episode: &Episode, member: usize) {
-        let Some(life) = episode.members.get(member).map(|m| m.life()) else { return };
+        let Some(it) = episode.members.get(member) else { return };
+        let life = it.life();
+        let was_open = self.lives.get(member).is_some_and(|(_, ended_at)| *ended_at == Timestamp::MAX);
+        if it.surprise.is_some() && it.open != was_open {
+            self.go_on(hash_of(&it.entity), it.open);
+        }
         match self.lives.get_mut(member) {
             Some(known) => *known = life,
             None => self.lives.push(life),
@@ -131,6 +151,19 @@ impl Profile {
     /// Members are others.
     pub fn relive(&mut self, episode: &Episode) {
         self.lives = episode.members.iter().map(|m| m.life()).collect();
+        self.endless.clear();
+        for member in episode.members.iter().filter(|m| m.open && m.surprise.is_some()) {
+            self.go_on(hash_of(&member.entity), true);
+        }
+    }
+
+    /// One more open alert of an entity that goes on for all we know, or one less.
+    fn go_on(&mut self, entity: u64, opened: bool) {
+        let alerts = self.endless.entry(entity).or_insert(0);
+        *alerts = if opened { *alerts + 1 } else { alerts.saturating_sub(1) };
+        if *alerts == 0 {
+            self.endless.remove(&entity);
+        }
     }
 
     /// Grounds on which enough of the entities lie, sorted where they were all looked at.
@@ -294,6 +327,22 @@ impl Profile {
         sum * cx.policy.correlate.time.offspring
     }
 
+    /// How many alerts a second of an entity it draws because so many others of it go on for all we know.
+    pub fn lingering(open: u32, cx: &Lens<'_>) -> f64 {
+        let time = &cx.policy.correlate.time;
+        f64::from(open) * time.lingering / (time.linger.0.max(1_000) as f64 / 1_000.0)
+    }
+
+    /// How many alerts a second of another's it draws, on average, because it goes on where that one's are.
+    pub fn lingering_for(&self, other: &Self, shared: &Shared, cx: &Lens<'_>) -> f64 {
+        if other.seed.at - self.latest > cx.policy.correlate.time.linger || other.alerts == 0 {
+            return 0.0;
+        }
+        let met = |entity: &u64| u64::from(self.endless_of(*entity)) * u64::from(other.alerts_of(*entity));
+        let met: u64 = shared.both.iter().map(met).sum();
+        met as f64 / f64::from(other.alerts) * Self::lingering(1, cx)
+    }
+
     /// What one alert adds to the density at its own time.
     pub fn own_density(resolution: Span, cx: &Lens<'_>) -> f64 {
         cx.tables.kernel(Span(BIN / 2 - resolution.0)) * cx.policy.correlate.time.offspring
@@ -311,20 +360,21 @@ impl Profile {
         let (few, many) = if self.tenants.len() <= other.tenants.len() { (self, other) } else { (other, self) };
         let mut both: Vec<u64> = few.tenants.keys().filter(|e| many.tenants.contains_key(e)).copied().collect();
         both.sort_unstable();
-        let mut shared = Shared { entities: both.len() as u32, crowding: 0.0, twice: Vec::new() };
-        for entity in both {
-            let (a, b) = (&few.tenants[&entity], &many.tenants[&entity]);
-            shared.crowding += overlap(a.alerts, b.alerts, entity, learned, cx);
-            shared.twice.extend(a.facets.iter().filter(|f| b.facets.iter().any(|g| g.ground == f.ground)));
+        let (mut crowding, mut twice) = (0.0, Vec::new());
+        for entity in &both {
+            let (a, b) = (&few.tenants[entity], &many.tenants[entity]);
+            crowding += overlap(a.alerts, b.alerts, *entity, learned, cx);
+            twice.extend(a.facets.iter().filter(|f| b.facets.iter().any(|g| g.ground == f.ground)));
         }
-        shared
+        Shared { both, crowding, twice }
     }
 }
 
 /// What two episodes have both.
 #[derive(Debug)]
 pub struct Shared {
-    pub entities: u32,
+    /// Entities; sorted.
+    pub both: Vec<u64>,
     pub crowding: f64,
     /// What would be counted twice.
     pub twice: Vec<Facet>,

@@ -59,6 +59,28 @@ pub fn narrow(millinats: i64) -> i16 {
     millinats.clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16
 }
 
+/// How many alerts a second an episode draws: soon after others, and late where something may go on.
+#[derive(Clone, Copy, Debug)]
+struct Density {
+    soon: f64,
+    late: f64,
+}
+
+impl Density {
+    fn sum(self) -> f64 {
+        self.soon + self.late
+    }
+
+    fn times(self, factor: f64) -> Self {
+        Self { soon: self.soon * factor, late: self.late * factor }
+    }
+
+    /// How usual a check is among what it draws: soon by the episode's own, late it may be `any`, for that is another step.
+    fn what(self, soon: f64, any: f64) -> f64 {
+        if self.late > 0.0 { (self.soon * soon + self.late * any) / self.sum() } else { soon }
+    }
+}
+
 /// Whose place is weighed, and how often its check opens by itself.
 #[derive(Debug)]
 pub struct Subject<'a> {
@@ -71,8 +93,10 @@ pub struct Subject<'a> {
     rarest: f64,
     /// How finely the origins tell time.
     resolution: Span,
-    /// The share of its check among what is found together.
+    /// The share of its check among what is found together,
     usual: f64,
+    /// and of any one check among all.
+    any: f64,
     /// What others let expect of its check, as two terms of a fraction, in slots: many candidates have the same ones.
     expected: [Option<(u64, (f64, f64))>; SLOTS],
 }
@@ -82,8 +106,9 @@ impl<'a> Subject<'a> {
     pub fn new(seen: &'a Sighting, background: f64, learned: &Learned) -> Self {
         let shares = seen.facets.iter().zip(&seen.known).map(|(facet, known)| known.shares[facet.ring as usize]);
         let rarest = 1.0 / shares.fold(1.0, f64::min);
-        let (usual, resolution) = (learned.usual(seen.check), learned.pace.resolution());
-        Self { seen, background, rate: libm::exp(background), rarest, resolution, usual, expected: [None; SLOTS] }
+        let (usual, any, resolution) = (learned.usual(seen.check), learned.any(), learned.pace.resolution());
+        let rate = libm::exp(background);
+        Self { seen, background, rate, rarest, resolution, usual, any, expected: [None; SLOTS] }
     }
 
     /// As it opens, against an episode that may be near. `None` where nothing could come of it.
@@ -93,11 +118,11 @@ impl<'a> Subject<'a> {
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        let density = profile.density(self.seen.at, self.resolution, cx);
-        if self.is_hopeless(density, is_near) {
+        let density = self.density(profile, cx);
+        if self.is_hopeless(density.sum(), is_near) {
             return None;
         }
-        let density = density * alive(profile, self.seen.at, Timestamp::MAX, cx);
+        let density = density.times(alive(profile, self.seen.at, Timestamp::MAX, cx));
         self.against(profile, is_near, density, learned, cx)
     }
 
@@ -108,13 +133,20 @@ impl<'a> Subject<'a> {
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        let density = 0.5 * profile.density(self.seen.at, self.resolution, cx);
-        if self.is_hopeless(density, is_near) {
+        let density = self.density(profile, cx).times(0.5);
+        if self.is_hopeless(density.sum(), is_near) {
             return None;
         }
         let ended_at = self.seen.ended_at.unwrap_or(Timestamp::MAX);
-        let density = density * alive(profile, self.seen.at, ended_at, cx);
+        let density = density.times(alive(profile, self.seen.at, ended_at, cx));
         self.against(profile, is_near, density, learned, cx)
+    }
+
+    fn density(&self, profile: &Profile, cx: &Lens<'_>) -> Density {
+        Density {
+            soon: profile.density(self.seen.at, self.resolution, cx),
+            late: Profile::lingering(profile.endless_of(self.seen.entity), cx),
+        }
     }
 
     /// Cheap things first: most episodes fall out by time alone.
@@ -127,14 +159,15 @@ impl<'a> Subject<'a> {
         &mut self,
         profile: &Profile,
         is_near: bool,
-        density: f64,
+        density: Density,
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        if self.is_hopeless(density, is_near) {
+        if self.is_hopeless(density.sum(), is_near) {
             return None;
         }
-        let what = self.what((&profile.checks, profile.alerts), false, learned, cx);
+        let what = density.what(self.what((&profile.checks, profile.alerts), false, learned, cx), self.any);
+        let density = density.sum();
         if self.is_hopeless(density * what, is_near) {
             return None;
         }
@@ -145,12 +178,14 @@ impl<'a> Subject<'a> {
     pub fn of_own(&mut self, profile: &Profile, learned: &Learned, cx: &Lens<'_>) -> Score {
         let seen = self.seen;
         let resolution = self.resolution;
+        let others_open = profile.endless_of(seen.entity).saturating_sub(1);
         let others = profile.density(seen.at, resolution, cx) - Profile::own_density(resolution, cx);
         let alive = alive(profile, seen.at, seen.ended_at.unwrap_or(Timestamp::MAX), cx);
-        let density = 0.5 * others.max(0.0) * alive;
+        let late = Profile::lingering(others_open, cx);
+        let density = Density { soon: others.max(0.0), late }.times(0.5 * alive);
         let others = profile.alerts.saturating_sub(1);
-        let what = self.what((&profile.checks, others), true, learned, cx);
-        Score::of(density, profile.fit_of_own(seen, learned, cx), what, self)
+        let what = density.what(self.what((&profile.checks, others), true, learned, cx), self.any);
+        Score::of(density.sum(), profile.fit_of_own(seen, learned, cx), what, self)
     }
 
     /// How usual its check is in an episode: the episode's own checks, against what is known of them. Where it is one of
