@@ -298,3 +298,48 @@ impl Episode {
         self.members.iter().filter(|m| m.open && !m.muted).map(|m| m.severity).max()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(check: &str, surprise: Option<u16>) -> Member {
+        Member {
+            alert: AlertId(1),
+            fingerprint: Fingerprint(1),
+            entity: "web".into(),
+            check: check.into(),
+            summary: "".into(),
+            services: Arc::default(),
+            severity: Severity::Warning,
+            open: true,
+            flapping: false,
+            muted: false,
+            opened_at: Timestamp(0),
+            started_at: Timestamp(0),
+            cleared_at: Timestamp::MIN,
+            expired: false,
+            occurrences: 1,
+            reason: Reason::First,
+            evidence: Evidence::default(),
+            after: 0,
+            surprise,
+        }
+    }
+
+    #[test]
+    fn a_check_surprises_once_and_what_tells_of_no_ends_is_not_steady() {
+        let mut episode = Episode::new(EpisodeId(1), Timestamp(0));
+        for (check, surprise) in [("scan", Some(5_000)), ("scan", Some(4_000)), ("shell", Some(7_000)), ("up", None)] {
+            episode.add(member(check, surprise));
+            episode.open += 1;
+        }
+        assert_eq!((episode.surprise, episode.steady(), episode.steady_entities(9)), (12_000, 1, 1));
+        let counted = episode.clone();
+        episode.count_marks();
+        assert_eq!(episode, counted, "added up anew it is the same");
+        episode.mark(0, false, false, false);
+        episode.open -= 1;
+        assert_eq!((episode.steady(), episode.surprise), (1, 12_000));
+    }
+}

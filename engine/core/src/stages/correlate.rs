@@ -13,7 +13,7 @@ use crate::{
         episode::{Episode, EpisodeId, Evidence, Member, Reason},
         hash::Framed,
         policy::Policy,
-        time::Timestamp,
+        time::{Span, Timestamp},
         topology::Topology,
     },
     output::Placed,
@@ -68,6 +68,17 @@ impl<'a> Lens<'a> {
     fn of(learned: &Learned, scope: &'a str, cx: &Cx<'a>) -> Self {
         let lens = Self { scope, policy: cx.policy, topology: cx.topology, tables: cx.tables, population: 1.0 };
         Self { population: learned.population(&lens), ..lens }
+    }
+
+    /// How many late successors an alert draws a second, so long after the latest alert: as aftershocks, ever more rarely by
+    /// one over the time (Omori, "On the aftershocks of earthquakes", 1894).
+    fn late(&self, gap: Span) -> f64 {
+        let (time, window) = (&self.policy.correlate.time, self.policy.correlate.window);
+        if gap > time.linger || time.linger <= window {
+            return 0.0;
+        }
+        let seconds = |span: Span| span.0.max(1_000) as f64 / 1_000.0;
+        time.lingering / (seconds(gap.max(window)) * libm::log(seconds(time.linger) / seconds(window)))
     }
 }
 
@@ -272,6 +283,7 @@ impl Correlator {
             member.severity = alert.severity;
         } else {
             let surprise = self.learned.surprise(alert, cx.policy);
+            cx.core.endless += u64::from(surprise.is_some());
             episode.add(Member { surprise, ..Member::of(alert, reason, evidence, after) });
         }
         alert.is_member(former.unwrap_or(episode.members.len() - 1));

@@ -327,20 +327,16 @@ impl Profile {
         sum * cx.policy.correlate.time.offspring
     }
 
-    /// How many alerts a second of an entity it draws because so many others of it go on for all we know.
-    pub fn lingering(open: u32, cx: &Lens<'_>) -> f64 {
-        let time = &cx.policy.correlate.time;
-        f64::from(open) * time.lingering / (time.linger.0.max(1_000) as f64 / 1_000.0)
+    /// How many alerts a second of an entity it draws at a time, because so many others of it go on for all we know.
+    pub fn lingering(&self, open: u32, at: Timestamp, cx: &Lens<'_>) -> f64 {
+        if open == 0 { 0.0 } else { f64::from(open) * cx.late(at - self.latest) }
     }
 
     /// How many alerts a second of another's it draws, on average, because it goes on where that one's are.
     pub fn lingering_for(&self, other: &Self, shared: &Shared, cx: &Lens<'_>) -> f64 {
-        if other.seed.at - self.latest > cx.policy.correlate.time.linger || other.alerts == 0 {
-            return 0.0;
-        }
         let met = |entity: &u64| u64::from(self.endless_of(*entity)) * u64::from(other.alerts_of(*entity));
         let met: u64 = shared.both.iter().map(met).sum();
-        met as f64 / f64::from(other.alerts) * Self::lingering(1, cx)
+        met as f64 / f64::from(other.alerts.max(1)) * cx.late(other.seed.at - self.latest)
     }
 
     /// What one alert adds to the density at its own time.

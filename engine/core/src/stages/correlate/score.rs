@@ -145,7 +145,7 @@ impl<'a> Subject<'a> {
     fn density(&self, profile: &Profile, cx: &Lens<'_>) -> Density {
         Density {
             soon: profile.density(self.seen.at, self.resolution, cx),
-            late: Profile::lingering(profile.endless_of(self.seen.entity), cx),
+            late: profile.lingering(profile.endless_of(self.seen.entity), self.seen.at, cx),
         }
     }
 
@@ -181,7 +181,7 @@ impl<'a> Subject<'a> {
         let others_open = profile.endless_of(seen.entity).saturating_sub(1);
         let others = profile.density(seen.at, resolution, cx) - Profile::own_density(resolution, cx);
         let alive = alive(profile, seen.at, seen.ended_at.unwrap_or(Timestamp::MAX), cx);
-        let late = Profile::lingering(others_open, cx);
+        let late = profile.lingering(others_open, seen.at, cx);
         let density = Density { soon: others.max(0.0), late }.times(0.5 * alive);
         let others = profile.alerts.saturating_sub(1);
         let what = density.what(self.what((&profile.checks, others), true, learned, cx), self.any);
