@@ -183,9 +183,10 @@ impl Member {
         self.flapping || self.muted || self.open && self.surprise.is_some()
     }
 
-    /// From when to when it was open, as far as is known.
+    /// From when to when it was open, as far as is known: that nothing is heard of it any more is no end where none is told.
     pub const fn life(&self) -> (Timestamp, Timestamp) {
-        (self.opened_at, if self.open { Timestamp::MAX } else { self.cleared_at })
+        let goes_on = self.open || self.expired && self.surprise.is_some();
+        (self.opened_at, if goes_on { Timestamp::MAX } else { self.cleared_at })
     }
 }
 

@@ -71,7 +71,9 @@ impl fmt::Display for RaiseReason {
             }
             Self::Fires { entity, check, seconds } => write!(f, "{check} on {entity} has fired for {seconds} s"),
             Self::Many { alerts, entities } => write!(f, "{alerts} alerts on {entities} entities at once"),
-            Self::Unexpected { alerts, nats } => write!(f, "{alerts} alerts that are unexpected together ({nats} nats)"),
+            Self::Unexpected { alerts, nats } => {
+                write!(f, "{alerts} alerts that are unexpected together ({nats} nats)")
+            }
             Self::Split { number, .. } => write!(f, "split by hand from incident {number}"),
         }
     }

@@ -35,7 +35,7 @@ pub struct TimeModel {
     pub spans: [Span; 3],
     /// How fast an episode whose alerts have cleared fades.
     pub fade: Span,
-    /// How long after its last an episode takes alerts of entities that have open ones in it whose origin tells of no ends,
+    /// How long after its last an episode takes alerts of entities that have some in it whose origin tells of no ends,
     pub linger: Span,
     /// and how many each of these draws in that time, beside the others.
     pub lingering: f64,

@@ -93,7 +93,7 @@ impl Index {
     /// An episode that has taken nothing for long is only found by the entities on which it may go on.
     pub fn list_lingering(&mut self, episode: &mut Episode) {
         self.unlist(episode);
-        let goes_on = episode.members.iter().filter(|m| m.open && m.surprise.is_some());
+        let goes_on = episode.members.iter().filter(|m| m.surprise.is_some());
         let entities: BTreeSet<u64> = goes_on.map(|m| hash_of(&m.entity)).collect();
         for entity in entities {
             self.list_under(episode, entity);

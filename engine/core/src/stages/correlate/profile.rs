@@ -6,7 +6,7 @@ use super::{
     sighting::{Occurrence, Sighting},
 };
 use crate::domain::{
-    episode::Episode,
+    episode::{Episode, Member},
     hash::hash_of,
     time::{Span, Timestamp},
     topology::places::Facet,
@@ -55,7 +55,7 @@ pub struct Profile {
     bins: Vec<(i64, u32)>,
     /// When each of the episode's members opened and ended, in their order.
     lives: Vec<(Timestamp, Timestamp)>,
-    /// By entity, open alerts of origins that tell of no ends.
+    /// By entity, alerts of origins that tell of no ends.
     endless: BTreeMap<u64, u32>,
     /// When the latest opened.
     pub latest: Timestamp,
@@ -114,7 +114,7 @@ impl Profile {
         self.tenants.get(&entity).map_or(0, |t| t.alerts)
     }
 
-    /// Open alerts of an entity of which nobody will tell that they have ended.
+    /// Alerts of an entity of which nobody tells when they have ended.
     pub fn endless_of(&self, entity: u64) -> u32 {
         self.endless.get(&entity).copied().unwrap_or(0)
     }
@@ -137,14 +137,12 @@ impl Profile {
     /// A member opened or ended.
     pub fn live(&mut self, episode: &Episode, member: usize) {
         let Some(it) = episode.members.get(member) else { return };
-        let life = it.life();
-        let was_open = self.lives.get(member).is_some_and(|(_, ended_at)| *ended_at == Timestamp::MAX);
-        if it.surprise.is_some() && it.open != was_open {
-            self.go_on(hash_of(&it.entity), it.open);
-        }
         match self.lives.get_mut(member) {
-            Some(known) => *known = life,
-            None => self.lives.push(life),
+            Some(known) => *known = it.life(),
+            None => {
+                self.lives.push(it.life());
+                self.go_on(it);
+            }
         }
     }
 
@@ -152,17 +150,13 @@ impl Profile {
     pub fn relive(&mut self, episode: &Episode) {
         self.lives = episode.members.iter().map(|m| m.life()).collect();
         self.endless.clear();
-        for member in episode.members.iter().filter(|m| m.open && m.surprise.is_some()) {
-            self.go_on(hash_of(&member.entity), true);
-        }
+        episode.members.iter().for_each(|member| self.go_on(member));
     }
 
-    /// One more open alert of an entity that goes on for all we know, or one less.
-    fn go_on(&mut self, entity: u64, opened: bool) {
-        let alerts = self.endless.entry(entity).or_insert(0);
-        *alerts = if opened { *alerts + 1 } else { alerts.saturating_sub(1) };
-        if *alerts == 0 {
-            self.endless.remove(&entity);
+    /// A member may go on where it is for all we know.
+    fn go_on(&mut self, member: &Member) {
+        if member.surprise.is_some() {
+            *self.endless.entry(hash_of(&member.entity)).or_insert(0) += 1;
         }
     }
 

@@ -152,7 +152,8 @@ impl Correlator {
         let (seen, max) = (subject.seen, cx.policy.correlate.candidates_max);
         let mut found: Vec<(Score, EpisodeId)> = Vec::new();
         for candidate in self.index.candidates(seen, max).filter(|c| c.id != own) {
-            let Some(profile) = self.profiles.get(&candidate.id).filter(|p| is_open_at(p, seen.at, Some(seen.entity), cx))
+            let Some(profile) =
+                self.profiles.get(&candidate.id).filter(|p| is_open_at(p, seen.at, Some(seen.entity), cx))
             else {
                 continue;
             };

@@ -73,8 +73,7 @@ fn began_within((_, profile): Part<'_>, (soon, late): (f64, f64), learned: &Lear
     } else {
         libm::log(soon.max(1e-30)) + libm::log(usual)
     };
-    drawn - seed.background
-        + cx.policy.correlate.revise.size * libm::log(f64::from(profile.alerts.max(1)))
+    drawn - seed.background + cx.policy.correlate.revise.size * libm::log(f64::from(profile.alerts.max(1)))
 }
 
 /// What its alerts gain when others draw them too.
