@@ -229,6 +229,7 @@ impl Config {
             checked.map_err(|reason| anyhow::anyhow!("score.threshold[{n}]: {reason}"))?;
         }
         validate_correlate(&self.correlate)?;
+        anyhow::ensure!((0.0..=1e6).contains(&self.raise.surprise), "raise.surprise: from 0 to a million");
         // An alert that opens, clears and opens again is no storm; and each alert may keep as many times.
         anyhow::ensure!((3..=100).contains(&self.flap.changes), "flap.changes: from 3 to 100");
         let leaves = (1..=self.flap.changes).contains(&self.flap.leave_below);
@@ -440,6 +441,7 @@ fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
     anyhow::ensure!((0.0..=1.0).contains(&time.offspring), "correlate.time.offspring: from 0 to 1");
     anyhow::ensure!(time.spans.iter().all(|s| s.0 >= 1_000), "correlate.time.spans: each at least 1s");
     anyhow::ensure!(time.fade.0 >= 1_000, "correlate.time.fade: at least 1s");
+    anyhow::ensure!((0.0..=1.0).contains(&time.lingering), "correlate.time.lingering: from 0 to 1");
     let kinds = [place.entity, place.parent, place.grandparent, place.service, place.label];
     let names = ["entity", "parent", "grandparent", "service", "label"];
     for (name, prior) in names.into_iter().zip(kinds) {

@@ -58,6 +58,8 @@ pub struct Core {
     pub revisions: u64,
     /// What it only suggested.
     pub suggestions: u64,
+    /// Alerts in episodes, of origins that tell of no ends.
+    pub endless: u64,
     /// What a limit made go.
     pub evicted: Evicted,
     /// What open incidents are about.
@@ -142,6 +144,7 @@ impl Scope {
             episodes_founded: 0,
             revisions: 0,
             suggestions: 0,
+            endless: 0,
             evicted: Evicted::default(),
             held: Held::default(),
         };
@@ -627,9 +630,9 @@ impl Scope {
 
     /// What was ever made.
     pub const fn totals(&self) -> Totals {
-        let Core { alerts_opened, episodes_founded, revisions, suggestions, .. } = self.core;
+        let Core { alerts_opened, episodes_founded, revisions, suggestions, endless, .. } = self.core;
         let incidents = self.raiser.announced();
-        Totals { alerts: alerts_opened, episodes: episodes_founded, incidents, revisions, suggestions }
+        Totals { alerts: alerts_opened, episodes: episodes_founded, incidents, revisions, suggestions, endless }
     }
 
     /// What a limit made go.

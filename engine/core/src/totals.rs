@@ -11,6 +11,8 @@ pub struct Totals {
     pub revisions: u64,
     /// What it only suggested, as somebody looked after the incident.
     pub suggestions: u64,
+    /// Alerts of origins that tell of no ends.
+    pub endless: u64,
 }
 
 impl Totals {
@@ -21,6 +23,7 @@ impl Totals {
         self.incidents += other.incidents;
         self.revisions += other.revisions;
         self.suggestions += other.suggestions;
+        self.endless += other.endless;
     }
 }
 

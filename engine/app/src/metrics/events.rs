@@ -139,6 +139,11 @@ fn made(totals: &Totals, page: &mut Page) {
             "Merges and moves that were only suggested, as somebody looks after the incident; continues over restarts.",
             totals.suggestions,
         ),
+        (
+            "quell_alerts_endless_total",
+            "Alerts of origins that tell of no ends (raise.endless_openings): by itself one raises only if grave; continues over restarts.",
+            totals.endless,
+        ),
     ] {
         page.push(Family::counter(name, &[], help).of(value as f64));
     }

@@ -6,7 +6,11 @@ use super::{
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 /// `hash(scope, founding fingerprint, opened_at, ordinal)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -151,6 +155,8 @@ pub struct Member {
     pub evidence: Evidence,
     /// Seconds after the alert it joined, for people.
     pub after: i64,
+    /// Of an alert whose origin tells of no ends: how unexpected its check was, in thousandths of a nat.
+    pub surprise: Option<u16>,
 }
 
 impl Member {
@@ -175,14 +181,21 @@ impl Member {
             reason,
             evidence,
             after,
+            surprise: None,
         }
     }
 }
 
 impl Member {
-    /// From when to when it was open, as far as is known.
+    /// It stands for nothing that goes on: it flaps, is suppressed, or its origin tells of no ends.
+    const fn is_unsteady(&self) -> bool {
+        self.flapping || self.muted || self.open && self.surprise.is_some()
+    }
+
+    /// From when to when it was open, as far as is known: that nothing is heard of it any more is no end where none is told.
     pub const fn life(&self) -> (Timestamp, Timestamp) {
-        (self.opened_at, if self.open { Timestamp::MAX } else { self.cleared_at })
+        let goes_on = self.open || self.expired && self.surprise.is_some();
+        (self.opened_at, if goes_on { Timestamp::MAX } else { self.cleared_at })
     }
 }
 
@@ -200,8 +213,10 @@ pub struct Episode {
     pub open: usize,
     /// How many of those are suppressed,
     pub muted: usize,
-    /// and how many are suppressed or flap.
+    /// and how many are suppressed, flap, or are of an origin that tells of no ends.
     pub unsteady: usize,
+    /// How unexpected the checks of the last kind are together, each once, in thousandths of a nat.
+    pub surprise: u32,
     /// The latest clear of a member.
     pub last_cleared_at: Timestamp,
     pub incident: Option<IncidentId>,
@@ -222,36 +237,53 @@ pub struct Episode {
 impl Episode {
     /// An alert joins. Members are large and most episodes small: room is made for a quarter more, not for twice as many.
     pub fn add(&mut self, member: Member) {
+        if let Some(surprise) = member.surprise
+            && !self.members.iter().any(|m| m.surprise.is_some() && m.check == member.check)
+        {
+            self.surprise += u32::from(surprise);
+        }
+        self.unsteady += usize::from(member.is_unsteady());
+        self.muted += usize::from(member.muted);
         if self.members.len() == self.members.capacity() {
             self.members.reserve_exact(1 + self.members.len() / 4);
         }
         self.members.push(member);
     }
 
-    /// How many of its open alerts are heard and do not flap.
+    /// How many of its open alerts are heard, do not flap, and are known to last.
     pub const fn steady(&self) -> usize {
         self.open - self.unsteady
     }
 
-    /// A member flaps or is suppressed, or it is not.
-    pub fn mark(&mut self, member: usize, flapping: bool, muted: bool) {
+    /// A member is open or not, flaps or is suppressed, or it is not.
+    pub fn mark(&mut self, member: usize, open: bool, flapping: bool, muted: bool) {
         let Some(member) = self.members.get_mut(member) else { return };
-        let (unsteady, was_muted) = (member.flapping || member.muted, member.muted);
-        (member.flapping, member.muted) = (flapping, muted);
-        self.unsteady = self.unsteady + usize::from(flapping || muted) - usize::from(unsteady);
+        let (unsteady, was_muted) = (member.is_unsteady(), member.muted);
+        (member.open, member.flapping, member.muted) = (open, flapping, muted);
+        self.unsteady = self.unsteady + usize::from(member.is_unsteady()) - usize::from(unsteady);
         self.muted = self.muted + usize::from(muted) - usize::from(was_muted);
     }
 
     /// Counts what its members are, after one has come from elsewhere.
     pub fn count_marks(&mut self) {
         self.muted = self.members.iter().filter(|m| m.muted).count();
-        self.unsteady = self.members.iter().filter(|m| m.muted || m.flapping).count();
+        self.unsteady = self.members.iter().filter(|m| m.is_unsteady()).count();
+        self.count_surprise();
     }
 
-    /// How many entities have open alerts that are heard and do not flap, up to `enough`.
+    /// Adds up how unexpected its checks are, each where it came first.
+    pub fn count_surprise(&mut self) {
+        let mut checks: BTreeMap<&str, u16> = BTreeMap::new();
+        for (check, surprise) in self.members.iter().filter_map(|m| Some((&*m.check, m.surprise?))) {
+            checks.entry(check).or_insert(surprise);
+        }
+        self.surprise = checks.values().map(|surprise| u32::from(*surprise)).sum();
+    }
+
+    /// How many entities have such alerts, up to `enough`.
     pub fn steady_entities(&self, enough: usize) -> usize {
         let mut seen = BTreeSet::new();
-        for member in self.members.iter().filter(|m| m.open && !m.flapping && !m.muted) {
+        for member in self.members.iter().filter(|m| m.open && !m.is_unsteady()) {
             seen.insert(&*member.entity);
             if seen.len() >= enough {
                 break;
@@ -274,5 +306,50 @@ impl Episode {
     /// The worst of its open alerts that are heard.
     pub fn severity(&self) -> Option<Severity> {
         self.members.iter().filter(|m| m.open && !m.muted).map(|m| m.severity).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(check: &str, surprise: Option<u16>) -> Member {
+        Member {
+            alert: AlertId(1),
+            fingerprint: Fingerprint(1),
+            entity: "web".into(),
+            check: check.into(),
+            summary: "".into(),
+            services: Arc::default(),
+            severity: Severity::Warning,
+            open: true,
+            flapping: false,
+            muted: false,
+            opened_at: Timestamp(0),
+            started_at: Timestamp(0),
+            cleared_at: Timestamp::MIN,
+            expired: false,
+            occurrences: 1,
+            reason: Reason::First,
+            evidence: Evidence::default(),
+            after: 0,
+            surprise,
+        }
+    }
+
+    #[test]
+    fn a_check_surprises_once_and_what_tells_of_no_ends_is_not_steady() {
+        let mut episode = Episode::new(EpisodeId(1), Timestamp(0));
+        for (check, surprise) in [("scan", Some(5_000)), ("scan", Some(4_000)), ("shell", Some(7_000)), ("up", None)] {
+            episode.add(member(check, surprise));
+            episode.open += 1;
+        }
+        assert_eq!((episode.surprise, episode.steady(), episode.steady_entities(9)), (12_000, 1, 1));
+        let counted = episode.clone();
+        episode.count_marks();
+        assert_eq!(episode, counted, "added up anew it is the same");
+        episode.mark(0, false, false, false);
+        episode.open -= 1;
+        assert_eq!((episode.steady(), episode.surprise), (1, 12_000));
     }
 }

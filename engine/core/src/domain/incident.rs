@@ -56,6 +56,8 @@ pub enum RaiseReason {
     Fires { entity: Arc<str>, check: Arc<str>, seconds: i64 },
     /// So many alerts at once.
     Many { alerts: usize, entities: usize },
+    /// So many alerts, of an origin that tells of no ends, of checks that are rarely heard.
+    Unexpected { alerts: usize, nats: u32 },
     /// A person said that it is another one than this.
     Split { from: IncidentId, number: u64 },
 }
@@ -69,6 +71,9 @@ impl fmt::Display for RaiseReason {
             }
             Self::Fires { entity, check, seconds } => write!(f, "{check} on {entity} has fired for {seconds} s"),
             Self::Many { alerts, entities } => write!(f, "{alerts} alerts on {entities} entities at once"),
+            Self::Unexpected { alerts, nats } => {
+                write!(f, "{alerts} alerts that are unexpected together ({nats} nats)")
+            }
             Self::Split { number, .. } => write!(f, "split by hand from incident {number}"),
         }
     }

@@ -277,6 +277,14 @@ pub struct Raise {
     pub many_entities: usize,
     /// after so long.
     pub many_settle: Span,
+    /// An origin that has told of no end in so many openings is endless: its silence says nothing. 0: none is.
+    pub endless_openings: u32,
+    /// And in so long.
+    pub endless_after: Span,
+    /// An alert of such an origin raises by itself only if it is so grave,
+    pub endless_severity_min: Severity,
+    /// or in an episode whose checks surprise by so much, in nats.
+    pub surprise: f64,
     /// All alerts have been clear for so long.
     pub resolve: Span,
     /// Nothing has happened after the resolution for so long.
@@ -372,6 +380,10 @@ impl Default for Policy {
                 many_alerts: 3,
                 many_entities: 2,
                 many_settle: Span::seconds(30),
+                endless_openings: 10,
+                endless_after: Span::hours(1),
+                endless_severity_min: Severity::Major,
+                surprise: 20.0,
                 resolve: Span::minutes(5),
                 close: Span::hours(24),
                 reopen_window: Span::minutes(30),

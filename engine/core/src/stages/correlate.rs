@@ -13,7 +13,7 @@ use crate::{
         episode::{Episode, EpisodeId, Evidence, Member, Reason},
         hash::Framed,
         policy::Policy,
-        time::Timestamp,
+        time::{Span, Timestamp},
         topology::Topology,
     },
     output::Placed,
@@ -73,6 +73,17 @@ impl<'a> Lens<'a> {
         let lens = Self { scope, policy: cx.policy, topology: cx.topology, tables: cx.tables, population: 1.0 };
         Self { population: learned.population(&lens), ..lens }
     }
+
+    /// How many late successors an alert draws a second, so long after the latest alert: as aftershocks, ever more rarely by
+    /// one over the time (Omori, "On the aftershocks of earthquakes", 1894).
+    fn late(&self, gap: Span) -> f64 {
+        let (time, window) = (&self.policy.correlate.time, self.policy.correlate.window);
+        if gap > time.linger || time.linger <= window {
+            return 0.0;
+        }
+        let seconds = |span: Span| span.0.max(1_000) as f64 / 1_000.0;
+        time.lingering / (seconds(gap.max(window)) * libm::log(seconds(time.linger) / seconds(window)))
+    }
 }
 
 /// The episodes of a scope.
@@ -103,6 +114,11 @@ impl Correlator {
         self.episodes.get(&id)
     }
 
+    /// Whether the silence of an alert's origin says nothing, as far as is known.
+    pub fn is_endless(&self, alert: &Alert, policy: &Policy) -> bool {
+        self.learned.is_endless(alert, policy)
+    }
+
     /// An episode.
     pub fn get_mut(&mut self, id: EpisodeId) -> Option<&mut Episode> {
         self.episodes.get_mut(&id)
@@ -120,6 +136,7 @@ impl Correlator {
 
     /// Finds a place for an alert that has just opened, or opened again `after` a clear.
     pub fn place(&mut self, alert: &mut Alert, raiser: &Raiser, cx: &mut Cx<'_>) -> EpisodeId {
+        self.learned.hear(alert, cx.policy.limits.origins);
         if let Some(id) = self.former(alert, raiser, cx) {
             self.join(id, alert, Reason::Returned, Evidence::default(), cx);
             return id;
@@ -170,7 +187,8 @@ impl Correlator {
         let mut subject = Subject::new(seen, background, &self.learned, lens);
         for candidate in self.index.candidates(seen, lens.policy.correlate.candidates_max) {
             let id = candidate.id;
-            let Some(profile) = self.profiles.get(&id).filter(|p| is_open_at(p, seen.at, lens)) else { continue };
+            let is_open = |p: &&Profile| is_open_at(p, seen.at, Some(seen.entity), lens);
+            let Some(profile) = self.profiles.get(&id).filter(is_open) else { continue };
             let Some(score) = subject.at_opening((profile, candidate.is_near), &self.learned, lens) else { continue };
             if !self.takes_alerts(id, seen.at, raiser, lens) {
                 continue;
@@ -280,14 +298,15 @@ impl Correlator {
             Some(_) => episode.members.iter().position(|m| m.alert == alert.id),
         };
         if let Some(member) = former.and_then(|n| episode.members.get_mut(n)) {
-            member.open = true;
             member.occurrences += 1;
             member.severity = alert.severity;
         } else {
-            episode.add(Member::of(alert, reason, evidence, after));
+            let surprise = self.learned.surprise(alert, cx.policy);
+            cx.core.endless += u64::from(surprise.is_some());
+            episode.add(Member { surprise, ..Member::of(alert, reason, evidence, after) });
         }
         alert.is_member(former.unwrap_or(episode.members.len() - 1));
-        episode.mark(alert.member(), alert.flapping, false);
+        episode.mark(alert.member(), true, alert.flapping, false);
         alert.episode = Some(id);
         if let Some(profile) = self.profiles.get_mut(&id) {
             profile.live(episode, alert.member());
@@ -299,9 +318,12 @@ impl Correlator {
     pub fn clear(&mut self, alert: &Alert, cx: &mut Cx<'_>) -> Option<EpisodeId> {
         let episode = self.episodes.get_mut(&alert.place()?)?;
         let member = episode.members.get_mut(alert.member()).filter(|m| m.alert == alert.id && m.open)?;
-        (member.open, member.expired) = (false, alert.expired);
+        member.expired = alert.expired;
         member.cleared_at = alert.cleared_at.unwrap_or(Timestamp::MIN);
-        episode.mark(alert.member(), false, false);
+        episode.mark(alert.member(), false, false, false);
+        if !alert.expired {
+            self.learned.end(alert);
+        }
         if let Some(profile) = self.profiles.get_mut(&episode.id) {
             profile.live(episode, alert.member());
         }
@@ -319,8 +341,8 @@ impl Correlator {
         let Some(member) = episode.members.get_mut(alert.member()).filter(|m| m.alert == alert.id && m.open) else {
             return;
         };
-        (member.open, member.cleared_at) = (false, cx.core.clock);
-        episode.mark(alert.member(), false, false);
+        member.cleared_at = cx.core.clock;
+        episode.mark(alert.member(), false, false, false);
         episode.open -= 1;
         episode.last_cleared_at = episode.last_cleared_at.max(cx.core.clock);
         if let Some(profile) = self.profiles.get_mut(&episode.id) {
@@ -333,7 +355,7 @@ impl Correlator {
     pub fn mute(&mut self, alert: &Alert) -> Option<EpisodeId> {
         let episode = self.episodes.get_mut(&alert.place()?)?;
         episode.members.get(alert.member()).filter(|m| m.alert == alert.id && m.open)?;
-        episode.mark(alert.member(), alert.flapping, alert.suppressed_by.is_some());
+        episode.mark(alert.member(), true, alert.flapping, alert.suppressed_by.is_some());
         Some(episode.id)
     }
 
@@ -344,8 +366,8 @@ impl Correlator {
         member.severity = alert.severity;
         member.summary = alert.summary.clone();
         member.services = alert.services.clone();
-        let (flapping, muted) = (alert.flapping && member.open, member.muted);
-        episode.mark(alert.member(), flapping, muted);
+        let (open, flapping, muted) = (member.open, alert.flapping && member.open, member.muted);
+        episode.mark(alert.member(), open, flapping, muted);
         Some(episode.id)
     }
 
@@ -354,6 +376,11 @@ impl Correlator {
         let Some(episode) = self.episodes.get_mut(&id) else { return };
         if ends_at(episode, cx) > due {
             return await_end(episode, cx);
+        }
+        let lingers_until = episode.last_joined_at + cx.policy.correlate.time.linger;
+        if lingers_until > due && self.profiles.get(&id).is_some_and(Profile::has_endless) {
+            self.index.list_lingering(episode);
+            return cx.set(TimerKind::EndEpisode, u128::from(id.0), lingers_until);
         }
         let done = episode.open == 0 && episode.incident.is_none();
         self.index.unlist(episode);

@@ -110,12 +110,13 @@ impl Raiser {
 
     /// An alert joined an episode, cleared in it, or became another severity.
     pub fn decide(&mut self, alert: &Alert, change: Change, id: EpisodeId, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
+        let endless = by.correlator.is_endless(alert, cx.policy);
         let Some(episode) = by.correlator.get_mut(id) else { return };
         let hidden = alert.open && alert.suppressed_by.is_some();
         match episode.incident {
             // What people do not hear of can wait: several alerts that are muted at once are one revision.
             Some(incident) => self.follow((incident, id), change, hidden, by, cx),
-            None if alert.open && !hidden => await_raise(alert, episode, cx),
+            None if alert.open && !hidden => await_raise((alert, endless), episode, cx),
             None => {}
         }
     }
@@ -217,7 +218,8 @@ impl Raiser {
     /// An alert has fired for the settle time.
     pub fn on_settle(&mut self, alert: &Alert, due: Timestamp, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
         let Some(episode) = alert.place().and_then(|id| by.correlator.get(id)) else { return };
-        let (episode, (settle, severity_min)) = (episode.id, one_raises(episode, cx));
+        let endless = by.correlator.is_endless(alert, cx.policy);
+        let (episode, (settle, severity_min)) = (episode.id, one_raises(episode, endless, cx));
         let fires = alert.firing && !alert.flapping && alert.suppressed_by.is_none();
         if !fires || alert.heard_since() + settle > due || alert.severity < severity_min {
             return;
@@ -231,10 +233,14 @@ impl Raiser {
     pub fn on_many(&mut self, id: EpisodeId, due: Timestamp, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
         let Some(episode) = by.correlator.get_mut(id) else { return };
         episode.many_due = None;
-        if are_many(episode, cx) {
-            let reason = RaiseReason::Many { alerts: episode.steady(), entities: episode.steady_entities(usize::MAX) };
-            self.raise(id, reason, due, by, cx);
-        }
+        let reason = if are_many(episode, cx) {
+            RaiseReason::Many { alerts: episode.steady(), entities: episode.steady_entities(usize::MAX) }
+        } else if are_unexpected(episode, cx) {
+            RaiseReason::Unexpected { alerts: episode.members.len(), nats: episode.surprise / 1_000 }
+        } else {
+            return;
+        };
+        self.raise(id, reason, due, by, cx);
     }
 
     fn raise(
@@ -359,27 +365,29 @@ fn reopen(incident: &mut Incident, why: &str, at: Timestamp, actor: &str) {
     incident.note(at, actor, "reopened", why);
 }
 
-fn await_raise(alert: &Alert, episode: &mut Episode, cx: &mut Cx<'_>) {
+fn await_raise((alert, endless): (&Alert, bool), episode: &mut Episode, cx: &mut Cx<'_>) {
     let raise = &cx.policy.raise;
-    let (settle, severity_min) = one_raises(episode, cx);
+    let (settle, severity_min) = one_raises(episode, endless, cx);
     if alert.severity >= severity_min {
         // Its severity may have become grave enough only later, or it has flapped until now.
         let due = (alert.heard_since() + settle).max(alert.last_fired_at).max(alert.calm_since());
         cx.set(TimerKind::Settle, alert.fingerprint.0, due);
     }
-    if episode.many_due.is_none() && are_many(episode, cx) {
+    if episode.many_due.is_none() && (are_many(episode, cx) || are_unexpected(episode, cx)) {
         let due = alert.heard_since().max(episode.founded_at + raise.many_settle);
         episode.many_due = Some(due);
         cx.set(TimerKind::Many, u128::from(episode.id.0), due);
     }
 }
 
-/// How long one alert has to fire, and how grave it has to be: as the episode's policy says, or as is usual.
-fn one_raises(episode: &Episode, cx: &Cx<'_>) -> (Span, Severity) {
+/// How long one alert has to fire, and how grave it has to be: as the episode's policy says, or as is usual. Of what only is
+/// told and never ends it is not known that it fires.
+fn one_raises(episode: &Episode, endless: bool, cx: &Cx<'_>) -> (Span, Severity) {
     let raise = &cx.policy.raise;
+    let usual = if endless { raise.severity_min.max(raise.endless_severity_min) } else { raise.severity_min };
     let grouping = episode.policy.as_deref().and_then(|name| cx.policy.correlate.grouping(name));
     let (settle, severity_min) = grouping.map_or((None, None), |own| (own.settle, own.severity_min));
-    (settle.unwrap_or(raise.settle), severity_min.unwrap_or(raise.severity_min))
+    (settle.unwrap_or(raise.settle), severity_min.unwrap_or(usual))
 }
 
 fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
@@ -389,7 +397,13 @@ fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
     } else {
         episode.steady() >= raise.many_alerts && episode.steady_entities(raise.many_entities) >= raise.many_entities
     };
-    are_enough && episode.severity() >= Some(one_raises(episode, cx).1)
+    are_enough && episode.severity() >= Some(one_raises(episode, false, cx).1)
+}
+
+/// Alerts that may long be over are a surprise together.
+fn are_unexpected(episode: &Episode, cx: &Cx<'_>) -> bool {
+    f64::from(episode.surprise) >= cx.policy.raise.surprise * 1_000.0
+        && episode.severity() >= Some(one_raises(episode, false, cx).1)
 }
 
 /// A policy wants more alerts before it raises.

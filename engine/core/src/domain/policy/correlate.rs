@@ -87,6 +87,10 @@ pub struct TimeModel {
     pub spans: [Span; 3],
     /// How fast an episode whose alerts have cleared fades.
     pub fade: Span,
+    /// How long after its last an episode takes alerts of entities that have some in it whose origin tells of no ends,
+    pub linger: Span,
+    /// and how many each of these draws in that time, beside the others.
+    pub lingering: f64,
 }
 
 /// Where alerts of one cause lie.
@@ -261,6 +265,8 @@ impl Default for Correlate {
                 offspring: 0.8,
                 spans: [Span::seconds(10), Span::seconds(60), Span::minutes(3)],
                 fade: Span::seconds(60),
+                linger: Span::hours(1),
+                lingering: 0.2,
             },
             place: PlaceModel {
                 entity: 0.25,

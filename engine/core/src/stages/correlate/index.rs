@@ -3,6 +3,7 @@ use super::{Lens, profile::Profile, sighting::Sighting};
 use crate::{
     domain::{
         episode::{Episode, EpisodeId},
+        hash::hash_of,
         time::Timestamp,
         topology::places::Ring,
     },
@@ -86,6 +87,16 @@ impl Index {
             if known.shares[facet.ring as usize] < COMMON {
                 self.list_under(episode, facet.ground);
             }
+        }
+    }
+
+    /// An episode that has taken nothing for long is only found by the entities on which it may go on.
+    pub fn list_lingering(&mut self, episode: &mut Episode) {
+        self.unlist(episode);
+        let goes_on = episode.members.iter().filter(|m| m.surprise.is_some());
+        let entities: BTreeSet<u64> = goes_on.map(|m| hash_of(&m.entity)).collect();
+        for entity in entities {
+            self.list_under(episode, entity);
         }
     }
 
@@ -183,10 +194,12 @@ pub struct Candidate {
     pub is_near: bool,
 }
 
-/// Whether an episode may take an alert of that time.
-pub fn is_open_at(profile: &Profile, at: Timestamp, cx: &Lens<'_>) -> bool {
+/// Whether an episode may take an alert of that time, and of that entity.
+pub fn is_open_at(profile: &Profile, at: Timestamp, entity: Option<u64>, cx: &Lens<'_>) -> bool {
     let window = cx.policy.correlate.window;
-    at - profile.latest <= window
+    let lingers = || entity.is_some_and(|entity| profile.endless_of(entity) > 0);
+    let gap = at - profile.latest;
+    (gap <= window || gap <= cx.policy.correlate.time.linger && lingers())
         && profile.seed.at - at <= window
         && profile.lives().len() < cx.policy.limits.alerts_per_episode
 }

@@ -2,10 +2,12 @@
 use super::{
     bounded::Bounded,
     pace::Pace,
+    score::millinats,
     sighting::{Occurrence, Sighting},
     wiring::{Naming, Wiring},
 };
 use crate::domain::{
+    alert::Alert,
     hash::hash_of,
     policy::{Clue, Limits, Policy},
     time::{Span, Timestamp},
@@ -79,6 +81,17 @@ struct Alone {
     at: Timestamp,
 }
 
+/// What an origin tells.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Origin {
+    /// When it was first heard,
+    since: Option<Timestamp>,
+    /// how often,
+    openings: u32,
+    /// and whether it has told of an end.
+    ends: bool,
+}
+
 /// What a scope has learned.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Learned {
@@ -97,6 +110,7 @@ pub struct Learned {
     #[serde(with = "crate::snapshot::sorted")]
     shorts: FxHashMap<u64, u64>,
     alone: Bounded<u128, Alone>,
+    origins: Bounded<u64, Origin>,
     pace: Pace,
     pub wiring: Wiring,
     /// How many grounds of each kind alerts lay on,
@@ -117,6 +131,43 @@ impl Learned {
     pub fn entity_of(&self, name: u64) -> Option<u64> {
         let known = self.entities.get(name).map(|_| name);
         known.or_else(|| self.shorts.get(&name).copied())
+    }
+
+    /// An origin tells of an opening.
+    pub fn hear(&mut self, alert: &Alert, limit: usize) {
+        let origin = self.origins.see(hash_of(&alert.origin), alert.occurred_at);
+        origin.openings = origin.openings.saturating_add(1);
+        origin.since.get_or_insert(alert.occurred_at);
+        self.origins.make_room(limit);
+    }
+
+    /// An origin tells of an end.
+    pub fn end(&mut self, alert: &Alert) {
+        if let Some(origin) = self.origins.get_mut(hash_of(&alert.origin)) {
+            origin.ends = true;
+        }
+    }
+
+    /// Whether an alert's origin has told of no end in so long and so many openings that it never will.
+    pub fn is_endless(&self, alert: &Alert, policy: &Policy) -> bool {
+        let (enough, after) = (policy.raise.endless_openings, policy.raise.endless_after);
+        let never = |origin: &Origin| {
+            let for_long = origin.since.is_some_and(|since| alert.last_fired_at - since >= after);
+            !origin.ends && origin.openings >= enough && for_long
+        };
+        enough > 0 && self.origins.get(hash_of(&alert.origin)).is_some_and(never)
+    }
+
+    /// How unexpected the check of an alert is that has opened, in millinats, if its origin tells of no ends: in how few of
+    /// the spans that the scope has lived through it did.
+    pub fn surprise(&self, alert: &Alert, policy: &Policy) -> Option<u16> {
+        if !self.is_endless(alert, policy) {
+            return None;
+        }
+        let lived = self.began_at.map_or(0.0, |at| seconds(at, alert.occurred_at));
+        let spans = 1.0 + lived / (policy.correlate.window.0.max(1_000) as f64 / 1_000.0);
+        let openings = self.checks.get(hash_of(&alert.check)).map_or(1.0, |c| c.openings.max(1.0));
+        u16::try_from(millinats(libm::log(spans / openings).max(0.0))).ok().or(Some(u16::MAX))
     }
 
     /// An alert opened. Who is known from now on to depend on whom.
@@ -279,6 +330,11 @@ impl Learned {
         let settled = self.checks.get(check).map_or(0.0, |c| c.settled);
         let prior = cx.policy.correlate.what.openings;
         (settled + prior * self.share(check)) / (self.settled + prior)
+    }
+
+    /// The share of any one check among all that are known.
+    pub fn any(&self) -> f64 {
+        1.0 / self.checks.len().max(1) as f64
     }
 
     /// How often a check was seen with another, and how often that one was seen with any.

@@ -53,6 +53,7 @@ impl Correlator {
         let Some(episode) = self.episodes.get_mut(&from) else { return };
         let (members, incident) = (std::mem::take(&mut episode.members), episode.incident);
         (episode.open, episode.muted, episode.unsteady, episode.many_due) = (0, 0, 0, None);
+        episode.surprise = 0;
         let keys = self.index.unlist(episode);
         self.groups.redirect(episode, into);
         let policy = episode.policy.clone();
@@ -135,8 +136,7 @@ impl Correlator {
         }
         let member = episode.members.remove(place);
         episode.open -= usize::from(member.open);
-        episode.muted -= usize::from(member.muted);
-        episode.unsteady -= usize::from(member.muted || member.flapping);
+        episode.count_marks();
         went(episode, into, 1);
         raiser.on_left(episode.incident, place, member.alert);
         for (n, behind) in episode.members.iter().enumerate().skip(place) {
@@ -210,6 +210,7 @@ fn receive(
             known.started_at = known.started_at.min(member.started_at);
             known.occurrences += member.occurrences;
             (known.flapping, known.muted) = (known.flapping || member.flapping, known.muted || member.muted);
+            known.surprise = known.surprise.or(member.surprise);
             place
         }
         None => {
@@ -252,6 +253,7 @@ impl Episode {
             open: 0,
             muted: 0,
             unsteady: 0,
+            surprise: 0,
             last_cleared_at: Timestamp::MIN,
             incident: None,
             previous: None,

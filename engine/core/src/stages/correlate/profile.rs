@@ -8,13 +8,15 @@ use super::{
     wiring::Naming,
 };
 use crate::domain::{
-    episode::Episode,
+    episode::{Episode, Member},
+    hash::hash_of,
     policy::Clue,
     time::{Span, Timestamp},
     topology::places::{Facet, Ring},
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Openings are counted by so many milliseconds.
 const BIN: i64 = 10_000;
@@ -60,6 +62,8 @@ pub struct Profile {
     bins: Vec<(i64, u32)>,
     /// When each of the episode's members opened and ended, in their order.
     lives: Vec<(Timestamp, Timestamp)>,
+    /// By entity, alerts of origins that tell of no ends.
+    endless: BTreeMap<u64, u32>,
     /// When the latest opened.
     pub latest: Timestamp,
     /// Alerts.
@@ -88,6 +92,7 @@ impl Profile {
             checks: Vec::new(),
             bins: Vec::new(),
             lives: Vec::new(),
+            endless: BTreeMap::new(),
             latest: seed.at,
             alerts: 0,
             leaders: Vec::new(),
@@ -119,6 +124,16 @@ impl Profile {
         self.tenants.get(&entity).map_or(0, |t| t.alerts)
     }
 
+    /// Alerts of an entity of which nobody tells when they have ended.
+    pub fn endless_of(&self, entity: u64) -> u32 {
+        self.endless.get(&entity).copied().unwrap_or(0)
+    }
+
+    /// Whether there are any.
+    pub fn has_endless(&self) -> bool {
+        !self.endless.is_empty()
+    }
+
     /// How many entities lie on a ground, by ring.
     pub fn tally(&self, ground: u64) -> Tally {
         self.grounds.get(&ground).copied().unwrap_or_default()
@@ -131,16 +146,28 @@ impl Profile {
 
     /// A member opened or ended.
     pub fn live(&mut self, episode: &Episode, member: usize) {
-        let Some(life) = episode.members.get(member).map(|m| m.life()) else { return };
+        let Some(it) = episode.members.get(member) else { return };
         match self.lives.get_mut(member) {
-            Some(known) => *known = life,
-            None => self.lives.push(life),
+            Some(known) => *known = it.life(),
+            None => {
+                self.lives.push(it.life());
+                self.go_on(it);
+            }
         }
     }
 
     /// Members are others.
     pub fn relive(&mut self, episode: &Episode) {
         self.lives = episode.members.iter().map(|m| m.life()).collect();
+        self.endless.clear();
+        episode.members.iter().for_each(|member| self.go_on(member));
+    }
+
+    /// A member may go on where it is for all we know.
+    fn go_on(&mut self, member: &Member) {
+        if member.surprise.is_some() {
+            *self.endless.entry(hash_of(&member.entity)).or_insert(0) += 1;
+        }
     }
 
     /// Grounds on which enough of the entities lie, sorted where they were all looked at.
@@ -351,6 +378,18 @@ impl Profile {
         sum * cx.policy.correlate.time.offspring
     }
 
+    /// How many alerts a second of an entity it draws at a time, because so many others of it go on for all we know.
+    pub fn lingering(&self, open: u32, at: Timestamp, cx: &Lens<'_>) -> f64 {
+        if open == 0 { 0.0 } else { f64::from(open) * cx.late(at - self.latest) }
+    }
+
+    /// How many alerts a second of another's it draws, on average, because it goes on where that one's are.
+    pub fn lingering_for(&self, other: &Self, shared: &Shared, cx: &Lens<'_>) -> f64 {
+        let met = |entity: &u64| u64::from(self.endless_of(*entity)) * u64::from(other.alerts_of(*entity));
+        let met: u64 = shared.both.iter().map(met).sum();
+        met as f64 / f64::from(other.alerts.max(1)) * cx.late(other.seed.at - self.latest)
+    }
+
     /// What one alert adds to the density at its own time.
     pub fn own_density(resolution: Span, cx: &Lens<'_>) -> f64 {
         cx.tables.kernel(Span(BIN / 2 - resolution.0)) * cx.policy.correlate.time.offspring
@@ -368,10 +407,10 @@ impl Profile {
         let (few, many) = if self.tenants.len() <= other.tenants.len() { (self, other) } else { (other, self) };
         let mut both: Vec<u64> = few.tenants.keys().filter(|e| many.tenants.contains_key(e)).copied().collect();
         both.sort_unstable();
-        let mut shared = Shared { entities: both.len() as u32, crowding: 0.0, twice: Vec::new(), homes: Vec::new() };
-        for entity in both {
-            let (a, b) = (&few.tenants[&entity], &many.tenants[&entity]);
-            shared.crowding += overlap(a.alerts, b.alerts, entity, learned, cx);
+        let mut shared = Shared { both, crowding: 0.0, twice: Vec::new(), homes: Vec::new() };
+        for entity in &shared.both {
+            let (a, b) = (&few.tenants[entity], &many.tenants[entity]);
+            shared.crowding += overlap(a.alerts, b.alerts, *entity, learned, cx);
             shared.homes.push(b.home);
             shared.twice.extend(a.facets.iter().filter(|f| b.facets.iter().any(|g| g.ground == f.ground)));
         }
@@ -382,7 +421,8 @@ impl Profile {
 /// What two episodes have both.
 #[derive(Debug)]
 pub struct Shared {
-    pub entities: u32,
+    /// Entities; sorted.
+    pub both: Vec<u64>,
     pub crowding: f64,
     /// What would be counted twice.
     pub twice: Vec<Facet>,

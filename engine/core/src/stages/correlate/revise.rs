@@ -152,7 +152,9 @@ impl Correlator {
         let (seen, max) = (subject.seen, cx.policy.correlate.candidates_max);
         let mut found: Vec<(Score, EpisodeId)> = Vec::new();
         for candidate in self.index.candidates(seen, max).filter(|c| c.id != own) {
-            let Some(profile) = self.profiles.get(&candidate.id).filter(|p| is_open_at(p, seen.at, cx)) else {
+            let Some(profile) =
+                self.profiles.get(&candidate.id).filter(|p| is_open_at(p, seen.at, Some(seen.entity), cx))
+            else {
                 continue;
             };
             let score = subject.looking_back((profile, candidate.is_near), &self.learned, cx);
@@ -274,7 +276,7 @@ impl Correlator {
         ids.extend(self.index.latest().take(max));
         let revise = &lens.policy.correlate.revise;
         let fits = |id: &EpisodeId| {
-            let made = self.profiles.get(id).filter(|made| is_open_at(made, profile.latest, lens));
+            let made = self.profiles.get(id).filter(|made| is_open_at(made, profile.latest, None, lens));
             let Some(made) = made.filter(|_| *id != own) else { return false };
             let apart = Span((made.seed.at - profile.seed.at).0.saturating_abs());
             let shares = match ground {

@@ -66,6 +66,28 @@ pub fn narrow(millinats: i64) -> i16 {
     millinats.clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16
 }
 
+/// How many alerts a second an episode draws: soon after others, and late where something may go on.
+#[derive(Clone, Copy, Debug)]
+struct Density {
+    soon: f64,
+    late: f64,
+}
+
+impl Density {
+    fn sum(self) -> f64 {
+        self.soon + self.late
+    }
+
+    fn times(self, factor: f64) -> Self {
+        Self { soon: self.soon * factor, late: self.late * factor }
+    }
+
+    /// How usual a check is among what it draws: soon by the episode's own, late it may be `any`, for that is another step.
+    fn what(self, soon: f64, any: f64) -> f64 {
+        if self.late > 0.0 { (self.soon * soon + self.late * any) / self.sum() } else { soon }
+    }
+}
+
 /// Whose place is weighed, and how often its check opens by itself.
 #[derive(Debug)]
 pub struct Subject<'a> {
@@ -78,8 +100,10 @@ pub struct Subject<'a> {
     rarest: f64,
     /// How finely the origins tell time.
     resolution: Span,
-    /// The share of its check among what is found together.
+    /// The share of its check among what is found together,
     usual: f64,
+    /// and of any one check among all.
+    any: f64,
     /// What others let expect of its check, as two terms of a fraction, in slots: many candidates have the same ones.
     expected: [Option<(u64, (f64, f64))>; SLOTS],
 }
@@ -89,8 +113,9 @@ impl<'a> Subject<'a> {
     pub fn new(seen: &'a Sighting, background: f64, learned: &Learned, cx: &Lens<'_>) -> Self {
         let shares = seen.facets.iter().zip(&seen.known).map(|(facet, known)| known.shares[facet.ring as usize]);
         let rarest = 1.0 / shares.fold(1.0, f64::min);
-        let (usual, resolution) = (learned.usual(seen.check, cx), learned.resolution(cx));
-        Self { seen, background, rate: libm::exp(background), rarest, resolution, usual, expected: [None; SLOTS] }
+        let (usual, any, resolution) = (learned.usual(seen.check, cx), learned.any(), learned.resolution(cx));
+        let rate = libm::exp(background);
+        Self { seen, background, rate, rarest, resolution, usual, any, expected: [None; SLOTS] }
     }
 
     /// As it opens, against an episode that may be near. `None` where nothing could come of it.
@@ -100,8 +125,8 @@ impl<'a> Subject<'a> {
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        let density = profile.density(self.seen.at, self.resolution, cx);
-        if self.is_hopeless(density, is_near) {
+        let density = self.density(profile, cx);
+        if self.is_hopeless(density.sum(), is_near) {
             return None;
         }
         let alive = alive(profile, self.seen.at, Timestamp::MAX, cx);
@@ -115,13 +140,20 @@ impl<'a> Subject<'a> {
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        let density = 0.5 * profile.density(self.seen.at, self.resolution, cx);
-        if self.is_hopeless(density, is_near) {
+        let density = self.density(profile, cx).times(0.5);
+        if self.is_hopeless(density.sum(), is_near) {
             return None;
         }
         let ended_at = self.seen.ended_at.unwrap_or(Timestamp::MAX);
         let alive = alive(profile, self.seen.at, ended_at, cx);
         self.against(profile, is_near, (density, alive), learned, cx)
+    }
+
+    fn density(&self, profile: &Profile, cx: &Lens<'_>) -> Density {
+        Density {
+            soon: profile.density(self.seen.at, self.resolution, cx),
+            late: profile.lingering(profile.endless_of(self.seen.entity), self.seen.at, cx),
+        }
     }
 
     /// Cheap things first: most episodes fall out by time alone.
@@ -134,14 +166,15 @@ impl<'a> Subject<'a> {
         &mut self,
         profile: &Profile,
         is_near: bool,
-        (density, alive): (f64, f64),
+        (density, alive): (Density, f64),
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        if self.is_hopeless(density * alive, is_near) {
+        if self.is_hopeless(density.sum() * alive, is_near) {
             return None;
         }
-        let what = self.what((&profile.checks, profile.alerts), false, learned, cx);
+        let what = density.what(self.what((&profile.checks, profile.alerts), false, learned, cx), self.any);
+        let density = density.sum();
         if self.is_hopeless(density * alive * what, is_near) {
             return None;
         }
@@ -152,11 +185,14 @@ impl<'a> Subject<'a> {
     pub fn of_own(&mut self, profile: &Profile, learned: &Learned, cx: &Lens<'_>) -> Score {
         let seen = self.seen;
         let resolution = self.resolution;
+        let others_open = profile.endless_of(seen.entity).saturating_sub(1);
         let others = profile.density(seen.at, resolution, cx) - Profile::own_density(resolution, cx);
         let alive = alive(profile, seen.at, seen.ended_at.unwrap_or(Timestamp::MAX), cx);
-        let density = 0.5 * others.max(0.0);
+        let late = profile.lingering(others_open, seen.at, cx);
+        let density = Density { soon: others.max(0.0), late }.times(0.5);
         let others = profile.alerts.saturating_sub(1);
-        let what = self.what((&profile.checks, others), true, learned, cx);
+        let what = density.what(self.what((&profile.checks, others), true, learned, cx), self.any);
+        let density = density.sum();
         Score::of(Odds { density, alive, fit: profile.fit_of_own(seen, learned, cx), what }, self)
     }
 

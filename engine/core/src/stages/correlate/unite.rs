@@ -34,12 +34,17 @@ pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, learned: &Learned, cx: &Lens<'_>) 
     let (older, younger) = if a.1.seed.at <= b.1.seed.at { (a, b) } else { (b, a) };
     let resolution = learned.resolution(cx);
     let alive = overlap_of_lives(a.1, b.1, cx);
-    let lent = |at| 0.5 * alive * older.1.density(at, resolution, cx);
-    let mut gain = began_within(younger, lent(younger.1.seed.at), learned, cx);
+    let soon = |by: Part<'_>, at| 0.5 * alive * by.1.density(at, resolution, cx);
+    let late = |by: Part<'_>, to: Part<'_>| 0.5 * alive * by.1.lingering_for(to.1, &shared, cx);
+    let lent = (soon(older, younger.1.seed.at), late(older, younger));
+    let mut gain = began_within(younger, lent, learned, cx);
     for (part, other) in [(a, b), (b, a)] {
-        gain += drawn_together(part, SAMPLES, resolution, cx, |at| 0.5 * alive * other.1.density(at, resolution, cx));
+        let late = late(other, part);
+        gain += drawn_together(part, SAMPLES, resolution, cx, |at| soon(other, at) + late);
     }
-    Some(gain + place + alike(&[a, b], learned, cx) + sizes(&[a, b], cx))
+    // What comes late is another step: that its checks are others says nothing.
+    let by_checks = if lent.1 > 0.0 { lent.0 / (lent.0 + lent.1) } else { 1.0 };
+    Some(gain + place + by_checks * alike(&[a, b], learned, cx) + sizes(&[a, b], cx))
 }
 
 /// How much likelier several episodes are as one, in nats.
@@ -54,17 +59,23 @@ pub fn gain_of_many(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64
             |at| others().zip(&lives).map(|(o, alive)| 0.5 * alive * o.1.density(at, resolution, cx)).sum::<f64>();
         gain += drawn_together(*part, JOINT_SAMPLES, resolution, cx, lent);
         if n != oldest {
-            gain += began_within(*part, lent(part.1.seed.at), learned, cx);
+            gain += began_within(*part, (lent(part.1.seed.at), 0.0), learned, cx);
         }
         gain -= part.1.evidence_now(learned, cx) + urn(part.1.alerts, part.1.entities(), part.1.crowding, cx);
     }
     gain + where_of_many(parts, learned, cx)
 }
 
-/// The seed of the younger was no background, and not its own cause.
-fn began_within((_, profile): Part<'_>, lent: f64, learned: &Learned, cx: &Lens<'_>) -> f64 {
+/// The seed of the younger was no background, and not its own cause: others drew it, soon or late.
+fn began_within((_, profile): Part<'_>, (soon, late): (f64, f64), learned: &Learned, cx: &Lens<'_>) -> f64 {
     let seed = &profile.seed;
-    libm::log(lent.max(1e-30)) - seed.background + libm::log(learned.usual(seed.check, cx))
+    let usual = learned.usual(seed.check, cx);
+    let drawn = if late > 0.0 {
+        libm::log(soon * usual + late * learned.any())
+    } else {
+        libm::log(soon.max(1e-30)) + libm::log(usual)
+    };
+    drawn - seed.background
 }
 
 /// Large outages are rare, by a power of their size (in entities): one as large as all is likelier than several at once. Each
@@ -117,7 +128,7 @@ fn where_together(a: &Profile, b: &Profile, shared: &Shared, learned: &Learned, 
     let mut grounds: Vec<u64> = a.leaders().iter().chain(b.leaders()).copied().collect();
     grounds.sort_unstable();
     grounds.dedup();
-    let entities = a.entities() + b.entities() - shared.entities;
+    let entities = a.entities() + b.entities() - shared.both.len() as u32;
     let may_be_none = a.is_company() && b.is_company() || a.is_connected(b.system());
     let explains = |ground: &u64| {
         let tally = a.tally(*ground);

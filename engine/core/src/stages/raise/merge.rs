@@ -1,6 +1,6 @@
 //! What becomes of incidents when their alerts change places: the older takes the younger in, and both are told.
 use super::{
-    Evidence, Raiser, are_many,
+    Evidence, Raiser, are_many, are_unexpected,
     causes::SUSPECTS_MAX,
     one_raises,
     people::TICKETS_MAX,
@@ -80,7 +80,7 @@ impl Raiser {
     pub fn on_alert_moved(&mut self, alert: &Alert, correlator: &Correlator, cx: &mut Cx<'_>) {
         let episode = alert.episode.and_then(|id| correlator.get(id));
         let Some(episode) = episode.filter(|e| alert.open && e.incident.is_none()) else { return };
-        let (settle, severity_min) = one_raises(episode, cx);
+        let (settle, severity_min) = one_raises(episode, correlator.is_endless(alert, cx.policy), cx);
         if alert.severity >= severity_min {
             let due = (alert.occurred_at + settle).max(cx.core.clock);
             cx.set(TimerKind::Settle, alert.fingerprint.0, due);
@@ -109,7 +109,7 @@ impl Raiser {
             }
             return self.follow((incident, id), Change::Count, false, by, cx);
         }
-        if episode.many_due.is_none() && are_many(episode, cx) {
+        if episode.many_due.is_none() && (are_many(episode, cx) || are_unexpected(episode, cx)) {
             let due = cx.core.clock.max(episode.founded_at + cx.policy.raise.many_settle);
             episode.many_due = Some(due);
             cx.set(TimerKind::Many, u128::from(id.0), due);
