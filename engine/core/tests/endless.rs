@@ -104,7 +104,7 @@ fn the_next_step_may_come_late_where_the_last_was() {
     for (n, check) in ["scan", "dirb", "shell", "sudo", "user", "flow"].into_iter().enumerate() {
         world.warn(LATER + 5 * n as i64, "web", check);
     }
-    world.warn(LATER + 40 * 60, "web", "root");
-    world.warn(LATER + 41 * 60, "elsewhere", "login");
+    world.warn(LATER + 20 * 60, "web", "root");
+    world.warn(LATER + 30 * 60, "elsewhere", "login");
     assert_eq!(world.incidents().iter().map(|(_, alerts)| *alerts).collect::<Vec<_>>(), [7]);
 }
