@@ -103,7 +103,7 @@ impl Closing<'_> {
         rows.push(plain("  metrics, and whether it is ready"));
         rows.push(plain(format!("    curl http://{at}/metrics")));
         rows.push(plain(format!("    curl http://{at}/ready")));
-        rows.push(plain("  events in: an alert that fires for two minutes becomes an incident"));
+        rows.push(plain("  events in: an alert that fires for three minutes becomes an incident"));
         rows.push(plain(format!("    curl http://{at}/api/v1/events -d '[")));
         rows.push(plain(format!("      {{\"entity\":\"db-07\",\"check\":\"DiskFull\",\"time\":\"{from}\"}},")));
         rows.push(plain(format!("      {{\"entity\":\"db-07\",\"check\":\"DiskFull\",\"time\":\"{to}\"}}]'")));

@@ -376,7 +376,7 @@ impl Default for Policy {
             assess: Assess { dependency_share: 0.5, cap_importance: 5, cap_critical: 40, cap_high: 70 },
             raise: Raise {
                 severity_min: Severity::Warning,
-                settle: Span::minutes(2),
+                settle: Span::minutes(3),
                 many_alerts: 3,
                 many_entities: 2,
                 many_settle: Span::seconds(30),
