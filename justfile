@@ -42,9 +42,13 @@ kill-test seeds="2000" kills="200":
 bench:
     cargo bench -p quell-benches
 
-# How well events are grouped, over recordings whose truth is known: a folder each with events.jsonl, topology.json, truth.csv.
-quality dir:
-    QUELL_QUALITY={{absolute_path(dir)}} cargo bench -p quell-benches --bench quality
+# How well events are grouped, over recordings whose truth is known (benches/quality/sources.rs). BESIDE: a program to run for each, too.
+quality dir beside="":
+    QUELL_QUALITY={{absolute_path(dir)}} {{ if beside == "" { "" } else { "QUELL_BESIDE='" + beside + "'" } }} cargo bench -p quell-benches --bench quality
+
+# What each reason of the model is worth (clues), or how much hangs on each of its numbers (numbers), over recordings of one kind.
+keys dir of="clues" kind="workload":
+    QUELL_QUALITY={{absolute_path(dir)}} QUELL_KINDS={{kind}} QUELL_KEYS={{of}} cargo bench -p quell-benches --bench quality
 
 # Licences and advisories of the dependencies.
 deny:

@@ -26,6 +26,9 @@ pub struct Measured {
     pub purity: f64,
     /// Groups that hold events of real incidents, over real incidents.
     pub groups: f64,
+    /// Of groups of several events with real incidents: harmonic mean of the share of them that match one, and of the share of
+    /// real incidents that are matched. They match one to one, where they share half of what is in either.
+    pub f1: f64,
     /// The share of noise that is grouped with a real incident.
     pub absorbed: f64,
     /// Incidents that stand at the end, over real ones.
@@ -48,6 +51,7 @@ impl Measured {
             completeness: mean(|m| m.completeness),
             purity: mean(|m| m.purity),
             groups: mean(|m| m.groups),
+            f1: mean(|m| m.f1),
             absorbed: mean(|m| m.absorbed),
             raised: mean(|m| m.raised),
             found: mean(|m| m.found),
@@ -91,6 +95,7 @@ pub fn compare(rows: &[Row], announced: usize) -> Measured {
         completeness: 1.0 - given_truth / sum(&by_group, entropy).max(1e-9),
         purity: purity(&both, &group_sizes),
         groups: by_group.len() as f64 / real,
+        f1: f1(&both, &by_truth, &group_sizes),
         absorbed: absorbed as f64 / (noise().count().max(1)) as f64,
         raised: incidents.len() as f64 / real,
         found: found(&incidents) as f64 / real,
@@ -112,6 +117,14 @@ fn purity(both: &BTreeMap<(&str, &str), f64>, sizes: &BTreeMap<&str, f64>) -> f6
         }
     }
     most.values().map(|(n, group)| n / sizes[group]).sum::<f64>() / most.len().max(1) as f64
+}
+
+fn f1(both: &BTreeMap<(&str, &str), f64>, truths: &BTreeMap<&str, f64>, groups: &BTreeMap<&str, f64>) -> f64 {
+    // Two groups that share half with one incident each share all of it: there is at most one such, or they tie.
+    let is_match = |((truth, group), n): (&(&str, &str), &f64)| 2.0 * n >= truths[truth] + groups[group] - n;
+    let matched: BTreeSet<&str> = both.iter().filter(|pair| is_match(*pair)).map(|((truth, _), _)| *truth).collect();
+    let told = groups.values().filter(|size| **size > 1.0).count();
+    2.0 * matched.len() as f64 / (told + truths.len()).max(1) as f64
 }
 
 /// More than half of it is one real incident.
