@@ -6,6 +6,7 @@ use super::{
 use crate::domain::{
     alert::Alert,
     check::CheckKind,
+    episode::SCORE,
     hash::{Framed, hash_of},
     policy::Clue,
     time::Timestamp,
@@ -171,7 +172,8 @@ fn mention(facets: &mut Vec<Facet>, ground: u64) {
 
 /// The ground of a label: a name that the topology knows, whatever the key, else the pair.
 fn label_ground((key, value): &(Arc<str>, Arc<str>), alert: &Alert, framed: &mut Framed, cx: &Lens<'_>) -> Option<u64> {
-    if value.is_empty() || *value == alert.entity || alert.services.contains(value) {
+    // How bad it is says nothing of where.
+    if **key == *SCORE || value.is_empty() || *value == alert.entity || alert.services.contains(value) {
         return None;
     }
     let name = hash_of(value);
