@@ -15,7 +15,8 @@ use quell_core::domain::{
     maintenance::Maintenance,
     matcher::Field,
     policy::{
-        Absence, Action, Assess, CauseModel, Clock, Correlate, Deduplicate, Flap, Inhibit, Limits, Policy, Raise, Score, Suppress,
+        Absence, Action, Assess, CauseModel, Clock, Correlate, Deduplicate, Flap, Inhibit, Limits, Policy, Raise,
+        Score, Suppress,
     },
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},

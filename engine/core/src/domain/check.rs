@@ -106,7 +106,15 @@ mod tests {
     #[test]
     fn a_name_is_read_however_it_is_written() {
         let checks = Checks::default();
-        for own in ["NodeDiskFull", "DISK_CRITICAL", "kube-pod-not-ready", "IfDown", "CPUThrottlingHigh", "TemperatureHigh", "cpu"] {
+        for own in [
+            "NodeDiskFull",
+            "DISK_CRITICAL",
+            "kube-pod-not-ready",
+            "IfDown",
+            "CPUThrottlingHigh",
+            "TemperatureHigh",
+            "cpu",
+        ] {
             assert_eq!(checks.kind(own), CheckKind::Own, "{own}");
         }
         for symptom in ["HttpLatencyHigh", "HTTP 5xx", "PaymentFailed", "DiffRejected", "", "é", "DiskLatency"] {

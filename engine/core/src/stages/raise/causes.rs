@@ -121,7 +121,9 @@ fn reason(weighed: &Weighed<'_>, members: &[&Member], alerts: &Alerts<'_>) -> St
         match (explained, parts.is_empty()) {
             (0, _) => {}
             (1, true) if others == 1 => parts.push(format!("the other alert is {what}")),
-            (n, true) => parts.push(format!("{n} of {others} other alerts {} {what}", if n == 1 { "is" } else { "are" })),
+            (n, true) => {
+                parts.push(format!("{n} of {others} other alerts {} {what}", if n == 1 { "is" } else { "are" }))
+            }
             (n, false) => parts.push(format!("{n} {what}")),
         }
     }
