@@ -61,46 +61,6 @@ fn main() -> anyhow::Result<()> {
 
 /// The sets that are there.
 fn sets(dir: &Path) -> anyhow::Result<Vec<Set>> {
-    // PREPARED
-    if let Some(dir) = env::var_os("QUELL_CAUSES_PREPARED") {
-        let mut sets = Vec::new();
-        for (d, name, group) in [
-            ("petshop", "PetShop", "petshop"),
-            ("ob", "OB", "nezha"),
-            ("tt", "TT", "nezha"),
-            ("it", "ITBench", "itbench"),
-        ] {
-            let dir = Path::new(&dir).join(d);
-            let events = std::fs::read_to_string(dir.join("events.jsonl"))?
-                .lines()
-                .map(serde_json::from_str)
-                .collect::<Result<Vec<serde_json::Value>, _>>()?;
-            let topology = serde_json::from_str(&std::fs::read_to_string(dir.join("topology.json"))?)?;
-            let truth: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(dir.join("truth.json"))?)?;
-            let truth = truth
-                .as_object()
-                .unwrap()
-                .iter()
-                .map(|(k, v)| {
-                    (
-                        k.clone(),
-                        data::Truth {
-                            roots: v["roots"]
-                                .as_array()
-                                .unwrap()
-                                .iter()
-                                .map(|r| r.as_str().unwrap().to_owned())
-                                .collect(),
-                            kind: v["type"].as_str().unwrap().to_owned(),
-                        },
-                    )
-                })
-                .collect();
-            sets.push(Set::new((name, group), events, topology, truth));
-        }
-        return Ok(sets);
-    }
-    // END PREPARED
     let mut sets = Vec::new();
     for (path, read) in [
         ("petshop/dev/low_traffic", petshop::read as fn(&Path) -> anyhow::Result<Set>),

@@ -11,7 +11,7 @@ use crate::{
     shared,
     stages::changes::Change,
 };
-use odds::{Alerts, Sort, Weighed, confidences, rounded};
+use odds::{Alerts, Sort, Weighed, confidence, rounded, shares};
 use reach::{Unit, Way};
 use std::{cmp::Reverse, sync::Arc};
 
@@ -35,7 +35,7 @@ pub(super) fn rank(
     let mut members: Vec<&Member> = episode.members.iter().take(SUSPECTS_MAX).collect();
     // Of those of one moment who was heard of first.
     members.sort_by_key(|m| m.opened_at);
-    let alerts = Alerts::new(&members, cx);
+    let alerts = Alerts::new(&members, cx.topology, &cx.core.name, cx.policy);
     let mut ranked: Vec<Suspect<'_>> =
         alerts.suspects().into_iter().filter_map(|unit| alerts.weigh(unit)).map(Suspect::Unit).collect();
     sort(&mut ranked, &alerts);
@@ -45,9 +45,9 @@ pub(super) fn rank(
     ranked.extend(near.into_iter().map(|(odds, change, reason)| Suspect::Change { odds, change, reason }));
     sort(&mut ranked, &alerts);
     let odds: Vec<f64> = ranked.iter().map(Suspect::odds).collect();
-    let sure = confidences(&odds, &cx.policy.raise.cause);
-    let told = ranked.into_iter().zip(sure).take(CAUSES_MAX);
-    let causes = told.map(|(suspect, confidence)| cause(suspect, confidence, &members, &alerts)).collect();
+    let told = ranked.into_iter().zip(shares(&odds)).take(CAUSES_MAX);
+    let sure = |share| confidence(share, &cx.policy.raise.cause);
+    let causes = told.map(|(suspect, share)| cause(suspect, sure(share), &members, &alerts)).collect();
     (causes, changes)
 }
 

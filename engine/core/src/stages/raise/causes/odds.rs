@@ -1,13 +1,11 @@
 //! What of an incident's alerts each suspect explains, as odds: products only, rounded before anything is compared.
 use super::reach::{Map, Reached, Unit, Way};
-use crate::{
-    domain::{
-        check::{CheckKind, Checks, has_word, parts},
-        episode::Member,
-        policy::CauseModel,
-        time::Timestamp,
-    },
-    scope::Cx,
+use crate::domain::{
+    check::{CheckKind, Checks, has_word, parts},
+    episode::Member,
+    policy::{CauseModel, Policy},
+    time::Timestamp,
+    topology::Topology,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,9 +69,9 @@ pub struct Weighed<'a> {
 
 impl<'a> Alerts<'a> {
     /// Of these members, in the order they were heard of.
-    pub fn new(members: &[&'a Member], cx: &'a Cx<'_>) -> Self {
-        let (model, checks) = (&cx.policy.raise.cause, &cx.policy.checks);
-        let mut map = Map::new(members, cx);
+    pub fn new(members: &[&'a Member], topology: &'a Topology, scope: &'a str, policy: &'a Policy) -> Self {
+        let (model, checks) = (&policy.raise.cause, &policy.checks);
+        let mut map = Map::new(members, topology, scope, model);
         let mut lit: BTreeMap<Unit<'_>, Lit<'_>> = BTreeMap::new();
         let mut found: BTreeMap<(Unit<'_>, CheckKind, Option<Unit<'_>>), (f64, usize)> = BTreeMap::new();
         for member in members {
@@ -213,20 +211,19 @@ pub const fn rounded(odds: f64) -> u64 {
     odds.to_bits().saturating_add(1 << (ROUNDED_BITS - 1)) >> ROUNDED_BITS
 }
 
-/// How sure each is, by the odds of all: in thousandths, together at most 1,000.
-pub fn confidences(odds: &[f64], model: &CauseModel) -> Vec<u32> {
-    // By the largest, so that no square overflows; the 1 is that all is chance.
+/// The shares of odds squared, where 1 stands for none of these; together less than 1.
+pub fn shares(odds: &[f64]) -> Vec<f64> {
+    // By the largest, so that no square overflows.
     let largest = odds.iter().copied().fold(1.0, f64::max);
     let square = |odds: f64| (odds / largest) * (odds / largest);
-    let all = square(1.0) + odds.iter().map(|o| square(*o)).sum::<f64>();
-    let sure = |o: &f64| {
-        let share = square(*o) / all;
-        let odds = if share < 1.0 { share / (1.0 - share) } else { f64::MAX.sqrt() };
-        let scaled = model.confidence * odds * odds.sqrt();
-        if scaled.is_finite() { scaled / (1.0 + scaled) } else { 1.0 }
-    };
-    let sure: Vec<f64> = odds.iter().map(sure).collect();
-    // Only one can be the cause.
-    let sum = sure.iter().sum::<f64>().max(1.0);
-    sure.into_iter().map(|sure| (sure / sum * 1_000.0) as u32).collect()
+    let all = square(1.0) + odds.iter().map(|odds| square(*odds)).sum::<f64>();
+    odds.iter().map(|odds| square(*odds) / all).collect()
+}
+
+/// How sure that makes, in thousandths: by how many are right among causes that are told.
+pub fn confidence(share: f64, model: &CauseModel) -> u32 {
+    let odds = share / (1.0 - share);
+    let scaled = model.confidence * odds * odds.sqrt();
+    let sure = if scaled.is_finite() { scaled / (1.0 + scaled) } else { 1.0 };
+    (sure * 1_000.0 + 0.5) as u32
 }

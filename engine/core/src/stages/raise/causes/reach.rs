@@ -2,14 +2,11 @@
 //!
 //! A condition of the thing itself shows on what runs on it and on the service that rests on it. A symptom shows on who
 //! depends on those too, and a loss of traffic on what the sufferers call. Each step damps it; of several ways the best counts.
-use crate::{
-    domain::{
-        check::CheckKind,
-        episode::{Member, Reason},
-        policy::CauseModel,
-        topology::{Entity, Service, Topology},
-    },
-    scope::Cx,
+use crate::domain::{
+    check::CheckKind,
+    episode::{Member, Reason},
+    policy::CauseModel,
+    topology::{Entity, Service, Topology},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -76,8 +73,7 @@ pub struct Map<'a> {
 
 impl<'a> Map<'a> {
     /// With what the members of an incident tell.
-    pub fn new(members: &[&'a Member], cx: &'a Cx<'_>) -> Self {
-        let (topology, scope, model) = (cx.topology, &*cx.core.name, &cx.policy.raise.cause);
+    pub fn new(members: &[&'a Member], topology: &'a Topology, scope: &'a str, model: &'a CauseModel) -> Self {
         let mut map = Self { topology, scope, model, told: BTreeMap::new(), held: BTreeMap::new() };
         for member in members {
             let unit = map.unit(&member.entity);
