@@ -92,9 +92,11 @@ pub fn number(text: &str) -> f64 {
 
 /// By how far out of the usual.
 pub const fn severity(size: f64) -> &'static str {
-    match size {
-        30.0.. => "critical",
-        10.0.. => "major",
-        _ => "warning",
+    if size > 30.0 {
+        "critical"
+    } else if size > 10.0 {
+        "major"
+    } else {
+        "warning"
     }
 }

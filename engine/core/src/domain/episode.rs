@@ -153,6 +153,8 @@ pub struct Member {
     pub flapping: bool,
     /// It is open and suppressed.
     pub muted: bool,
+    /// The alert that muted it last: what mutes it is upstream of it.
+    pub muted_by: Option<AlertId>,
     /// When it first occurred in this episode.
     pub opened_at: Timestamp,
     /// When that began, as far as its origin says.
@@ -185,6 +187,7 @@ impl Member {
             open: alert.open,
             flapping: false,
             muted: false,
+            muted_by: None,
             opened_at: alert.occurred_at,
             started_at: alert.started_at.min(alert.occurred_at),
             cleared_at: Timestamp::MIN,

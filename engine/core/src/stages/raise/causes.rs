@@ -3,7 +3,7 @@
 use super::Evidence;
 use crate::{
     domain::{
-        episode::{Episode, Member, Reason},
+        episode::{Episode, Member},
         incident::{Cause, Incident, NearbyChange},
         time::{Span, Timestamp},
     },
@@ -12,7 +12,7 @@ use crate::{
     stages::changes::Change,
 };
 use odds::{Alerts, Sort, Weighed, confidence, rounded, shares};
-use reach::{Unit, Way};
+use reach::{Unit, Way, muted_by};
 use std::{cmp::Reverse, sync::Arc};
 
 mod odds;
@@ -85,7 +85,7 @@ fn entity(suspect: &Suspect<'_>, alerts: &Alerts<'_>) -> Option<Arc<str>> {
     Some(alerts.lit.get(&weighed.unit).map_or_else(known, |lit| lit.first.entity.clone()))
 }
 
-fn cause(suspect: Suspect<'_>, confidence: u32, members: &[&Member], alerts: &Alerts<'_>) -> Cause {
+fn cause<'a>(suspect: Suspect<'a>, confidence: u32, members: &[&'a Member], alerts: &Alerts<'a>) -> Cause {
     let entity = entity(&suspect, alerts);
     match suspect {
         Suspect::Unit(weighed) => Cause {
@@ -106,7 +106,7 @@ fn cause(suspect: Suspect<'_>, confidence: u32, members: &[&Member], alerts: &Al
 }
 
 /// What speaks for a suspect, for people: `2 of 3 other alerts are on what depends on it, it came first`.
-fn reason(weighed: &Weighed<'_>, members: &[&Member], alerts: &Alerts<'_>) -> String {
+fn reason<'a>(weighed: &Weighed<'a>, members: &[&'a Member], alerts: &Alerts<'a>) -> String {
     let lit = alerts.lit.get(&weighed.unit);
     let others = members.len() - lit.map_or(0, |lit| lit.count);
     let mut parts = Vec::new();
@@ -127,8 +127,7 @@ fn reason(weighed: &Weighed<'_>, members: &[&Member], alerts: &Alerts<'_>) -> St
             (n, false) => parts.push(format!("{n} {what}")),
         }
     }
-    let mutes = |m: &&Member| matches!(&m.reason, Reason::Inhibited(by) if alerts.map.unit(by) == weighed.unit);
-    if members.iter().any(|m| mutes(&m)) {
+    if members.iter().filter_map(|m| muted_by(m, members)).any(|by| alerts.map.unit(by) == weighed.unit) {
         parts.push("it mutes others".to_owned());
     }
     let first = members.iter().map(|m| m.started_at).min();

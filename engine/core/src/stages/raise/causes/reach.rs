@@ -82,7 +82,7 @@ impl<'a> Map<'a> {
                 map.tell(unit, Unit::Service(service));
                 map.tell(Unit::Service(service), unit);
             }
-            if let Reason::Inhibited(by) = &member.reason {
+            if let Some(by) = muted_by(member, members) {
                 map.tell(unit, map.unit(by));
             }
         }
@@ -268,6 +268,15 @@ impl<'a> Map<'a> {
     fn damped(&self, steps: u8) -> f64 {
         (0..steps).fold(1.0, |chance, _| chance * self.model.dependency)
     }
+}
+
+/// The entity whose alert mutes it, or did.
+pub fn muted_by<'a>(member: &'a Member, members: &[&'a Member]) -> Option<&'a str> {
+    if let Reason::Inhibited(by) = &member.reason {
+        return Some(by);
+    }
+    let by = member.muted_by?;
+    members.iter().find(|other| other.alert == by).map(|other| &*other.entity)
 }
 
 /// What shows on itself, and on what it consists of.
