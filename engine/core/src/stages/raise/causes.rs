@@ -109,6 +109,7 @@ fn cause<'a>(suspect: Suspect<'a>, confidence: u32, members: &[&'a Member], aler
 fn reason<'a>(weighed: &Weighed<'a>, members: &[&'a Member], alerts: &Alerts<'a>) -> String {
     let lit = alerts.lit.get(&weighed.unit);
     let others = members.len() - lit.map_or(0, |lit| lit.count);
+    let other = if lit.is_some() { "other " } else { "" };
     let mut parts = Vec::new();
     for (way, what) in [
         (Way::Depends, "on what depends on it"),
@@ -120,11 +121,10 @@ fn reason<'a>(weighed: &Weighed<'a>, members: &[&'a Member], alerts: &Alerts<'a>
         let explained = weighed.explains[way as usize];
         match (explained, parts.is_empty()) {
             (0, _) => {}
-            (1, true) if others == 1 => parts.push(format!("the other alert is {what}")),
-            (n, true) => {
-                parts.push(format!("{n} of {others} other alerts {} {what}", if n == 1 { "is" } else { "are" }))
-            }
-            (n, false) => parts.push(format!("{n} {what}")),
+            (_, false) => parts.push(format!("{explained} {what}")),
+            (_, true) if others == 1 => parts.push(format!("the {other}alert is {what}")),
+            (1, true) => parts.push(format!("1 of {others} {other}alerts is {what}")),
+            (_, true) => parts.push(format!("{explained} of {others} {other}alerts are {what}")),
         }
     }
     if members.iter().filter_map(|m| muted_by(m, members)).any(|by| alerts.map.unit(by) == weighed.unit) {

@@ -215,3 +215,23 @@ fn the_order_of_alerts_changes_nothing_and_suspects_have_a_limit() {
     assert!(bounded.len() <= 64 + 3 && before.len() > bounded.len(), "{}", bounded.len());
     assert_eq!(bounded[0], before[0], "who explains most is kept");
 }
+
+#[test]
+fn what_speaks_for_a_suspect_is_said() {
+    let (topology, policy) = (topology(CHAIN), Policy::default());
+    let told = |members: &[Member], id: &'static str| {
+        let members: Vec<&Member> = members.iter().collect();
+        let alerts = Alerts::new(&members, &topology, "any", &policy);
+        alerts.weigh(alerts.map.unit(id)).map(|weighed| super::reason(&weighed, &members, &alerts))
+    };
+    let all = [member("shop", "errors", 0, &[]), member("pay-1", "latency", 5, &[]), member("db-1", "latency", 9, &[])];
+    assert_eq!(told(&all, "db-1").as_deref(), Some("2 of 2 other alerts are on what depends on it"));
+    assert_eq!(told(&all, "shop").as_deref(), Some("it came first"));
+    assert_eq!(told(&all[..2], "pay-1").as_deref(), Some("the other alert is on what depends on it"));
+    let silent = "2 of 2 alerts are on what depends on it, it has no alert of its own";
+    assert_eq!(told(&all[..2], "db-1").as_deref(), Some(silent));
+    assert_eq!(told(&all, "mail"), None);
+    let idle = [member("db-1", "no requests", 0, &[]), member("shop", "errors", 0, &[])];
+    let both = "1 of 2 alerts is on what depends on it, 1 on what is called less for it, it has no alert of its own";
+    assert_eq!(told(&idle, "pay-1").as_deref(), Some(both));
+}
