@@ -8,6 +8,7 @@ use crate::domain::{
     policy::CauseModel,
     topology::{Entity, Service, Topology},
 };
+use rustc_hash::FxHashMap;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     rc::Rc,
@@ -228,19 +229,23 @@ impl<'a> Map<'a> {
 
     /// Who calls a service may have fallen silent, by itself or by what it depends on.
     fn add_idle(&mut self, spread: &mut Spread<'a>, home: &str, share: f64) {
-        let mut sick: BTreeMap<&'a str, (f64, bool)> = BTreeMap::new();
+        let mut sick: Vec<(&'a str, f64, bool)> = Vec::new();
+        let mut places: FxHashMap<&'a str, usize> = FxHashMap::default();
         for (caller, steps) in self.walk(home, |s| &s.downstream) {
             let chance = share * self.damped(steps);
             let mut put = |id, chance: f64, calls| {
-                let known = sick.entry(id).or_insert((0.0, false));
-                *known = (known.0.max(chance), known.1 || calls);
+                let place = *places.entry(id).or_insert(sick.len());
+                match sick.get_mut(place) {
+                    None => sick.push((id, chance, calls)),
+                    Some(known) => (known.1, known.2) = (known.1.max(chance), known.2 || calls),
+                }
             };
             put(caller, chance, true);
             for (other, more) in self.walk(caller, |s| &s.upstream) {
                 put(other, chance * self.damped(more), false);
             }
         }
-        for (id, (chance, calls)) in sick {
+        for (id, chance, calls) in sick {
             self.add(spread, Unit::Service(id), (chance, Way::Idle, calls));
         }
     }
