@@ -4,7 +4,8 @@
 //! `petshop/dev/low_traffic` (Hardt et al., "The PetShop Dataset", CLeaR 2024), `nezha/dev/online-boutique-2022-08-22` and
 //! `nezha/dev/train-ticket-2023-01-29` (Yu et al., "Nezha", ESEC/FSE 2023) and `itbench-groundtruth/dev/scenarios.jsonl` (Jha et
 //! al., "ITBench", ICML 2025), compressed and merged. A set that is not there is left out. `QUELL_CONFIG=quell.toml` tries another
-//! configuration; `QUELL_CAUSES_KEEP=folder` keeps the events, the topology and the truth of each set.
+//! configuration; `QUELL_CAUSES_KEEP=folder` keeps the events, the topology and the truth of each set, and
+//! `QUELL_CAUSES_MISSED=1` tells what was said where the first cause is not right.
 mod data;
 mod detect;
 mod itbench;

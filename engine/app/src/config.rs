@@ -520,6 +520,22 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_causes_are_checked() {
+        let wrong = |more: &str| from(&format!("[raise.cause]\n{more}")).unwrap_err().to_string();
+        for key in [
+            "dependency = 1.0",
+            "ground = -0.1",
+            "silent = 0",
+            "confidence = 1e9",
+            "late_after = \"0s\"",
+            "silent_max = 5000",
+        ] {
+            let name = key.split(' ').next().unwrap_or_default();
+            assert!(wrong(key).contains(&format!("raise.cause.{name}")), "{}", wrong(key));
+        }
+    }
+
+    #[test]
     fn a_policy_of_correlation_is_written_as_the_manual_says() -> anyhow::Result<()> {
         let with = |more: &str| from(&format!("[[correlate.policy]]\nname = \"mainframe\"\n{more}"));
         let policy = &with("settle = \"0s\"\nseverity_min = \"critical\"\nbreak.event = 'check=\"deployed\"'")?
