@@ -50,6 +50,10 @@ quality dir beside="":
 keys dir of="clues" kind="workload":
     QUELL_QUALITY={{absolute_path(dir)}} QUELL_KINDS={{kind}} QUELL_KEYS={{of}} cargo bench -p quell-benches --bench quality
 
+# How well causes are ranked, over the public sets whose root causes are known (benches/causes/main.rs says which).
+causes dir:
+    QUELL_CAUSES={{absolute_path(dir)}} cargo bench -p quell-benches --bench causes
+
 # Licences and advisories of the dependencies.
 deny:
     cargo deny check

@@ -15,7 +15,8 @@ use quell_core::domain::{
     maintenance::Maintenance,
     matcher::Field,
     policy::{
-        Absence, Action, Assess, Clock, Correlate, Deduplicate, Flap, Inhibit, Limits, Policy, Raise, Score, Suppress,
+        Absence, Action, Assess, CauseModel, Clock, Correlate, Deduplicate, Flap, Inhibit, Limits, Policy, Raise,
+        Score, Suppress,
     },
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
@@ -230,6 +231,7 @@ impl Config {
         }
         validate_correlate(&self.correlate)?;
         anyhow::ensure!((0.0..=1e6).contains(&self.raise.surprise), "raise.surprise: from 0 to a million");
+        validate_cause(&self.raise.cause)?;
         // An alert that opens, clears and opens again is no storm; and each alert may keep as many times.
         anyhow::ensure!((3..=100).contains(&self.flap.changes), "flap.changes: from 3 to 100");
         let leaves = (1..=self.flap.changes).contains(&self.flap.leave_below);
@@ -434,8 +436,35 @@ fn line_of(text: &str, error: &TopologyError) -> usize {
 
 /// Explicit policies are looked at one by one when an alert opens.
 const GROUPINGS_MAX: usize = 1_000;
+/// Each is weighed against every alert that may tell of a cause.
+const SILENT_MAX: usize = 1_000;
 
 /// What the model divides by, or takes the logarithm of.
+fn validate_cause(cause: &CauseModel) -> anyhow::Result<()> {
+    for (name, chance) in
+        [("dependency", cause.dependency), ("ground", cause.ground), ("peer", cause.peer), ("recall", cause.recall)]
+    {
+        anyhow::ensure!((0.0..1.0).contains(&chance), "raise.cause.{name}: from 0 to less than 1");
+    }
+    for (name, number) in [
+        ("symptom_size", cause.symptom_size),
+        ("own_size", cause.own_size),
+        ("plain_size", cause.plain_size),
+        ("silent", cause.silent),
+        ("outside", cause.outside),
+        ("intervention", cause.intervention),
+        ("configuration", cause.configuration),
+        ("confidence", cause.confidence),
+    ] {
+        // A hundred alerts of the largest size are still a number.
+        anyhow::ensure!((0.01..=100.0).contains(&number), "raise.cause.{name}: from 0.01 to 100");
+    }
+    anyhow::ensure!((0.0..=100.0).contains(&cause.late), "raise.cause.late: from 0 to 100");
+    anyhow::ensure!(cause.late_after.0 >= 1_000, "raise.cause.late_after: at least 1s");
+    anyhow::ensure!(cause.silent_max <= SILENT_MAX, "raise.cause.silent_max: at most {SILENT_MAX}");
+    Ok(())
+}
+
 fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
     let (time, place, what) = (&correlate.time, &correlate.place, &correlate.what);
     anyhow::ensure!((0.0..=1.0).contains(&time.offspring), "correlate.time.offspring: from 0 to 1");
@@ -494,6 +523,22 @@ mod tests {
     fn from(user: &str) -> anyhow::Result<Config> {
         let config: Config = toml_file::load(DEFAULTS, Some((Path::new("q.toml"), user)))?;
         config.validate().map(|()| config)
+    }
+
+    #[test]
+    fn numbers_of_causes_are_checked() {
+        let wrong = |more: &str| from(&format!("[raise.cause]\n{more}")).unwrap_err().to_string();
+        for key in [
+            "dependency = 1.0",
+            "ground = -0.1",
+            "silent = 0",
+            "confidence = 1e9",
+            "late_after = \"0s\"",
+            "silent_max = 5000",
+        ] {
+            let name = key.split(' ').next().unwrap_or_default();
+            assert!(wrong(key).contains(&format!("raise.cause.{name}")), "{}", wrong(key));
+        }
     }
 
     #[test]

@@ -130,7 +130,8 @@ impl Ewma {
         (DEVIATION * self.spread).max(floor).max(if self.whole { FLOOR_WHOLE } else { 0.0 })
     }
 
-    fn distance(&self, value: f64) -> f64 {
+    /// How many spreads a value is off; of a Gaussian series they are deviations.
+    pub fn distance(&self, value: f64) -> f64 {
         let residual = (clamped(value) - self.level).abs();
         if residual > 0.0 { TAIL_MIN * residual / (self.sigma() * self.tail) } else { 0.0 }
     }

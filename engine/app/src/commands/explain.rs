@@ -67,10 +67,14 @@ fn causes(incident: &Incident, look: Look) -> String {
     for cause in &incident.causes {
         let what = format!("{} {}", cause.entity, cause.check);
         let change = change(cause, &incident.changes);
-        let word = if cause.confidence >= LIKELY { "likely" } else { "possible" };
-        table.row(vec![Cell::new(word), Cell::new(what.trim()), Cell::new(&(change + &cause.reason))]);
+        table.row(vec![Cell::new(how_sure(cause)), Cell::new(what.trim()), Cell::new(&(change + &cause.reason))]);
     }
     table.text(look, 2)
+}
+
+/// Whether a cause is likely or only possible.
+pub fn how_sure(cause: &Cause) -> &'static str {
+    if cause.confidence >= LIKELY { "likely" } else { "possible" }
 }
 
 /// `change deploy-42 (db 1.4.2): `: an id alone may say nothing to people.

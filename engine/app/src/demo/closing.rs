@@ -129,7 +129,9 @@ fn incidents(follower: &Follower, columns: usize) -> Vec<Row> {
     for incident in follower.incidents() {
         let open = incident.state() == v1::incident::State::New;
         let (from, to) = (seconds(&incident.opened_at), seconds(&incident.resolved_at));
-        let cause = follower.cause(incident).map(|(service, check)| format!("{service}, {check}"));
+        let cause = follower
+            .cause(incident)
+            .map(|(service, check)| if check.is_empty() { service } else { format!("{service}, {check}") });
         table.push([
             clean(&incident.number),
             clock(Timestamp(from * 1_000)),

@@ -6,7 +6,7 @@ use super::{
     text::{clean, count, lasted},
 };
 use crate::{
-    commands::explain::reason,
+    commands::explain::{how_sure, reason},
     outputs::OutputReader,
     serve::{
         feed::{self, Updates},
@@ -376,7 +376,11 @@ impl Told {
     fn tell_cause(&mut self, at: Timestamp) -> Option<Line> {
         let cause = self.incident.causes.first()?;
         self.cause = Some((cause.entity.clone(), cause.check.clone()));
-        let text = format!("{} on {}", clean(&cause.check), clean(&cause.entity));
+        let what = match &*cause.check {
+            "" => clean(&cause.entity),
+            check => format!("{} on {}", clean(check), clean(&cause.entity)),
+        };
+        let text = format!("{}: {what}", how_sure(cause));
         Some(self.line(at, Kind::Cause, Tone::Strong, text, clean(&cause.reason)))
     }
 

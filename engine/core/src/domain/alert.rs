@@ -328,6 +328,12 @@ impl Alert {
         self.heard_at.unwrap_or(self.occurred_at)
     }
 
+    /// One of its labels.
+    pub fn label(&self, key: &str) -> Option<&Arc<str>> {
+        let place = self.labels.binary_search_by(|(own, _)| (**own).cmp(key)).ok()?;
+        self.labels.get(place).map(|(_, value)| value)
+    }
+
     /// Where its last occurrence was placed; one that was never heard is nowhere.
     pub fn place(&self) -> Option<EpisodeId> {
         self.episode.filter(|_| self.heard_at.is_some())

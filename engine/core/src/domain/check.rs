@@ -33,7 +33,7 @@ impl Checks {
     /// The kind of a check.
     pub fn kind(&self, check: &str) -> CheckKind {
         let name = parts(check);
-        let has = |words: &[String]| words.iter().any(|word| is_in(&name, word));
+        let has = |words: &[String]| has_word(&name, words);
         if has(&self.symptom) {
             CheckKind::Symptom
         } else if has(&self.traffic) {
@@ -46,14 +46,21 @@ impl Checks {
     }
 }
 
-/// The parts of a name in lower case, a space before and after each: `DISK_full` and `DiskFull` are ` disk full `.
-fn parts(check: &str) -> String {
+/// Whether one of the words is in the parts of a name.
+pub fn has_word(parts: &str, words: &[String]) -> bool {
+    words.iter().any(|word| is_in(parts, word))
+}
+
+/// The parts of a name in lower case, a space before and after each: `DISK_full`, `DiskFull` and `DISKFull` are ` disk full `.
+pub fn parts(check: &str) -> String {
     let mut name = String::with_capacity(check.len() + 8);
     name.push(' ');
     let mut was_lower = false;
-    for c in check.chars().take(NAME_MAX) {
+    let mut letters = check.chars().take(NAME_MAX).peekable();
+    while let Some(c) = letters.next() {
         let apart = !c.is_alphanumeric();
-        if (apart || c.is_uppercase() && was_lower) && !name.ends_with(' ') {
+        let begins = c.is_uppercase() && (was_lower || letters.peek().is_some_and(|next| next.is_lowercase()));
+        if (apart || begins) && !name.ends_with(' ') {
             name.push(' ');
         }
         if !apart {
@@ -79,12 +86,14 @@ impl Default for Checks {
         Self {
             symptom: words("error, latency, slow, duration, timeout, http, slo, queue, pool"),
             traffic: words(
-                "no request, request, requests, throughput, workload, no connection, no traffic, no data, lag, inactive",
+                "no request, request, requests, throughput, workload, no connection, no traffic, no data, no database, lag, \
+                 inactive",
             ),
             own: words(
                 "cpu, memory, mem, disk, fs, filesystem, readonly, inode, raid, smart, fan, temp, psu, power, clock, ntp, cert, \
                  load, proc, swap, oom, heap, gc, restart, crash, reboot, deploy, ready, waiting, throttl, saturat, evict, \
-                 pressure, pending, conntrack, network, pattern, node, host, agent, ssh, if, exception, panic, segfault",
+                 pressure, pending, conntrack, network, pattern, node, host, agent, ssh, if, exception, panic, segfault, \
+                 failed pod, closure",
             ),
         }
     }
@@ -97,7 +106,15 @@ mod tests {
     #[test]
     fn a_name_is_read_however_it_is_written() {
         let checks = Checks::default();
-        for own in ["NodeDiskFull", "DISK_CRITICAL", "kube-pod-not-ready", "IfDown", "TemperatureHigh", "cpu"] {
+        for own in [
+            "NodeDiskFull",
+            "DISK_CRITICAL",
+            "kube-pod-not-ready",
+            "IfDown",
+            "CPUThrottlingHigh",
+            "TemperatureHigh",
+            "cpu",
+        ] {
             assert_eq!(checks.kind(own), CheckKind::Own, "{own}");
         }
         for symptom in ["HttpLatencyHigh", "HTTP 5xx", "PaymentFailed", "DiffRejected", "", "é", "DiskLatency"] {

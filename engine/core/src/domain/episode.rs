@@ -122,6 +122,18 @@ impl Evidence {
     }
 }
 
+/// The label of an alert that says how far out of the usual it is, 0 to 100: about as many spreads of what it is of.
+pub const SCORE: &str = "score";
+/// The label of an alert about the way between two that names the other end: an entity.
+const PEER: &str = "peer";
+/// What is further out is out as far.
+const SCORE_MAX: f64 = 100.0;
+
+fn hundredths(score: &str) -> Option<u16> {
+    let score: f64 = score.parse().ok()?;
+    (score >= 0.0).then(|| (score.min(SCORE_MAX) * 100.0 + 0.5) as u16)
+}
+
 /// An alert in an episode.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Member {
@@ -136,11 +148,17 @@ pub struct Member {
     #[serde(deserialize_with = "crate::shared::read_list")]
     pub services: Arc<[Arc<str>]>,
     pub severity: Severity,
+    /// How far out of the usual it was when it opened, 0 to 100, in hundredths: its label `score`.
+    pub score: Option<u16>,
+    /// The other end of the way that it is about: its label `peer`.
+    pub peer: Option<Arc<str>>,
     pub open: bool,
     /// It is open and flaps.
     pub flapping: bool,
     /// It is open and suppressed.
     pub muted: bool,
+    /// The alert that muted it last: what mutes it is upstream of it.
+    pub muted_by: Option<AlertId>,
     /// When it first occurred in this episode.
     pub opened_at: Timestamp,
     /// When that began, as far as its origin says.
@@ -170,9 +188,12 @@ impl Member {
             summary: alert.summary.clone(),
             services: alert.services.clone(),
             severity: alert.severity,
+            score: alert.label(SCORE).and_then(|score| hundredths(score)),
+            peer: alert.label(PEER).cloned(),
             open: alert.open,
             flapping: false,
             muted: false,
+            muted_by: None,
             opened_at: alert.occurred_at,
             started_at: alert.started_at.min(alert.occurred_at),
             cleared_at: Timestamp::MIN,
@@ -334,6 +355,9 @@ mod tests {
             evidence: Evidence::default(),
             after: 0,
             surprise,
+            score: None,
+            peer: None,
+            muted_by: None,
         }
     }
 

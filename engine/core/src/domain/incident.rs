@@ -83,6 +83,7 @@ impl fmt::Display for RaiseReason {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cause {
     pub entity: Arc<str>,
+    /// Empty: it has no alert itself.
     pub check: Arc<str>,
     /// The id of the change that is suspected.
     pub change: Option<Arc<str>>,
@@ -91,7 +92,21 @@ pub struct Cause {
     pub confidence: u32,
 }
 
+/// From this confidence on a cause is likely, else possible. People are not told the number: too few causes were confirmed to
+/// count how often it holds.
+const LIKELY: u32 = 500;
+
 impl Cause {
+    /// It is likely, not only possible.
+    pub const fn is_likely(&self) -> bool {
+        self.confidence >= LIKELY
+    }
+
+    /// Nothing was heard of it itself.
+    pub fn is_silent(&self) -> bool {
+        self.check.is_empty() && self.change.is_none()
+    }
+
     /// What its texts take.
     pub fn bytes(&self) -> usize {
         self.entity.len() + self.check.len() + self.change.as_ref().map_or(0, |id| id.len()) + self.reason.len()

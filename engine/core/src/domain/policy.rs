@@ -11,7 +11,9 @@ use super::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
+mod cause;
 mod correlate;
+pub use cause::CauseModel;
 pub use correlate::{
     Action, BackgroundModel, Break, Clue, Correlate, Grouping, PlaceModel, Revise, TimeModel, WhatModel, WiringModel,
 };
@@ -301,6 +303,8 @@ pub struct Raise {
     pub change_slack: Span,
     /// How long a command's request id is remembered.
     pub request_horizon: Span,
+    /// What is made of alerts, topology and changes to tell what caused it.
+    pub cause: CauseModel,
 }
 
 /// What bounds memory, per scope.
@@ -392,6 +396,7 @@ impl Default for Policy {
                 change_window: Span::hours(2),
                 change_slack: Span::minutes(1),
                 request_horizon: Span::hours(24),
+                cause: CauseModel::default(),
             },
             limits: Limits {
                 scopes: 10_000,

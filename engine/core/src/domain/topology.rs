@@ -144,12 +144,16 @@ fn tier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<str>>, 
 
 /// How many steps of dependency are followed.
 const STEPS_MAX: u8 = 3;
+/// Entities of one service that it is asked for, where it may be that one of them is ill and says nothing.
+const ENTITIES_MAX: usize = 32;
 /// KPIs of one service. Three to six are advised: among many a bad one hides.
 const KPIS_MAX: usize = 100;
 
 /// What is known of an entity.
 #[derive(Debug, Default)]
 pub struct Entity {
+    /// What it is, as the file says.
+    pub kind: Option<Arc<str>>,
     /// Sorted by key.
     pub labels: Box<[(Arc<str>, Arc<str>)]>,
     /// What it runs on.
@@ -160,8 +164,15 @@ pub struct Entity {
     pub services: Box<[Arc<str>]>,
     /// The grounds that it lies on; sorted.
     pub facets: Box<[Facet]>,
+    /// So many others run on it.
+    pub carried: u32,
+}
+
+impl Entity {
     /// Others run on it.
-    pub carries: bool,
+    pub const fn carries(&self) -> bool {
+        self.carried > 0
+    }
 }
 
 /// What is known of a service.
@@ -172,6 +183,10 @@ pub struct Service {
     pub depends_on: BTreeMap<Arc<str>, Impact>,
     /// Who depends on it.
     pub dependents: BTreeSet<Arc<str>>,
+    /// What it rests on: the first by name,
+    pub entities: Vec<Arc<str>>,
+    /// of so many.
+    pub entity_count: u32,
     /// What it borrows ill health from, and how often that is damped on the way where it is damped least.
     pub borrows: BTreeMap<Arc<str>, u8>,
     /// As the file has them.
@@ -303,6 +318,7 @@ impl Topology {
             if std::mem::replace(&mut draft.stands[place], true) {
                 return Err(TopologyError::Twice { kind: "entity", id: entry.id.clone() });
             }
+            layer.entities[place].kind = entry.kind.as_deref().map(shared::text);
             layer.entities[place].on = entry.on.iter().map(|on| shared::text(on)).collect();
             layer.entities[place].labels =
                 entry.labels.iter().map(|(k, v)| (shared::text(k), shared::text(v))).collect();
@@ -315,9 +331,16 @@ impl Topology {
         for entry in &file.services {
             let (layer, draft) =
                 (topology.layer_of(entry.scope.as_ref()), drafts.entry(entry.scope.as_ref()).or_default());
-            for entity in &entry.entities {
+            let mut rests_on: Vec<&Arc<str>> = entry.entities.iter().collect();
+            rests_on.sort_unstable();
+            rests_on.dedup();
+            for entity in &rests_on {
                 let place = draft.place(layer, entity);
                 draft.services.push((place, entry.id.clone()));
+            }
+            if let Some(service) = layer.services.get_mut(&entry.id) {
+                service.entity_count = u32::try_from(rests_on.len()).unwrap_or(u32::MAX);
+                service.entities = rests_on.into_iter().take(ENTITIES_MAX).cloned().collect();
             }
         }
         for (scope, draft) in drafts {

@@ -9,7 +9,7 @@
 //! 1971) with a heavy tail and no window; place is in `place.rs`.
 use crate::{
     domain::{
-        alert::Alert,
+        alert::{Alert, SuppressedBy},
         episode::{Episode, EpisodeId, Evidence, Member, Reason},
         hash::Framed,
         policy::Policy,
@@ -354,7 +354,10 @@ impl Correlator {
     /// An alert is suppressed, or heard again.
     pub fn mute(&mut self, alert: &Alert) -> Option<EpisodeId> {
         let episode = self.episodes.get_mut(&alert.place()?)?;
-        episode.members.get(alert.member()).filter(|m| m.alert == alert.id && m.open)?;
+        let member = episode.members.get_mut(alert.member()).filter(|m| m.alert == alert.id && m.open)?;
+        if let Some(SuppressedBy::Inhibition { by, .. }) = alert.suppressed_by.as_deref() {
+            member.muted_by = Some(*by);
+        }
         episode.mark(alert.member(), true, alert.flapping, alert.suppressed_by.is_some());
         Some(episode.id)
     }

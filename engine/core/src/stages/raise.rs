@@ -197,7 +197,7 @@ impl Raiser {
         let near = |i: &Incident| {
             (i.started_at - raise.change_window..=i.started_at + raise.change_slack).contains(&change.at)
         };
-        let carries = cx.topology.entity(&cx.core.name, &change.entity).is_none_or(|entity| entity.carries);
+        let carries = cx.topology.entity(&cx.core.name, &change.entity).is_none_or(|entity| entity.carries());
         // The hashes of what an incident is about say at once which it may concern; what may run on the entity they do not say.
         let may_be =
             |i: &Incident| near(i) && (carries || cx.core.held.is_about(i.id, &change.entity, &change.services));

@@ -101,6 +101,10 @@ impl Layer {
         let mut places = Places::default();
         self.find_systems();
         let kinds = kinds(&self.entities);
+        let mut carried: FxHashMap<Arc<str>, u32> = FxHashMap::default();
+        for parent in self.entities.values().flat_map(|e| &*e.on) {
+            *carried.entry(parent.clone()).or_default() += 1;
+        }
         let ids: Vec<Arc<str>> = self.ids().into_iter().cloned().collect();
         for id in ids {
             let (kind, size) = (GroundKind::Service, [0; Ring::COUNT]);
@@ -112,7 +116,8 @@ impl Layer {
         let mut shorts = Vec::new();
         for place in 0..self.entities.len() {
             let Some((id, entity)) = self.entities.get_index(place) else { break };
-            let (facets, carries) = (self.facets(id, entity), kinds.contains_key(id));
+            let (facets, carried) = (self.facets(id, entity), carried.get(id).copied().unwrap_or(0));
+            let carries = carried > 0;
             for facet in &facets {
                 let kind = GroundKind::Entity;
                 let ground = places.grounds.entry(facet.ground).or_insert(Ground { kind, size: [0; Ring::COUNT] });
@@ -121,7 +126,7 @@ impl Layer {
             places.leaves += u32::from(!carries);
             shorts.extend(short_name(id).map(|short| (hash_of(short), id.clone())));
             let entity = &mut self.entities[place];
-            (entity.facets, entity.carries) = (facets.into_boxed_slice(), carries);
+            (entity.facets, entity.carried) = (facets.into_boxed_slice(), carried);
         }
         // Of two with one short name the first by name has it, however the file is sorted.
         shorts.sort_unstable();
@@ -143,7 +148,7 @@ impl Layer {
     /// How many of its entities carry each label that names nothing else.
     fn count_labels(&self, places: &mut Places) {
         let mut framed = Framed::default();
-        for (id, entity) in self.entities.iter().filter(|(_, entity)| !entity.carries) {
+        for (id, entity) in self.entities.iter().filter(|(_, entity)| !entity.carries()) {
             for (key, value) in &entity.labels {
                 let names = value.is_empty() || value == id || entity.services.contains(value);
                 if names || places.grounds.contains_key(&hash_of(value)) {

@@ -205,7 +205,7 @@ impl Learned {
 
     fn see_entity(&mut self, seen: &Sighting, name: &str, cx: &super::Lens<'_>) {
         let known = cx.topology.entity(cx.scope, name);
-        let is_leaf = known.is_some_and(|e| !e.carries);
+        let is_leaf = known.is_some_and(|e| !e.carries());
         if self.entities.get(seen.entity).is_none()
             && known.is_none()
             && let Some(short) = short_name(name).map(hash_of)

@@ -7,6 +7,7 @@ use super::{
 use crate::domain::{
     alert::Alert,
     check::CheckKind,
+    episode::SCORE,
     hash::{Framed, hash_of},
     policy::Clue,
     time::Timestamp,
@@ -193,6 +194,7 @@ fn mention(facets: &mut Vec<Facet>, ground: u64) {
 
 /// The ground of a label: a name that the topology knows, whatever the key, else the pair.
 fn label_ground((key, value): &(Arc<str>, Arc<str>), alert: &Alert, framed: &mut Framed, cx: &Lens<'_>) -> Option<u64> {
+    // How bad it is says nothing of where.
     if value.is_empty() || *value == alert.entity || alert.services.contains(value) {
         return None;
     }
@@ -205,7 +207,8 @@ fn label_ground((key, value): &(Arc<str>, Arc<str>), alert: &Alert, framed: &mut
 fn carried(alert: &Alert, cx: &Lens<'_>) -> Vec<(u64, Name)> {
     let mut framed = Framed::default();
     let mut carried: Vec<(u64, Name)> = Vec::with_capacity(alert.labels.len() + alert.services.len());
-    for label in alert.labels.iter().filter(|(_, value)| !value.is_empty()) {
+    // How large something is says nothing of where.
+    for label in alert.labels.iter().filter(|(key, value)| !value.is_empty() && **key != *SCORE) {
         let word = hash_of(&label.1);
         let ground = label_ground(label, alert, &mut framed, cx).unwrap_or(word);
         carried.push((word, Name { text: label.1.clone(), ground, key: hash_of(&label.0) }));

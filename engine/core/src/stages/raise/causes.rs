@@ -1,177 +1,212 @@
-//! Ranks what most likely caused an incident: its first members, and changes made shortly before it on what they touch.
+//! Ranks what most likely caused an incident: what has an alert among its first members, what could explain those without
+//! having one, and changes made shortly before on either.
 use super::Evidence;
 use crate::{
     domain::{
-        episode::{Episode, Member, Reason},
+        episode::{Episode, Member},
         incident::{Cause, Incident, NearbyChange},
-        time::Span,
+        time::{Span, Timestamp},
     },
     scope::Cx,
+    shared,
     stages::changes::Change,
 };
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use odds::{Alerts, Sort, Weighed, confidence, rounded, shares};
+use reach::{Unit, Way, muted_by};
+use std::{cmp::Reverse, sync::Arc};
+
+mod odds;
+mod reach;
+#[cfg(test)]
+mod tests;
 
 const CAUSES_MAX: usize = 3;
 const CHANGES_MAX: usize = 10;
 /// Members that are looked at for a cause: the first of a storm.
 pub(super) const SUSPECTS_MAX: usize = 64;
 
-/// Best first, and the changes nearby, latest first.
+/// Best first, and the changes nearby, the likeliest first.
 pub(super) fn rank(
     incident: &Incident,
     episode: &Episode,
     by: &Evidence<'_>,
     cx: &Cx<'_>,
 ) -> (Vec<Cause>, Vec<NearbyChange>) {
-    let mut suspects: Vec<&Member> = episode.members.iter().take(SUSPECTS_MAX).collect();
+    let mut members: Vec<&Member> = episode.members.iter().take(SUSPECTS_MAX).collect();
     // Of those of one moment who was heard of first.
-    suspects.sort_by_key(|m| m.opened_at);
-    let mut ranked = alerts(&suspects, cx);
-    ranked.sort_by(|a, b| b.score.cmp(&a.score).then(a.rank.cmp(&b.rank)));
-    let near = nearby(incident, &suspects, ranked.first().map(|best| &**best.entity), by, cx);
+    members.sort_by_key(|m| m.opened_at);
+    let alerts = Alerts::new(&members, cx.topology, &cx.core.name, cx.policy);
+    let mut ranked: Vec<Suspect<'_>> =
+        alerts.suspects().into_iter().filter_map(|unit| alerts.weigh(unit)).map(Suspect::Unit).collect();
+    sort(&mut ranked, &alerts);
+    let best = ranked.first().and_then(|best| entity(best, &alerts));
+    let near = nearby(incident, &members, best.as_deref(), &alerts, by, cx);
     let changes = near.iter().take(CHANGES_MAX).map(|(_, change, why)| change.nearby(why.clone())).collect();
-    ranked.extend(near.into_iter().map(|(score, change, reason)| Suspect {
-        score,
-        rank: usize::MAX,
-        entity: &change.entity,
-        check: &change.check,
-        change: Some(&change.id),
-        reason: reason.into(),
-    }));
-    ranked.sort_by(|a, b| b.score.cmp(&a.score).then(a.rank.cmp(&b.rank)));
-    let sum: i64 = ranked.iter().map(|suspect| suspect.score).sum();
-    let cause = |suspect: Suspect<'_>| Cause {
-        entity: suspect.entity.clone(),
-        check: suspect.check.clone(),
-        change: suspect.change.cloned(),
-        reason: suspect.reason.into_owned(),
-        confidence: u32::try_from(1_000 * suspect.score / sum.max(1)).unwrap_or(0),
-    };
-    let mut causes: Vec<Cause> = ranked.into_iter().take(CAUSES_MAX).map(cause).collect();
-    // Collected in place, they lie where all the suspects lay.
-    causes.shrink_to_fit();
+    ranked.extend(near.into_iter().map(|(odds, change, reason)| Suspect::Change { odds, change, reason }));
+    sort(&mut ranked, &alerts);
+    let odds: Vec<f64> = ranked.iter().map(Suspect::odds).collect();
+    let told = ranked.into_iter().zip(shares(&odds)).take(CAUSES_MAX);
+    let sure = |share| confidence(share, &cx.policy.raise.cause);
+    let causes = told.map(|(suspect, share)| cause(suspect, sure(share), &members, &alerts)).collect();
     (causes, changes)
 }
 
-struct Suspect<'a> {
-    score: i64,
-    rank: usize,
-    entity: &'a Arc<str>,
-    check: &'a Arc<str>,
-    change: Option<&'a Arc<str>>,
-    reason: Cow<'static, str>,
+/// Who may have been it.
+enum Suspect<'a> {
+    Unit(Weighed<'a>),
+    Change { odds: f64, change: &'a Change, reason: String },
 }
 
-/// A service on which other suspects depend, an entity that carries others or mutes them, what came first.
-fn alerts<'a>(suspects: &[&'a Member], cx: &Cx<'_>) -> Vec<Suspect<'a>> {
-    let scope = &cx.core.name;
-    let mut weights: BTreeMap<&str, i64> = BTreeMap::new();
-    for service in suspects.iter().flat_map(|m| &*m.services) {
-        *weights.entry(service).or_default() += 1;
-    }
-    // What of the others each service explains: those that depend on it, nearer ones more. In thousandths.
-    let explains: BTreeMap<&str, i64> = weights
-        .keys()
-        .map(|service| {
-            let known = cx.topology.service(scope, service);
-            let downstream = known.into_iter().flat_map(|s| &s.downstream);
-            let sum = downstream
-                .filter_map(|(other, steps)| weights.get(&**other).map(|n| (n * 1_000) / i64::from(*steps)))
-                .sum();
-            (*service, sum)
-        })
-        .collect();
-    let mut carries: BTreeMap<&str, i64> = BTreeMap::new();
-    for parent in suspects.iter().filter_map(|m| cx.topology.entity(scope, &m.entity)).flat_map(|e| &e.on) {
-        *carries.entry(parent).or_default() += 1_000;
-    }
-    let mut mutes: BTreeMap<&str, i64> = BTreeMap::new();
-    for member in suspects {
-        if let Reason::Inhibited(parent) = &member.reason {
-            *mutes.entry(parent).or_default() += 1_000;
+impl Suspect<'_> {
+    const fn odds(&self) -> f64 {
+        match self {
+            Self::Unit(weighed) => weighed.odds,
+            Self::Change { odds, .. } => *odds,
         }
     }
-    let total = i64::try_from(suspects.len()).unwrap_or(i64::MAX);
-    let mut seen = BTreeSet::new();
-    let mut ranked = Vec::new();
-    for (rank, member) in suspects.iter().enumerate() {
-        if !seen.insert(&member.entity) {
-            continue;
-        }
-        let own = member.services.iter().filter_map(|s| explains.get(&**s)).max().copied().unwrap_or(0);
-        let carried = carries.get(&*member.entity).copied().unwrap_or(0);
-        let muted = mutes.get(&*member.entity).copied().unwrap_or(0);
-        let early = 1_000 * (total - i64::try_from(rank).unwrap_or(total)) / total.max(1);
-        let grave = 200 * (member.severity as i64);
-        let reason = match (own, carried, muted, rank) {
-            (1.., ..) => "others in the incident depend on its service",
-            (_, 1.., ..) => "others in the incident run on it",
-            (_, _, 1.., _) => "it mutes others in the incident",
-            (.., 0) => "it came first",
-            _ => "it came early",
+}
+
+/// The likeliest first; of those as likely who began first, then by name. Changes stay in their order.
+fn sort(ranked: &mut [Suspect<'_>], alerts: &Alerts<'_>) {
+    ranked.sort_by_cached_key(|suspect| {
+        let (began, unit) = match suspect {
+            Suspect::Unit(weighed) => (alerts.lit.get(&weighed.unit).map(|lit| lit.started_at), Some(weighed.unit)),
+            Suspect::Change { .. } => (None, None),
         };
-        ranked.push(Suspect {
-            score: own + carried.max(muted) + early + grave,
-            rank,
-            entity: &member.entity,
-            check: &member.check,
-            change: None,
-            reason: reason.into(),
-        });
-    }
-    ranked
+        (Reverse(rounded(suspect.odds())), began.unwrap_or(Timestamp::MAX), unit)
+    });
 }
 
-/// Changes of what the best suspect is, of what it runs on or belongs to, or of what any suspect touches: nearer and later
-/// ones more. The order of evidence is ServiceNow's (change on the origin, on what is related to it, on anything).
+/// The entity of a suspect: as its alert names it, else as the topology does.
+fn entity(suspect: &Suspect<'_>, alerts: &Alerts<'_>) -> Option<Arc<str>> {
+    let Suspect::Unit(weighed) = suspect else { return None };
+    let (Unit::Entity(id) | Unit::Service(id)) = weighed.unit;
+    let known = || shared::text(alerts.map.body(weighed.unit).unwrap_or(id));
+    Some(alerts.lit.get(&weighed.unit).map_or_else(known, |lit| lit.first.entity.clone()))
+}
+
+fn cause<'a>(suspect: Suspect<'a>, confidence: u32, members: &[&'a Member], alerts: &Alerts<'a>) -> Cause {
+    let entity = entity(&suspect, alerts);
+    match suspect {
+        Suspect::Unit(weighed) => Cause {
+            entity: entity.unwrap_or_default(),
+            check: alerts.lit.get(&weighed.unit).map_or_else(Arc::default, |lit| lit.first.check.clone()),
+            change: None,
+            reason: reason(&weighed, members, alerts),
+            confidence,
+        },
+        Suspect::Change { change, reason, .. } => Cause {
+            entity: change.entity.clone(),
+            check: change.check.clone(),
+            change: Some(change.id.clone()),
+            reason,
+            confidence,
+        },
+    }
+}
+
+/// What speaks for a suspect, for people: `2 of 3 other alerts are on what depends on it, it came first`.
+fn reason<'a>(weighed: &Weighed<'a>, members: &[&'a Member], alerts: &Alerts<'a>) -> String {
+    let lit = alerts.lit.get(&weighed.unit);
+    let others = members.len() - lit.map_or(0, |lit| lit.count);
+    let other = if lit.is_some() { "other " } else { "" };
+    let mut parts = Vec::new();
+    for (way, what) in [
+        (Way::Depends, "on what depends on it"),
+        (Way::Carried, "on what runs on it"),
+        (Way::Part, "on what it consists of"),
+        (Way::Idle, "on what is called less for it"),
+        (Way::Peer, "on the way to it"),
+    ] {
+        let explained = weighed.explains[way as usize];
+        match (explained, parts.is_empty()) {
+            (0, _) => {}
+            (_, false) => parts.push(format!("{explained} {what}")),
+            (_, true) if others == 1 => parts.push(format!("the {other}alert is {what}")),
+            (1, true) => parts.push(format!("1 of {others} {other}alerts is {what}")),
+            (_, true) => parts.push(format!("{explained} of {others} {other}alerts are {what}")),
+        }
+    }
+    if members.iter().filter_map(|m| muted_by(m, members)).any(|by| alerts.map.unit(by) == weighed.unit) {
+        parts.push("it mutes others".to_owned());
+    }
+    let first = members.iter().map(|m| m.started_at).min();
+    match lit {
+        None => parts.push("it has no alert of its own".to_owned()),
+        Some(lit) if Some(lit.started_at) == first => parts.push("it came first".to_owned()),
+        Some(lit) if parts.is_empty() => parts.push(match lit.count {
+            1 => "it has an alert".to_owned(),
+            n => format!("it has {n} alerts"),
+        }),
+        Some(_) => {}
+    }
+    match weighed.sort {
+        Sort::Thing => {}
+        Sort::Outside => parts.push("only its callers see it".to_owned()),
+        Sort::Intervention | Sort::Configuration => {
+            parts.extend(alerts.map.kind(weighed.unit).map(|kind| format!("its type is {kind}")));
+        }
+    }
+    parts.join(", ")
+}
+
+/// Changes of what the best suspect is, of what it runs on or belongs to, of what any member touches, or of what could explain
+/// them. Each is a suspect without an alert on which what it changed lies, and the likelier the fresher it is.
 fn nearby<'a>(
     incident: &Incident,
-    suspects: &[&Member],
+    members: &[&Member],
     best: Option<&str>,
+    alerts: &Alerts<'a>,
     by: &Evidence<'a>,
-    cx: &Cx<'_>,
-) -> Vec<(i64, &'a Change, String)> {
-    let changes = by.changes;
-    let mut near: Vec<_> = changes
+    cx: &'a Cx<'_>,
+) -> Vec<(f64, &'a Change, String)> {
+    let model = &cx.policy.raise.cause;
+    let mut near: Vec<_> = by
+        .changes
         .before(incident.started_at, cx)
         .filter_map(|change| {
-            let (weight, what) = place(change, suspects, best, cx)?;
+            let own = alerts.map.unit(&change.entity);
+            let units = change.services.iter().map(|service| Unit::Service(service)).chain([own]);
+            let explained = units.map(|unit| alerts.explained(unit, model.ground)).fold(1.0, f64::max);
+            let what = match place(change, members, best, cx) {
+                Some(what) => what,
+                None if explained > 1.0 => format!("changed {}, on which they may depend", change.entity),
+                None => return None,
+            };
             let before = incident.started_at - change.at;
             let window = cx.policy.raise.change_window.0.max(1);
-            let fresh = 1_000 * (window - before.0.clamp(0, window)) / window;
-            Some((weight * fresh / 1_000, change, format!("{what}, {}", ago(before))))
+            let fresh = (window - before.0.clamp(0, window)) as f64 / window as f64;
+            let odds = explained * model.silent * model.intervention * fresh;
+            Some((odds, change, format!("{what}, {}", ago(before))))
         })
         .collect();
-    near.sort_by_key(|(score, ..)| std::cmp::Reverse(*score));
+    near.sort_by_key(|(odds, ..)| Reverse(rounded(*odds)));
     near
 }
 
 /// Whether a change is near what an episode's first members are.
 pub(super) fn is_suspect(change: &Change, episode: &Episode, cx: &Cx<'_>) -> bool {
-    let suspects: Vec<&Member> = episode.members.iter().take(SUSPECTS_MAX).collect();
-    place(change, &suspects, None, cx).is_some()
+    let members: Vec<&Member> = episode.members.iter().take(SUSPECTS_MAX).collect();
+    place(change, &members, None, cx).is_some()
 }
 
-fn place(change: &Change, suspects: &[&Member], best: Option<&str>, cx: &Cx<'_>) -> Option<(i64, String)> {
+/// What it changed, for people.
+fn place(change: &Change, members: &[&Member], best: Option<&str>, cx: &Cx<'_>) -> Option<String> {
     let entity = &*change.entity;
     if best == Some(entity) {
-        return Some((3_000, format!("changed {entity}, where it most likely began")));
+        return Some(format!("changed {entity}, where it most likely began"));
     }
-    if suspects.iter().any(|m| *m.entity == *entity) {
-        return Some((1_500, format!("changed {entity}, which has an alert")));
+    if members.iter().any(|m| *m.entity == *entity) {
+        return Some(format!("changed {entity}, which has an alert"));
     }
     let scope = &cx.core.name;
     let carries =
         |m: &&Member| cx.topology.entity(scope, &m.entity).is_some_and(|e| e.on.iter().any(|on| **on == *entity));
-    if suspects.iter().any(carries) {
-        return Some((1_500, format!("changed {entity}, on which they run")));
+    if members.iter().any(carries) {
+        return Some(format!("changed {entity}, on which they run"));
     }
-    let service = change.services.iter().find(|s| suspects.iter().any(|m| m.services.contains(s)))?;
-    Some((1_200, format!("changed {entity} of the service {service}")))
+    let service = change.services.iter().find(|s| members.iter().any(|m| m.services.contains(s)))?;
+    Some(format!("changed {entity} of the service {service}"))
 }
 
 fn ago(before: Span) -> String {

@@ -168,7 +168,7 @@ pub(super) fn add_services(services: &mut Vec<Arc<str>>, members: &[Member]) {
 
 /// What happened where, and whom it touches: `latency on db, affecting checkout and payments`.
 fn title(incident: &Incident, episode: &Episode) -> String {
-    let cause = incident.causes.iter().find(|cause| cause.change.is_none());
+    let cause = incident.causes.iter().find(|cause| cause.change.is_none() && !cause.is_silent());
     let (entity, check) = match (cause, episode.members.first()) {
         (Some(cause), _) => (&cause.entity, &cause.check),
         (None, Some(first)) => (&first.entity, &first.check),
@@ -198,7 +198,7 @@ fn listed(names: &[&Arc<str>]) -> String {
     }
 }
 
-/// How much, what most likely caused it, and how its services do.
+/// How much, what likely or possibly caused it, and how its services do.
 fn summary(incident: &Incident, episode: &Episode, by: &Evidence<'_>) -> String {
     let (all, open) = (episode.members.len(), episode.open);
     let mut text = match (all, open) {
@@ -214,9 +214,11 @@ fn summary(incident: &Incident, episode: &Episode, by: &Evidence<'_>) -> String 
                 let told = known.map_or(String::new(), |change| format!(" ({})", change.summary));
                 format!("the change {} of {}{told}", cause.check, cause.entity)
             }
+            None if cause.is_silent() => cause.entity.to_string(),
             None => format!("{} on {}", cause.check, cause.entity),
         };
-        let _ = write!(text, " Most likely caused by {what}: {}.", cause.reason);
+        let sure = if cause.is_likely() { "Likely" } else { "Possibly" };
+        let _ = write!(text, " {sure} caused by {what}: {}.", cause.reason);
     }
     let suffering: Vec<_> = incident
         .services

@@ -2,6 +2,7 @@
 use super::{Finding, series::Series};
 use crate::domain::{
     alert::Fingerprint,
+    episode::SCORE,
     event::{Event, Kind, Status},
     hash::Framed,
     severity::Severity,
@@ -10,6 +11,9 @@ use crate::domain::{
 
 /// Who says what the engine itself found.
 pub const ORIGIN: &str = "quell";
+
+/// Who is further off is off as far.
+const OFF_MAX: f64 = 100.0;
 
 /// What is derived of a series.
 pub(super) struct Said<'a> {
@@ -23,12 +27,14 @@ pub(super) struct Said<'a> {
     /// Instead of the one that the samples name.
     pub service: Option<&'a str>,
     pub kpi: Option<&'a str>,
+    /// How many spreads it is off the usual, where that is known.
+    pub off: Option<f64>,
 }
 
 impl<'a> Said<'a> {
     /// It holds.
     pub const fn firing(of: &'a str, word: &'static str, severity: Severity, summary: String) -> Self {
-        Self { of, word, status: Status::Firing, severity, summary, service: None, kpi: None }
+        Self { of, word, status: Status::Firing, severity, summary, service: None, kpi: None, off: None }
     }
 
     /// It holds no more.
@@ -41,6 +47,9 @@ impl<'a> Said<'a> {
         let mut labels = vec![("measured_by".to_owned(), series.origin.to_string())];
         if let Some(kpi) = self.kpi {
             labels.insert(0, ("kpi".to_owned(), kpi.to_owned()));
+        }
+        if let Some(off) = self.off {
+            labels.push((SCORE.to_owned(), format!("{:.1}", off.min(OFF_MAX))));
         }
         Finding::Event(Box::new(Event {
             fingerprint: format!("{key}/{}", self.of),

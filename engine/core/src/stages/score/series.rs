@@ -220,12 +220,13 @@ impl Series {
     }
 
     fn say_unusual(&self, Sample { key, value, at }: Sample, severity: Severity) -> Finding {
+        let off = Some(self.detector.distance(value));
         let (check, value) = (&self.check, Number(value));
         let summary = match self.detector.usual() {
             Some(usual) => format!("{check} is {value}, usual {} to {}", Number(usual.low), Number(usual.high)),
             None => format!("{check} is {value}"),
         };
-        Said::firing(UNUSUAL, UNUSUAL, severity, summary).about(self, key, at)
+        Said { off, ..Said::firing(UNUSUAL, UNUSUAL, severity, summary) }.about(self, key, at)
     }
 
     fn recover(&mut self, key: Fingerprint, at: Timestamp, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {

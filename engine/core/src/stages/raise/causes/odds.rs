@@ -1,0 +1,229 @@
+//! What of an incident's alerts each suspect explains, as odds: products only, rounded before anything is compared.
+use super::reach::{Map, Reached, Unit, Way};
+use crate::domain::{
+    check::{CheckKind, Checks, has_word, parts},
+    episode::Member,
+    policy::{CauseModel, Policy},
+    time::Timestamp,
+    topology::Topology,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Sufferers without an alert beyond so many do not make it any less likely.
+const MISSED_MAX: usize = 1_000;
+/// Bits of odds that are not compared: what differs only there is a tie.
+const ROUNDED_BITS: u32 = 20;
+
+/// The alerts of one suspect, one kind and one other end: the largest counts, so that what tells much cannot outvote the rest.
+#[derive(Debug)]
+pub struct Group<'a> {
+    pub unit: Unit<'a>,
+    kind: CheckKind,
+    /// Its size by the size that doubles the odds.
+    weight: f64,
+    /// Alerts.
+    pub count: usize,
+}
+
+/// Where an alert is.
+#[derive(Clone, Copy, Debug)]
+pub struct Lit<'a> {
+    pub started_at: Timestamp,
+    /// The first of its alerts that was heard of,
+    pub first: &'a Member,
+    /// and how many there are.
+    pub count: usize,
+}
+
+/// What speaks for and against suspects.
+#[derive(Debug)]
+pub struct Alerts<'a> {
+    pub map: Map<'a>,
+    pub groups: Vec<Group<'a>>,
+    pub lit: BTreeMap<Unit<'a>, Lit<'a>>,
+    /// The groups that trouble of each suspect may show as.
+    shows: BTreeMap<Unit<'a>, Vec<(usize, Reached)>>,
+    /// How many with an alert lie on each, and depend on it directly.
+    heard: BTreeMap<Unit<'a>, (usize, usize)>,
+    model: &'a CauseModel,
+}
+
+/// What kind of thing a suspect is, by its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    Thing,
+    Intervention,
+    Configuration,
+    Outside,
+}
+
+/// A suspect, weighed.
+#[derive(Debug)]
+pub struct Weighed<'a> {
+    pub unit: Unit<'a>,
+    pub odds: f64,
+    pub sort: Sort,
+    /// Alerts of others that it explains, by the way.
+    pub explains: [usize; Way::COUNT],
+}
+
+impl<'a> Alerts<'a> {
+    /// Of these members, in the order they were heard of.
+    pub fn new(members: &[&'a Member], topology: &'a Topology, scope: &'a str, policy: &'a Policy) -> Self {
+        let (model, checks) = (&policy.raise.cause, &policy.checks);
+        let mut map = Map::new(members, topology, scope, model);
+        let mut lit: BTreeMap<Unit<'_>, Lit<'_>> = BTreeMap::new();
+        let mut found: BTreeMap<(Unit<'_>, CheckKind, Option<Unit<'_>>), (f64, usize)> = BTreeMap::new();
+        for member in members {
+            let unit = map.unit(&member.entity);
+            let (kind, weight) = weigh(member, checks, model);
+            let peer = member.peer.as_deref().filter(|_| kind == CheckKind::Own).map(|peer| map.unit(peer));
+            let group = found.entry((unit, kind, peer)).or_default();
+            *group = (group.0.max(weight), group.1 + 1);
+            let started_at = member.started_at;
+            let known = lit.entry(unit).or_insert(Lit { started_at, first: member, count: 0 });
+            (known.started_at, known.count) = (known.started_at.min(started_at), known.count + 1);
+        }
+        let mut shows: BTreeMap<Unit<'_>, Vec<(usize, Reached)>> = BTreeMap::new();
+        let mut groups = Vec::with_capacity(found.len());
+        for ((unit, kind, peer), (weight, count)) in found {
+            let mut spread = map.spread(unit, kind);
+            if let Some(peer) = peer {
+                let end = Reached { chance: model.peer, way: Way::Peer, suggests: true };
+                let known = spread.entry(peer).or_insert(end);
+                *known = if known.chance < end.chance { end } else { *known };
+            }
+            for (suspect, reached) in spread {
+                shows.entry(suspect).or_default().push((groups.len(), reached));
+            }
+            groups.push(Group { unit, kind, weight, count });
+        }
+        let heard = heard(&lit, &map);
+        Self { map, groups, lit, shows, heard, model }
+    }
+
+    /// Who has an alert, who stands at the other end of one, and of the rest those that would explain most.
+    pub fn suspects(&self) -> BTreeSet<Unit<'a>> {
+        let mut silent: Vec<_> = Vec::new();
+        for (unit, shown) in self.shows.iter().filter(|(unit, _)| !self.lit.contains_key(unit)) {
+            if shown.iter().any(|(_, reached)| reached.suggests) {
+                let sum = shown.iter().map(|(group, reached)| reached.chance * self.groups[*group].weight).sum();
+                silent.push((std::cmp::Reverse(rounded(sum)), *unit));
+            }
+        }
+        silent.sort_unstable();
+        let silent = silent.into_iter().take(self.model.silent_max).map(|(_, unit)| unit);
+        self.lit.keys().copied().chain(silent).collect()
+    }
+
+    /// The groups that trouble of a suspect may show as.
+    fn shown(&self, unit: Unit<'a>) -> impl Iterator<Item = (&Group<'a>, Reached)> {
+        let shown = self.shows.get(&unit).into_iter().flatten();
+        shown.filter_map(|(group, reached)| Some((self.groups.get(*group)?, *reached)))
+    }
+
+    /// How much likelier its alerts are if trouble of a suspect, or of what it lies on by `share`, caused them.
+    pub fn explained(&self, unit: Unit<'a>, share: f64) -> f64 {
+        self.shown(unit).map(|(group, reached)| 1.0 + share * reached.chance * group.weight).product()
+    }
+
+    /// The odds of a suspect; `None` where it explains nothing.
+    pub fn weigh(&self, unit: Unit<'a>) -> Option<Weighed<'a>> {
+        let explained = self.explained(unit, 1.0);
+        if explained <= 1.0 {
+            return None;
+        }
+        let (sort, prior) = self.sort(unit);
+        let silent = if self.lit.contains_key(&unit) { 1.0 } else { self.model.silent };
+        let odds = explained * self.missed(unit) * silent * prior / self.late(unit);
+        let mut explains = [0; Way::COUNT];
+        for (group, reached) in self.shown(unit).filter(|(group, _)| group.unit != unit) {
+            explains[reached.way as usize] += group.count;
+        }
+        Some(Weighed { unit, odds, sort, explains })
+    }
+
+    fn sort(&self, unit: Unit<'a>) -> (Sort, f64) {
+        let (Some(kind), model) = (self.map.kind(unit), self.model) else { return (Sort::Thing, 1.0) };
+        let words = parts(kind);
+        if has_word(&words, &model.interventions) {
+            (Sort::Intervention, model.intervention)
+        } else if has_word(&words, &model.configurations) {
+            (Sort::Configuration, model.configuration)
+        } else if model.outsiders.iter().any(|outsider| outsider.eq_ignore_ascii_case(kind)) {
+            (Sort::Outside, model.outside)
+        } else {
+            (Sort::Thing, 1.0)
+        }
+    }
+
+    /// How much less likely it is by those that would suffer directly and have no alert.
+    fn missed(&self, unit: Unit<'a>) -> f64 {
+        let (on, dependants) = self.map.sufferers(unit);
+        let (heard_on, heard_of) = self.heard.get(&unit).copied().unwrap_or_default();
+        let factor = |chance: f64, all: usize, heard: usize| {
+            power(1.0 - chance * self.model.recall, all.saturating_sub(heard).min(MISSED_MAX))
+        };
+        factor(self.model.ground, on, heard_on) * factor(self.model.dependency, dependants, heard_of)
+    }
+
+    /// How much less likely it is by coming after what it would have caused.
+    fn late(&self, unit: Unit<'a>) -> f64 {
+        let Some(own) = self.lit.get(&unit) else { return 1.0 };
+        let caused = self.shown(unit).filter(|(group, _)| group.unit != unit && group.kind != CheckKind::Own);
+        let first = caused.filter_map(|(group, _)| self.lit.get(&group.unit)).map(|lit| lit.started_at).min();
+        let Some(first) = first else { return 1.0 };
+        let late = (own.started_at - first).0.max(0) as f64;
+        1.0 + self.model.late * late / (late + self.model.late_after.0 as f64)
+    }
+}
+
+/// How many with an alert lie on each, and depend on it directly: a service has one where an entity of it has.
+fn heard<'a>(lit: &BTreeMap<Unit<'a>, Lit<'a>>, map: &Map<'a>) -> BTreeMap<Unit<'a>, (usize, usize)> {
+    let services: BTreeSet<&str> = lit.keys().flat_map(|unit| map.services(*unit)).collect();
+    let units: BTreeSet<Unit<'_>> = lit.keys().copied().chain(services.iter().map(|id| Unit::Service(id))).collect();
+    let mut heard: BTreeMap<Unit<'a>, (usize, usize)> = BTreeMap::new();
+    for unit in &units {
+        let grounds: BTreeSet<Unit<'_>> = map.grounds(*unit).into_iter().collect();
+        for ground in grounds {
+            heard.entry(ground).or_default().0 += 1;
+        }
+    }
+    for on in services.iter().flat_map(|id| map.depends_on(id)) {
+        heard.entry(on).or_default().1 += 1;
+    }
+    heard
+}
+
+/// The kind of an alert, and its size by the one that doubles the odds.
+fn weigh(member: &Member, checks: &Checks, model: &CauseModel) -> (CheckKind, f64) {
+    let kind = checks.kind(&member.check);
+    let size = member.score.map_or(model.plain_size, |score| f64::from(score) / 100.0);
+    (kind, size / if kind == CheckKind::Own { model.own_size } else { model.symptom_size })
+}
+
+fn power(base: f64, times: usize) -> f64 {
+    (0..times).fold(1.0, |product, _| product * base)
+}
+
+/// What orders as positive odds do, without the last digits.
+pub const fn rounded(odds: f64) -> u64 {
+    odds.to_bits().saturating_add(1 << (ROUNDED_BITS - 1)) >> ROUNDED_BITS
+}
+
+/// The shares of odds squared, where 1 stands for none of these; together less than 1.
+pub fn shares(odds: &[f64]) -> Vec<f64> {
+    // By the largest, so that no square overflows.
+    let largest = odds.iter().copied().fold(1.0, f64::max);
+    let square = |odds: f64| (odds / largest) * (odds / largest);
+    let all = square(1.0) + odds.iter().map(|odds| square(*odds)).sum::<f64>();
+    odds.iter().map(|odds| square(*odds) / all).collect()
+}
+
+/// How sure that makes, in thousandths: by how many are right among causes that are told.
+pub fn confidence(share: f64, model: &CauseModel) -> u32 {
+    let odds = share / (1.0 - share);
+    let scaled = model.confidence * odds * odds.sqrt();
+    let sure = if scaled.is_finite() { scaled / (1.0 + scaled) } else { 1.0 };
+    (sure * 1_000.0 + 0.5) as u32
+}
