@@ -2,6 +2,7 @@
 use super::{
     Evidence,
     causes::{self, SUSPECTS_MAX},
+    history,
     priority::priority,
 };
 use crate::{
@@ -55,7 +56,8 @@ pub(super) fn say(
         incident.rank_again |= incident.members_said < SUSPECTS_MAX;
         add_services(&mut incident.services, joined);
     }
-    if std::mem::take(&mut incident.rank_again) {
+    let ranks = std::mem::take(&mut incident.rank_again);
+    if ranks {
         (incident.causes, incident.changes) = causes::rank(incident, episode, by, cx);
     }
     // One whose alerts are all clear stays as grave as it was.
@@ -77,6 +79,10 @@ pub(super) fn say(
     if has_alerts {
         incident.title = title(incident, episode);
     }
+    if ranks && has_alerts {
+        history::recall(incident, episode, cx);
+    }
+    history::note(incident, episode, cx);
     incident.revision += 1;
     incident.updated_at = cx.core.clock;
     incident.said_at = cx.core.clock;
