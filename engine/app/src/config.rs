@@ -229,6 +229,13 @@ impl Config {
             checked.map_err(|reason| anyhow::anyhow!("score.threshold[{n}]: {reason}"))?;
         }
         validate_correlate(&self.correlate)?;
+        let recurrence = &self.raise.recurrence;
+        let similarity = recurrence.similarity > 0.0 && recurrence.similarity <= 1.0;
+        anyhow::ensure!(similarity, "raise.recurrence.similarity: above 0, and at most 1");
+        anyhow::ensure!(
+            recurrence.incidents >= 2,
+            "raise.recurrence.incidents: at least 2, the present one among them"
+        );
         // An alert that opens, clears and opens again is no storm; and each alert may keep as many times.
         anyhow::ensure!((3..=100).contains(&self.flap.changes), "flap.changes: from 3 to 100");
         let leaves = (1..=self.flap.changes).contains(&self.flap.leave_below);
@@ -249,6 +256,9 @@ impl Config {
             ("limits.alerts", self.limits.alerts),
             ("limits.alerts_per_episode", self.limits.alerts_per_episode),
             ("limits.incidents", self.limits.incidents),
+            ("limits.past_incidents", self.limits.past_incidents),
+            ("limits.problems", self.limits.problems),
+            ("raise.recurrence.keys", self.raise.recurrence.keys),
             ("limits.silences", self.limits.silences),
             ("limits.maintenance_windows", self.limits.maintenance_windows),
             ("limits.series", self.limits.series),
@@ -268,6 +278,8 @@ impl Config {
             ("score.new_usual", self.score.new_usual),
             ("score.silence_min", self.score.silence_min),
             ("score.keep", self.score.keep),
+            ("raise.recurrence.keep", self.raise.recurrence.keep),
+            ("raise.recurrence.within", self.raise.recurrence.within),
         ] {
             anyhow::ensure!(span.0 > 0, "{name}: longer than 0s");
         }

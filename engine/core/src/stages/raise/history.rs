@@ -81,7 +81,7 @@ impl History {
     }
 
     /// What keeps coming back.
-    pub fn problems(&self) -> impl Iterator<Item = &Arc<Problem>> {
+    pub fn problems(&self) -> impl ExactSizeIterator<Item = &Arc<Problem>> {
         self.problems.iter()
     }
 
@@ -159,7 +159,7 @@ impl History {
         if all.len() < by.policy.incidents {
             return None;
         }
-        if self.problems.len() >= by.limits.problems
+        if self.problems.iter().len() >= by.limits.problems
             && let Some(victim) = self.problems.longest_unseen()
         {
             by.evicted.problems += 1;

@@ -160,6 +160,8 @@ fn rest(incident: &Incident, scope: &str) -> usize {
         + incident.tickets.iter().map(|t| part(t.system.len() + t.key.len() + t.url.len())).sum::<usize>()
         + incident.causes.iter().map(|c| part(c.bytes())).sum::<usize>()
         + incident.changes.iter().map(|c| part(c.bytes())).sum::<usize>()
+        + incident.similar.iter().map(|s| 4 * part(scope.len()) + part(s.past.bytes())).sum::<usize>()
+        + incident.problem.as_ref().map_or(0, |p| 12 * part(scope.len()) + part(p.title.len()))
 }
 
 /// The first by name, sorted.

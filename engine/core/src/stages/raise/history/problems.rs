@@ -41,12 +41,8 @@ pub struct Problems {
 }
 
 impl Problems {
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Problem>> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Problem>> {
         self.kept.values()
-    }
-
-    pub fn len(&self) -> usize {
-        self.kept.len()
     }
 
     pub fn get(&self, number: u64) -> Option<&Arc<Problem>> {
@@ -188,7 +184,7 @@ mod tests {
             assert!(!problems.leave(number, 2, 3, tell), "it has left before");
             assert!(problems.leave(number, 4, 3, tell));
         });
-        assert_eq!(problems.len(), 0);
+        assert_eq!(problems.iter().len(), 0);
         assert!(matches!(said.last(), Some(Body::ProblemGone { .. })));
     }
 
