@@ -178,8 +178,9 @@ pub fn stand(engine: &mut Engine) -> String {
         for SimilarIncident { similarity, past } in &i.similar {
             let by = past.resolved_by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
             let tickets: String = past.tickets.iter().map(|t| format!(" {}/{}", t.system, t.key)).collect();
-            let (percent, at, said) = (similarity / 10, clock(past.resolved_at), &past.resolution);
-            writeln!(text, "  like {} by {percent} %, resolved at {at}{by}: {said}{tickets}", past.number)
+            let said = Some(&past.resolution).filter(|said| !said.is_empty()).map(|said| format!(": {said}"));
+            let (percent, at, said) = (similarity / 10, clock(past.resolved_at), said.unwrap_or_default());
+            writeln!(text, "  like {} by {percent} %, resolved at {at}{by}{tickets}{said}", past.number)
                 .expect("writing to a string");
         }
     }
