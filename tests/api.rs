@@ -172,7 +172,7 @@ async fn what_comes_back_is_told_with_how_it_was_resolved() -> anyhow::Result<()
     };
     client.resolve_incident(resolve).await?;
     let mut position = String::new();
-    for day in [0, 86_400] {
+    for day in [0, 86_400_i64] {
         let at = |seconds, status| event(day + seconds, "db-1", "latency", status);
         let again = vec![at(600, "resolved"), at(86_400, "firing"), at(86_700, "firing")];
         position = publish(&mut client, vec![again]).await?.position;
