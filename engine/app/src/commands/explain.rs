@@ -281,9 +281,9 @@ mod tests {
             ..Default::default()
         };
         let incident = Incident { similar: vec![past.clone()], problem: Some(problem), ..Default::default() };
-        let text = told(&incident, Look::default());
+        let text = told(&incident, Look::default()).split_whitespace().collect::<Vec<_>>().join(" ");
         for part in [
-            "payments-12  88 %",
+            "payments-12 88 %",
             "resolved by anna after 25 min: restarted the pool; jira OPS-7; probable cause: latency on db",
             "payments-P3: 5 incidents since 1970-01-01T00:00:00Z, every 26 h on average; 4 of 5 between 02:00 and 03:00",
         ] {
