@@ -56,10 +56,10 @@ impl Signature {
         let (mut sum, mut shares) = (0, 0);
         for (kind, share) in SHARES.into_iter().enumerate() {
             let (both, either) = overlap(&self.0[kind], &other.0[kind], &weight);
-            if either > 0 {
-                sum += share * (1_000 * both / either);
-                shares += share;
-            }
+            // A kind that neither has says nothing.
+            let Some(index) = (1_000 * both).checked_div(either) else { continue };
+            sum += share * index;
+            shares += share;
         }
         u32::try_from(sum / shares.max(1)).unwrap_or(0)
     }

@@ -4,15 +4,18 @@ use crate::{
     output::{Body, Outputs},
 };
 
+/// Entity, check and service of each.
+type Alerts<'a> = &'a [(&'a str, &'a str, &'a str)];
+
 const DAY: i64 = 24 * 3_600_000;
 
-fn signature(alerts: &[(&str, &str, &str)]) -> Signature {
+fn signature(alerts: Alerts<'_>) -> Signature {
     let members: Vec<_> = alerts.iter().map(|(entity, check, service)| member(entity, check, service)).collect();
     Signature::of(&members, 16)
 }
 
 /// One that was over on a day.
-fn kept(number: u64, day: i64, alerts: &[(&str, &str, &str)]) -> Kept {
+fn kept(number: u64, day: i64, alerts: Alerts<'_>) -> Kept {
     let at = Timestamp(day * DAY);
     let incident = PastIncident {
         id: IncidentId(1_000 + number),
@@ -28,7 +31,7 @@ fn kept(number: u64, day: i64, alerts: &[(&str, &str, &str)]) -> Kept {
     Kept { incident: Arc::new(incident), signature: signature(alerts), problem: None }
 }
 
-fn history(all: &[(u64, i64, &[(&str, &str, &str)])]) -> History {
+fn history(all: &[(u64, i64, Alerts<'_>)]) -> History {
     let mut history = History::default();
     all.iter().for_each(|(number, day, alerts)| history.insert(*number, kept(*number, *day, alerts)));
     history
@@ -47,8 +50,8 @@ fn with<T>(
     (done, out.items.into_iter().map(|output| output.body).collect(), evicted)
 }
 
-const OUTAGE: &[(&str, &str, &str)] = &[("db-1", "latency", "db"), ("web-1", "errors", "shop")];
-const DISK: &[(&str, &str, &str)] = &[("log-1", "disk", "log")];
+const OUTAGE: Alerts<'_> = &[("db-1", "latency", "db"), ("web-1", "errors", "shop")];
+const DISK: Alerts<'_> = &[("log-1", "disk", "log")];
 
 #[test]
 fn the_most_similar_comes_first_and_of_equals_the_latest() {
