@@ -7,10 +7,10 @@ use quell_proto::v1::{
     CloseIncidentRequest, CreateMaintenanceWindowRequest, CreateSilenceRequest, ExpireMaintenanceWindowRequest,
     ExpireSilenceRequest, GetIncidentRequest, GetMaintenanceWindowRequest, GetSilenceRequest, GetTopologyRequest,
     Incident, IncidentReply, LinkTicketRequest, ListAlertsRequest, ListIncidentsRequest, ListMaintenanceWindowsRequest,
-    ListServicesRequest, ListSilencesRequest, MaintenanceWindow, MarkAlertNormalRequest, MergeIncidentsRequest,
-    PublishEventsRequest, PublishEventsResponse, ResolveIncidentRequest, Schedule, SetIncidentStateRequest, Silence,
-    Ticket, Topology, WatchAlertsRequest, WatchAlertsResponse, WatchIncidentsRequest, WatchIncidentsResponse,
-    WatchServicesRequest, alert, incident::State, quell_client::QuellClient, schedule, silence,
+    ListProblemsRequest, ListServicesRequest, ListSilencesRequest, MaintenanceWindow, MarkAlertNormalRequest,
+    MergeIncidentsRequest, PublishEventsRequest, PublishEventsResponse, ResolveIncidentRequest, Schedule,
+    SetIncidentStateRequest, Silence, Ticket, Topology, WatchAlertsRequest, WatchAlertsResponse, WatchIncidentsRequest,
+    WatchIncidentsResponse, WatchServicesRequest, alert, incident::State, quell_client::QuellClient, schedule, silence,
     watch_incidents_request::From as Start,
 };
 use quell_tests::process::{Site, post, quell, quell_ok};
@@ -154,6 +154,63 @@ async fn commands_and_what_refuses_them() -> anyhow::Result<()> {
         client.list_alerts(list("labels.region = eu AND severity >= MAJOR", "")).await?.into_inner().alerts.len() == 1
     );
     drop(quell);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_back_is_told_with_how_it_was_resolved() -> anyhow::Result<()> {
+    let site = site()?;
+    let quell = site.run()?;
+    let mut client = site.client().await?;
+    let first = raise(&mut client).await?;
+    ensure!(first.similar.is_empty() && first.problem.is_none(), "{first:?}");
+    let resolve = ResolveIncidentRequest {
+        name: first.name.clone(),
+        actor: "anna".into(),
+        comment: "restarted the pool".into(),
+        ..Default::default()
+    };
+    client.resolve_incident(resolve).await?;
+    let mut position = String::new();
+    for day in [0, 86_400_i64] {
+        let at = |seconds, status| event(day + seconds, "db-1", "latency", status);
+        let again = vec![at(600, "resolved"), at(86_400, "firing"), at(86_700, "firing")];
+        position = publish(&mut client, vec![again]).await?.position;
+    }
+
+    let filter = "problem = \"default-P1\" AND number = \"default-3\"".to_owned();
+    let asked = ListIncidentsRequest { filter, min_position: position.clone(), ..Default::default() };
+    let incidents = client.list_incidents(asked).await?.into_inner().incidents;
+    let incident = incidents.first().context("the third, which is of a problem")?;
+    let similar: Vec<_> = incident.similar.iter().map(|past| (&*past.number, past.similarity)).collect();
+    ensure!(similar == [("default-2", 1.0), ("default-1", 1.0)], "{similar:?}");
+    let past = &incident.similar[1];
+    ensure!((&*past.name, &*past.resolved_by) == (&*first.name, "anna"), "{past:?}");
+    ensure!(past.resolution == "restarted the pool" && past.cause == "latency on db-1", "{past:?}");
+
+    let asked = ListProblemsRequest { filter: "incident_count >= 3".into(), ..Default::default() };
+    let problems = client.list_problems(asked).await?.into_inner().problems;
+    ensure!(Some(&problems[..]) == incident.problem.as_ref().map(std::slice::from_ref), "{problems:?}");
+    let problem = &problems[0];
+    ensure!((problem.incident_count, problem.mean_interval_seconds) == (3, 86_400), "{problem:?}");
+    ensure!(problem.incidents == ["default-3", "default-2", "default-1"], "{problem:?}");
+
+    let server = site.server();
+    let told = quell_ok(&["explain", "3", "--server", &server])?;
+    for part in ["resolved by anna after ", "restarted the pool", "default-P1: 3 incidents", "every 24 h on average"] {
+        ensure!(told.contains(part), "{part}: {told}");
+    }
+    let listed = quell_ok(&["problems", "--server", &server])?;
+    ensure!(listed.contains("default-P1") && listed.contains("latency on db-1"), "{listed}");
+    let json = quell_ok(&["problems", "--json", "--server", &server])?;
+    ensure!(serde_json::from_str::<Value>(&json)?["number"] == "default-P1", "{json}");
+
+    ensure!(quell.metric("quell_problems")? == 1.0 && quell.metric("quell_past_incidents")? == 2.0);
+    // It outlives a restart.
+    drop(quell);
+    let _quell = site.run()?;
+    let asked = ListProblemsRequest { min_position: position, ..Default::default() };
+    ensure!(site.client().await?.list_problems(asked).await?.into_inner().problems == problems);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use quell_core::{
         health::Level,
         incident::Incident,
         kpi::KpiLevel,
+        recurrence::Problem,
         severity::Severity,
         time::Timestamp,
     },
@@ -20,7 +21,8 @@ pub mod command;
 mod incident;
 pub mod suppression;
 pub use incident::{
-    incident, incident_update, number as incident_number, state as incident_state, state_back as incident_state_back,
+    incident, incident_update, number as incident_number, problem, problem_number, state as incident_state,
+    state_back as incident_state_back,
 };
 
 /// What of a protobuf message is not valid.
@@ -214,6 +216,7 @@ fn gone(output: &Output) -> String {
     match &output.body {
         Body::IncidentGone { scope, id } => Incident::name(scope, *id),
         Body::AlertGone { scope, id } => Alert::name(scope, *id),
+        Body::ProblemGone { scope, id } => Problem::name(scope, *id),
         Body::SuppressorGone { name, .. } => name.clone(),
         _ => String::new(),
     }
@@ -235,7 +238,10 @@ pub fn output(output: &Output) -> v1::Output {
         Body::Result(result) => command::output(command::result(result)).encode_to_vec(),
         Body::Silence(update) => command::output(command::silence_update(update)).encode_to_vec(),
         Body::Window(update) => command::output(command::window_update(update)).encode_to_vec(),
-        Body::IncidentGone { .. } | Body::AlertGone { .. } | Body::SuppressorGone { .. } => Vec::new(),
+        Body::Problem(update) => command::output(command::problem_update(update)).encode_to_vec(),
+        Body::IncidentGone { .. } | Body::AlertGone { .. } | Body::ProblemGone { .. } | Body::SuppressorGone { .. } => {
+            Vec::new()
+        }
     };
     v1::Output { number: output.number, position: output.position, body: body.into(), gone: gone(output) }
 }

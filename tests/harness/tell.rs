@@ -6,11 +6,12 @@ use quell_core::{
         command::{Code, CommandResult},
         health::Level,
         incident::State,
+        recurrence::SimilarIncident,
         time::Timestamp,
     },
     engine::Engine,
     ledger::Outcome,
-    output::{AlertUpdate, Body, IncidentUpdate, Output, ServiceUpdate},
+    output::{AlertUpdate, Body, IncidentUpdate, Output, ProblemUpdate, ServiceUpdate},
 };
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -33,6 +34,10 @@ pub fn tell(said: &[Output], engine: &Engine) -> String {
             Body::Result(result) => teller.result(result),
             Body::Silence(update) if update.silence.hits > 0 => {
                 teller.text.push_str(&format!("silence {} hits={}\n", update.silence.id, update.silence.hits));
+            }
+            Body::Problem(update) => teller.problem(update),
+            Body::ProblemGone { scope, .. } => {
+                teller.text.push_str(&format!("a problem of {scope} is none any more\n"))
             }
             Body::Silence(_)
             | Body::Window(_)
@@ -129,6 +134,13 @@ impl<'a> Teller<'a> {
         }
     }
 
+    fn problem(&mut self, update: &ProblemUpdate) {
+        let p = &update.problem;
+        let usual = p.usual.as_ref().map_or(String::new(), |usual| format!(", {usual}"));
+        let what = format!("problem {} has {} incidents, every {}{usual}: {}", p.number, p.count, p.every(), p.title);
+        self.line(p.last_at(), &update.scope, &what);
+    }
+
     /// Refusals only: what was done is told by what it did.
     fn result(&mut self, result: &CommandResult) {
         if result.code != Code::Ok {
@@ -158,9 +170,19 @@ pub fn stand(engine: &mut Engine) -> String {
         let into = i.merged_into.map(|id| format!(" merged into {}", number(id)));
         let previous = i.previous.map(|id| format!(" after {}", number(id)));
         let more = [by, assignee, into, previous].into_iter().flatten().collect::<String>();
+        let problem = i.problem.as_ref().map(|p| format!(" of problem {} ({})", p.number, p.count));
+        let tickets = tickets + &problem.unwrap_or_default();
         let (state, began) = (i.state.name(), clock(i.started_at));
         writeln!(text, "= incident {} {state} since={began}{more}{tickets}{comments}", i.number)
             .expect("writing to a string");
+        for SimilarIncident { similarity, past } in &i.similar {
+            let by = past.resolved_by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
+            let tickets: String = past.tickets.iter().map(|t| format!(" {}/{}", t.system, t.key)).collect();
+            let said = Some(&past.resolution).filter(|said| !said.is_empty()).map(|said| format!(": {said}"));
+            let (percent, at, said) = (similarity / 10, clock(past.resolved_at), said.unwrap_or_default());
+            writeln!(text, "  like {} by {percent} %, resolved at {at}{by}{tickets}{said}", past.number)
+                .expect("writing to a string");
+        }
     }
     text
 }

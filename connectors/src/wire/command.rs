@@ -1,7 +1,7 @@
 //! Commands and what came of them.
 use super::{
     Invalid,
-    incident::{state, state_back, ticket},
+    incident::{problem, state, state_back, ticket},
     suppression::{silence, silence_back, window, window_back},
 };
 use prost::Message as _;
@@ -15,7 +15,7 @@ use quell_core::{
         silence::Silence,
         time::Timestamp,
     },
-    output::{SilenceUpdate, WindowUpdate},
+    output::{ProblemUpdate, SilenceUpdate, WindowUpdate},
 };
 use quell_proto::v1::{self, command, command_output::Body, incident_act, schedule};
 
@@ -159,6 +159,11 @@ pub fn silence_update(update: &SilenceUpdate) -> Body {
 pub fn window_update(update: &WindowUpdate) -> Body {
     let name = Maintenance::name(&update.scope, &update.window.id);
     Body::MaintenanceWindow(window(&name, &update.window))
+}
+
+/// A problem as it is now.
+pub fn problem_update(update: &ProblemUpdate) -> Body {
+    Body::Problem(problem(&update.scope, &update.problem))
 }
 
 /// As it stands in the topic of commands.

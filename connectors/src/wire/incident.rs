@@ -5,10 +5,14 @@ use quell_core::{
         alert::Alert,
         episode::Evidence,
         incident::{Cause, Incident, IncidentId, NearbyChange, ShortAlert, State, Ticket, TimelineEntry},
+        recurrence::{Problem, SimilarIncident},
     },
     output::IncidentUpdate,
 };
 use quell_proto::v1;
+
+/// Incidents named with a problem, the latest.
+const NUMBERS_MAX: usize = 10;
 
 /// An incident update of the API.
 pub fn incident_update(update: &IncidentUpdate) -> v1::IncidentUpdate {
@@ -65,12 +69,27 @@ pub fn incident(update: &IncidentUpdate) -> v1::Incident {
         split_from: named(&incident.split_from),
         previous: named(&incident.previous),
         changes: incident.changes.iter().map(change).collect(),
+        similar: incident.similar.iter().map(|one| similar(scope, one)).collect(),
+        problem: incident.problem.as_ref().map(|one| problem(scope, one)),
     }
 }
 
 /// The number of an incident, as people say it: `payments-12`.
 pub fn number(update: &IncidentUpdate) -> String {
-    format!("{}-{}", update.scope, update.incident.number)
+    said_number(&update.scope, update.incident.number)
+}
+
+fn said_number(scope: &str, number: u64) -> String {
+    format!("{scope}-{number}")
+}
+
+/// The number of the problem that an incident is of, as people say it: `payments-P3`; empty where it is of none.
+pub fn problem_number(update: &IncidentUpdate) -> String {
+    update.incident.problem.as_ref().map(|one| said_problem(&update.scope, one)).unwrap_or_default()
+}
+
+fn said_problem(scope: &str, problem: &Problem) -> String {
+    format!("{scope}-P{}", problem.number)
 }
 
 /// A state of the API.
@@ -146,6 +165,38 @@ fn change(c: &NearbyChange) -> v1::NearbyChange {
         summary: c.summary.to_string(),
         at: Some(time(c.at)),
         reason: c.reason.clone(),
+    }
+}
+
+fn similar(scope: &str, SimilarIncident { similarity, past }: &SimilarIncident) -> v1::SimilarIncident {
+    v1::SimilarIncident {
+        name: Incident::name(scope, past.id),
+        number: said_number(scope, past.number),
+        similarity: f64::from(*similarity) / 1_000.0,
+        title: past.title.clone(),
+        started_at: Some(time(past.started_at)),
+        resolved_at: Some(time(past.resolved_at)),
+        resolved_by: past.resolved_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+        resolution: past.resolution.clone(),
+        tickets: past.tickets.iter().map(ticket).collect(),
+        cause: past.cause.clone(),
+    }
+}
+
+/// A problem of the API.
+pub fn problem(scope: &str, problem: &Problem) -> v1::Problem {
+    let latest = problem.returned.iter().rev().take(NUMBERS_MAX);
+    v1::Problem {
+        name: Problem::name(scope, problem.id),
+        number: said_problem(scope, problem),
+        state: v1::problem::State::Candidate as i32,
+        title: problem.title.clone(),
+        incident_count: u32::try_from(problem.count).unwrap_or(u32::MAX),
+        first_at: Some(time(problem.first_at)),
+        last_at: Some(time(problem.last_at())),
+        mean_interval_seconds: u32::try_from(problem.every().0 / 1_000).unwrap_or(u32::MAX),
+        usual_time: problem.usual.clone().unwrap_or_default(),
+        incidents: latest.map(|one| said_number(scope, one.number)).collect(),
     }
 }
 

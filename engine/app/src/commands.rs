@@ -11,6 +11,7 @@ pub mod incidents;
 pub mod json;
 pub mod maintenance;
 pub mod normal;
+pub mod problems;
 pub mod replay;
 pub mod run;
 pub mod services;

@@ -232,6 +232,13 @@ impl Config {
         validate_correlate(&self.correlate)?;
         anyhow::ensure!((0.0..=1e6).contains(&self.raise.surprise), "raise.surprise: from 0 to a million");
         validate_cause(&self.raise.cause)?;
+        let recurrence = &self.raise.recurrence;
+        let similarity = recurrence.similarity > 0.0 && recurrence.similarity <= 1.0;
+        anyhow::ensure!(similarity, "raise.recurrence.similarity: above 0, and at most 1");
+        anyhow::ensure!(
+            recurrence.incidents >= 2,
+            "raise.recurrence.incidents: at least 2, the present one among them"
+        );
         // An alert that opens, clears and opens again is no storm; and each alert may keep as many times.
         anyhow::ensure!((3..=100).contains(&self.flap.changes), "flap.changes: from 3 to 100");
         let leaves = (1..=self.flap.changes).contains(&self.flap.leave_below);
@@ -252,6 +259,9 @@ impl Config {
             ("limits.alerts", self.limits.alerts),
             ("limits.alerts_per_episode", self.limits.alerts_per_episode),
             ("limits.incidents", self.limits.incidents),
+            ("limits.past_incidents", self.limits.past_incidents),
+            ("limits.problems", self.limits.problems),
+            ("raise.recurrence.keys", self.raise.recurrence.keys),
             ("limits.silences", self.limits.silences),
             ("limits.maintenance_windows", self.limits.maintenance_windows),
             ("limits.series", self.limits.series),
@@ -271,6 +281,8 @@ impl Config {
             ("score.new_usual", self.score.new_usual),
             ("score.silence_min", self.score.silence_min),
             ("score.keep", self.score.keep),
+            ("raise.recurrence.keep", self.raise.recurrence.keep),
+            ("raise.recurrence.within", self.raise.recurrence.within),
         ] {
             anyhow::ensure!(span.0 > 0, "{name}: longer than 0s");
         }

@@ -47,6 +47,9 @@ pub struct Counts {
     pub scopes: usize,
     pub totals: Totals,
     pub evicted: Evicted,
+    /// Incidents of the past that are remembered.
+    pub past_incidents: usize,
+    pub problems: usize,
     pub times: Times,
 }
 

@@ -602,6 +602,8 @@ impl<'a> Owner<'a> {
             counts.held += scope.ledger().held;
             counts.totals.add(&scope.totals());
             counts.evicted.add(&scope.evicted());
+            counts.past_incidents += scope.history().len();
+            counts.problems += scope.history().problems().len();
             counts.times.add(scope.times());
         }
         for (origin, skew) in self.engine.skews() {

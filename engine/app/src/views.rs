@@ -11,6 +11,7 @@ use quell_core::{
         alert::AlertId,
         episode::EpisodeId,
         incident::{Incident, IncidentId},
+        recurrence::Problem,
     },
     engine::Engine,
     output::{AlertUpdate, Body, ByTopic, IncidentUpdate, Output, OutputTopic, ServiceUpdate},
@@ -91,6 +92,8 @@ pub struct Views {
     pub silences: DashMap<String, Arc<v1::Silence>>,
     /// Maintenance windows that were asked for; those of the policy are in control.
     pub windows: DashMap<String, Arc<v1::MaintenanceWindow>>,
+    /// What keeps coming back.
+    pub problems: DashMap<String, Arc<v1::Problem>>,
     /// What came of commands, lately.
     results: Mutex<Results>,
     /// The incident that an episode became.
@@ -140,6 +143,7 @@ impl Views {
             tally: Tally::default(),
             silences: DashMap::new(),
             windows: DashMap::new(),
+            problems: DashMap::new(),
             results: Mutex::default(),
             episodes: DashMap::new(),
             seen: (0..partitions).map(|_| Mutex::default()).collect(),
@@ -185,6 +189,7 @@ impl Views {
             view.services.iter().for_each(|update| self.put_service(update));
             view.results.iter().for_each(|result| self.put_command(wire::command::result(result)));
             view.silences.iter().for_each(|update| self.put_command(wire::command::silence_update(update)));
+            view.problems.iter().for_each(|update| self.put_command(wire::command::problem_update(update)));
             view.windows.iter().for_each(|update| self.put_command(wire::command::window_update(update)));
         }
         *self.lock(partition) = Seen {
@@ -228,6 +233,8 @@ impl Views {
             Body::Result(result) => self.put_command(wire::command::result(&result)),
             Body::Silence(update) => self.put_command(wire::command::silence_update(&update)),
             Body::Window(update) => self.put_command(wire::command::window_update(&update)),
+            Body::Problem(update) => self.put_command(wire::command::problem_update(&update)),
+            Body::ProblemGone { scope, id } => drop(self.problems.remove(&Problem::name(&scope, id))),
             Body::SuppressorGone { name, .. } => {
                 self.silences.remove(&name);
                 self.windows.remove(&name);
@@ -249,6 +256,7 @@ impl Views {
                 self.results.lock().unwrap_or_else(PoisonError::into_inner).put(result);
             }
             Body::Silence(silence) => drop(self.silences.insert(silence.name.clone(), Arc::new(silence))),
+            Body::Problem(problem) => drop(self.problems.insert(problem.name.clone(), Arc::new(problem))),
             Body::MaintenanceWindow(window) => drop(self.windows.insert(window.name.clone(), Arc::new(window))),
         }
     }

@@ -9,6 +9,7 @@ use crate::{
         incident::{Incident, IncidentId, ShortAlert},
         kpi::KpiLevel,
         maintenance::Maintenance,
+        recurrence::{Problem, ProblemId},
         silence::Silence,
         time::Timestamp,
     },
@@ -25,7 +26,7 @@ pub enum OutputTopic {
     Alerts,
     Health,
     DeadLetter,
-    /// What came of commands.
+    /// What came of commands, and problems.
     Commands,
 }
 
@@ -62,6 +63,12 @@ pub enum Body {
         scope: Arc<str>,
         name: String,
     },
+    Problem(Box<ProblemUpdate>),
+    /// A problem that is no longer kept.
+    ProblemGone {
+        scope: Arc<str>,
+        id: ProblemId,
+    },
     /// An incident that is no longer kept.
     IncidentGone {
         scope: Arc<str>,
@@ -83,6 +90,7 @@ impl Body {
             Self::Service(_) => OutputTopic::Health,
             Self::DeadLetter(_) => OutputTopic::DeadLetter,
             Self::Result(_) | Self::Silence(_) | Self::Window(_) | Self::SuppressorGone { .. } => OutputTopic::Commands,
+            Self::Problem(_) | Self::ProblemGone { .. } => OutputTopic::Commands,
         }
     }
 }
@@ -125,6 +133,13 @@ pub struct SilenceUpdate {
 pub struct WindowUpdate {
     pub scope: Arc<str>,
     pub window: Maintenance,
+}
+
+/// A problem as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProblemUpdate {
+    pub scope: Arc<str>,
+    pub problem: Arc<Problem>,
 }
 
 /// A service as it is now.

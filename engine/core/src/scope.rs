@@ -9,12 +9,15 @@ use crate::{
         maintenance::Maintenance,
         matcher::AlertView,
         policy::{Clock, Policy},
+        recurrence::Problem,
         silence::Silence,
         time::{Span, Timestamp},
         topology::{Topologies, Topology},
     },
     ledger::{Ledger, Outcome},
-    output::{AlertUpdate, Body, IncidentUpdate, Outputs, ServiceUpdate, SilenceUpdate, Verdict, WindowUpdate},
+    output::{
+        AlertUpdate, Body, IncidentUpdate, Outputs, ProblemUpdate, ServiceUpdate, SilenceUpdate, Verdict, WindowUpdate,
+    },
     requests::Requests,
     stages::{
         absence,
@@ -23,7 +26,7 @@ use crate::{
         correlate::{Correlator, Moves, tables::Tables},
         deduplicate::{Change, Deduplicator, event_key},
         enrich,
-        raise::{Evidence, Held, Raiser, Times},
+        raise::{Evidence, Held, History, Raiser, Times},
         score::{self, Finding, Learn, Scorer},
         suppress::{PolicyIndex, Suppressor},
     },
@@ -64,6 +67,8 @@ pub struct Core {
     pub evicted: Evicted,
     /// What open incidents are about.
     pub held: Held,
+    /// Incidents that are over, and what comes back.
+    pub history: History,
 }
 
 impl Core {
@@ -147,6 +152,7 @@ impl Scope {
             endless: 0,
             evicted: Evicted::default(),
             held: Held::default(),
+            history: History::default(),
         };
         Self {
             core,
@@ -645,6 +651,11 @@ impl Scope {
         self.raiser.times()
     }
 
+    /// What is remembered of incidents that are over.
+    pub const fn history(&self) -> &History {
+        &self.core.history
+    }
+
     /// Episodes that are kept.
     pub fn episodes(&self) -> usize {
         self.correlator.kept()
@@ -679,7 +690,9 @@ impl Scope {
         let window = |w: &Maintenance| WindowUpdate { scope: scope.clone(), window: w.clone() };
         let silences = self.suppressor.silences().map(silence).collect();
         let windows = self.suppressor.windows().map(window).collect();
-        View { alerts, incidents, services, results, silences, windows }
+        let problem = |problem: &Arc<Problem>| ProblemUpdate { scope: scope.clone(), problem: problem.clone() };
+        let problems = self.core.history.problems().map(problem).collect();
+        View { alerts, incidents, services, results, silences, windows, problems }
     }
 }
 
@@ -692,6 +705,7 @@ pub struct View {
     pub results: Vec<CommandResult>,
     pub silences: Vec<SilenceUpdate>,
     pub windows: Vec<WindowUpdate>,
+    pub problems: Vec<ProblemUpdate>,
 }
 
 fn evidence<'a>(correlator: &'a mut Correlator, health: &'a HealthBoard, changes: &'a Changes) -> Evidence<'a> {

@@ -38,6 +38,8 @@ pub struct Evicted {
     pub requests: u64,
     pub series: u64,
     pub checks: u64,
+    pub past_incidents: u64,
+    pub problems: u64,
     /// Alerts that found no room for a health of their service,
     pub services: u64,
     /// silences
@@ -48,7 +50,7 @@ pub struct Evicted {
 
 impl Evicted {
     /// By kind, as in the options under `[limits]`.
-    pub const fn by_kind(&self) -> [(&'static str, u64); 11] {
+    pub const fn by_kind(&self) -> [(&'static str, u64); 13] {
         [
             ("alerts", self.alerts),
             ("episodes", self.episodes),
@@ -58,6 +60,8 @@ impl Evicted {
             ("requests", self.requests),
             ("series", self.series),
             ("checks", self.checks),
+            ("past_incidents", self.past_incidents),
+            ("problems", self.problems),
             ("services", self.services),
             ("silences", self.silences),
             ("maintenance_windows", self.maintenance_windows),
@@ -74,6 +78,8 @@ impl Evicted {
         self.requests += other.requests;
         self.series += other.series;
         self.checks += other.checks;
+        self.past_incidents += other.past_incidents;
+        self.problems += other.problems;
         self.services += other.services;
         self.silences += other.silences;
         self.maintenance_windows += other.maintenance_windows;

@@ -2,9 +2,11 @@
 use super::{
     client::{self, Connection},
     incidents::{facts, head, tickets},
+    problems::every,
     table::{Cell, Look, Room, Table, Tone, time},
 };
-use quell_proto::v1::{Cause, Incident, IncidentAlert, NearbyChange};
+use crate::demo::text::lasted;
+use quell_proto::v1::{Cause, Incident, IncidentAlert, NearbyChange, Problem, SimilarIncident};
 
 /// From this confidence on a cause is likely. It is not given in percent: too few causes were confirmed by people to count
 /// how often it holds.
@@ -49,6 +51,8 @@ fn told(incident: &Incident, look: Look) -> String {
     section(&format!("Why P{}", incident.priority), priority(incident, look));
     section("Probable causes, best first", causes(incident, look));
     section("Changes nearby", changes(incident, look));
+    section("What keeps coming back", incident.problem.as_ref().map_or(String::new(), |p| problem(p, look)));
+    section("Similar past incidents", similar(incident, look));
     section("Why these alerts", alerts(incident, look));
     section("What happened to it", timeline(incident, look));
     section("Beside it", beside(incident, look));
@@ -100,6 +104,48 @@ fn changes(incident: &Incident, look: Look) -> String {
         ]);
     }
     table.text(look, 2)
+}
+
+fn problem(problem: &Problem, look: Look) -> String {
+    let count = problem.incident_count;
+    let since = time(problem.first_at.as_ref());
+    let mut text = format!("{}: {count} incidents since {since}, every {} on average", problem.number, every(problem));
+    if !problem.usual_time.is_empty() {
+        text.push_str(&format!("; {}", problem.usual_time));
+    }
+    look.paragraph(&text, 2)
+}
+
+fn similar(incident: &Incident, look: Look) -> String {
+    let mut text = String::new();
+    for past in &incident.similar {
+        let mut table = Table::bare(&[Room::Whole, Room::Whole, Room::Whole, Room::Text]);
+        table.row(vec![
+            Cell::new(&past.number),
+            Cell::new(&format!("{:.0} %", 100.0 * past.similarity)),
+            Cell::time(past.started_at.as_ref()),
+            Cell::new(&past.title),
+        ]);
+        text.push_str(&table.text(look, 2));
+        text.push_str(&look.paragraph(&how(past), 6));
+    }
+    text
+}
+
+/// `resolved by anna after 25 min: restarted the pool; servicenow INC0012345; probable cause: latency on db`
+fn how(past: &SimilarIncident) -> String {
+    let seconds = |at: &Option<prost_types::Timestamp>| at.as_ref().map(|at| at.seconds);
+    let took = seconds(&past.resolved_at).zip(seconds(&past.started_at)).map(|(to, from)| (to - from).max(0));
+    let after = took.map(|took| format!(" after {}", lasted(took))).unwrap_or_default();
+    let by = match &*past.resolved_by {
+        "" => format!("its alerts cleared{after}"),
+        by => format!("resolved by {by}{after}"),
+    };
+    let said = if past.resolution.is_empty() { by } else { format!("{by}: {}", past.resolution) };
+    let tickets = past.tickets.iter().map(|ticket| format!("{} {} {}", ticket.system, ticket.key, ticket.url));
+    let cause = Some(&past.cause).filter(|cause| !cause.is_empty()).map(|cause| format!("probable cause: {cause}"));
+    let parts = std::iter::once(said).chain(tickets.map(|ticket| ticket.trim_end().to_owned())).chain(cause);
+    parts.collect::<Vec<_>>().join("; ")
 }
 
 fn alerts(incident: &Incident, look: Look) -> String {
@@ -213,6 +259,43 @@ mod tests {
         let reasons: Vec<_> = told.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         assert_eq!(reasons.iter().filter(|reason| **reason == "the first").count(), 1, "{told}");
         assert_eq!([2, 0].map(|n| reason(&incident.alerts[n], &incident)), [THE_FIRST, FIRST_OF_OTHERS]);
+    }
+
+    #[test]
+    fn how_a_similar_one_was_resolved_is_told() {
+        let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        let ticket = quell_proto::v1::Ticket { system: "jira".into(), key: "OPS-7".into(), url: String::new() };
+        let past = SimilarIncident {
+            number: "payments-12".into(),
+            similarity: 0.876,
+            started_at: at(0),
+            resolved_at: at(1_500),
+            resolved_by: "anna".into(),
+            resolution: "restarted the pool".into(),
+            tickets: vec![ticket],
+            cause: "latency on db".into(),
+            ..Default::default()
+        };
+        let problem = Problem {
+            number: "payments-P3".into(),
+            incident_count: 5,
+            first_at: at(0),
+            mean_interval_seconds: 93_600,
+            usual_time: "4 of 5 between 02:00 and 03:00 (UTC)".into(),
+            ..Default::default()
+        };
+        let incident = Incident { similar: vec![past.clone()], problem: Some(problem), ..Default::default() };
+        let text = told(&incident, Look::default()).split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in [
+            "payments-12 88 %",
+            "resolved by anna after 25 min: restarted the pool; jira OPS-7; probable cause: latency on db",
+            "payments-P3: 5 incidents since 1970-01-01T00:00:00Z, every 26 h on average; 4 of 5 between 02:00 and 03:00",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        let alone = SimilarIncident { resolved_by: String::new(), resolution: String::new(), ..past };
+        assert!(how(&alone).starts_with("its alerts cleared after 25 min; jira OPS-7"), "{}", how(&alone));
+        assert!(!told(&Incident::default(), Look::default()).contains("past incidents"));
     }
 
     #[test]

@@ -149,6 +149,8 @@ fn detail(incident: &Incident, look: Look) -> String {
             ("acknowledged by", incident.acknowledged_by.clone()),
             ("tickets", tickets(incident)),
             ("merged into", incident.merged_into.clone()),
+            ("similar", incident.similar.iter().map(|past| &*past.number).collect::<Vec<_>>().join(", ")),
+            ("problem", incident.problem.as_ref().map(|problem| problem.number.clone()).unwrap_or_default()),
         ],
     ));
     let open = format!("\n{} of {} alerts open\n", incident.open_alert_count, incident.alert_count);

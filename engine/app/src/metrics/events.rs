@@ -51,6 +51,16 @@ pub(super) fn gather(sources: &Sources, page: &mut Page) {
         skews.first([&sources.origins.name(origin)], skew.0 as f64 / 1_000.0);
     }
     page.push(skews);
+    for (name, help, value) in [
+        (
+            "quell_past_incidents",
+            "Incidents that are over and remembered, to know what comes back.",
+            sum(|c| c.past_incidents as u64),
+        ),
+        ("quell_problems", "Problem candidates: like incidents that keep coming back.", sum(|c| c.problems as u64)),
+    ] {
+        page.push(Family::gauge(name, &[], help).of(value));
+    }
     let held = "Recoveries that wait for their problem; they have no outcome yet.";
     page.push(Family::gauge("quell_events_held", &[], held).of(sum(|c| c.held)));
     page.push(Family::gauge("quell_scopes", &[], "Scopes that have had an event.").of(sum(|c| c.scopes as u64)));

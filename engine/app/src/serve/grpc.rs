@@ -176,6 +176,17 @@ impl Quell for Api {
         Ok(Response::new(v1::ListIncidentsResponse { incidents, next_page_token }))
     }
 
+    async fn list_problems(
+        &self,
+        request: Request<v1::ListProblemsRequest>,
+    ) -> Result<Response<v1::ListProblemsResponse>, Status> {
+        let v1::ListProblemsRequest { parent, page_size, page_token, filter, min_position } = request.into_inner();
+        let asked = Listing::new(&parent, (page_size, &page_token), &filter, &min_position);
+        let all = || self.views.problems.iter().map(|entry| entry.value().clone());
+        let (problems, next_page_token) = self.list(all, |problem| v1::Problem::clone(problem), asked).await?;
+        Ok(Response::new(v1::ListProblemsResponse { problems, next_page_token }))
+    }
+
     async fn get_incident(&self, request: Request<v1::GetIncidentRequest>) -> Result<Response<v1::Incident>, Status> {
         let request = request.into_inner();
         let (_, id) = names::parse_id("name", &request.name, "incidents")?;

@@ -64,6 +64,13 @@ impl Listed for Arc<v1::Service> {
     }
 }
 
+impl Listed for Arc<v1::Problem> {
+    const COLLECTION: &'static str = "problems";
+    fn name(&self) -> Cow<'_, str> {
+        (&*self.name).into()
+    }
+}
+
 /// An item by its place.
 #[derive(Debug)]
 pub struct Placed<T> {

@@ -2,6 +2,7 @@
 use super::{
     alert::AlertId,
     episode::{EpisodeId, Evidence, Reason},
+    recurrence::{Problem, SimilarIncident},
     severity::Severity,
     time::Timestamp,
 };
@@ -243,6 +244,10 @@ pub struct Incident {
     pub rank_again: bool,
     /// Incidents that the model has suggested to merge it with, or to move alerts to.
     pub suggested: Vec<IncidentId>,
+    /// Those of the past that it is most like, best first.
+    pub similar: Vec<SimilarIncident>,
+    /// What keeps coming back, as it stood when the causes were last ranked.
+    pub problem: Option<Arc<Problem>>,
 }
 
 /// What is kept of an incident's past,
@@ -291,6 +296,8 @@ impl Incident {
             unsaid: false,
             rank_again: false,
             suggested: Vec::new(),
+            similar: Vec::new(),
+            problem: None,
         }
     }
 

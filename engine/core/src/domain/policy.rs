@@ -7,6 +7,7 @@ use super::{
     severity::Severity,
     threshold::{Bands, Direction, default_margin, default_samples},
     time::Span,
+    zone::Zone,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
@@ -305,6 +306,32 @@ pub struct Raise {
     pub request_horizon: Span,
     /// What is made of alerts, topology and changes to tell what caused it.
     pub cause: CauseModel,
+    pub recurrence: Recurrence,
+}
+
+/// When incidents are said to come back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recurrence {
+    /// From this on, 0 to 1, an incident of the past is like a new one.
+    pub similarity: f64,
+    /// What is kept of an incident for that: so many entities, services, checks, and checks by service.
+    pub keys: usize,
+    /// How long incidents of the past and problems are remembered.
+    pub keep: Span,
+    /// So many like ones, the present among them, may have one problem
+    pub incidents: usize,
+    /// where they began within so long.
+    pub within: Span,
+    /// The zone in which people are told hours of the day.
+    pub timezone: Zone,
+}
+
+impl Recurrence {
+    /// `similarity` in thousandths.
+    pub fn similar_at(&self) -> u32 {
+        (self.similarity * 1_000.0 + 0.5) as u32
+    }
 }
 
 /// What bounds memory, per scope.
@@ -316,6 +343,8 @@ pub struct Limits {
     pub alerts: usize,
     pub alerts_per_episode: usize,
     pub incidents: usize,
+    pub past_incidents: usize,
+    pub problems: usize,
     pub services: usize,
     pub origins: usize,
     pub changes: usize,
@@ -397,6 +426,14 @@ impl Default for Policy {
                 change_slack: Span::minutes(1),
                 request_horizon: Span::hours(24),
                 cause: CauseModel::default(),
+                recurrence: Recurrence {
+                    similarity: 0.5,
+                    keys: 16,
+                    keep: Span::hours(90 * 24),
+                    incidents: 3,
+                    within: Span::hours(30 * 24),
+                    timezone: Zone::utc(),
+                },
             },
             limits: Limits {
                 scopes: 10_000,
@@ -404,6 +441,8 @@ impl Default for Policy {
                 alerts: 1_000_000,
                 alerts_per_episode: 10_000,
                 incidents: 10_000,
+                past_incidents: 1_000,
+                problems: 1_000,
                 services: 10_000,
                 origins: 1_000,
                 changes: 1_000,

@@ -171,7 +171,7 @@ fn at(date: Date, time: Time) -> DateTime {
     date.to_datetime(time)
 }
 
-fn zone(name: &str) -> Option<TimeZone> {
+pub(super) fn zone(name: &str) -> Option<TimeZone> {
     TimeZoneDatabase::bundled().get(name).ok()
 }
 

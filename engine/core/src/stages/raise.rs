@@ -24,6 +24,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 mod causes;
 mod held;
+mod history;
 mod merge;
 mod people;
 mod priority;
@@ -31,6 +32,7 @@ mod say;
 mod times;
 use causes::SUSPECTS_MAX;
 pub use held::Held;
+pub use history::History;
 use say::say;
 pub use times::{BUCKET_SECONDS, Histogram, Times};
 

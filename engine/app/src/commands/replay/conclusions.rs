@@ -146,6 +146,8 @@ impl Conclusions {
                 | Body::Result(_)
                 | Body::Silence(_)
                 | Body::Window(_)
+                | Body::Problem(_)
+                | Body::ProblemGone { .. }
                 | Body::AlertGone { .. }
                 | Body::IncidentGone { .. }
                 | Body::SuppressorGone { .. } => {}

@@ -52,6 +52,7 @@ impl Filtered for Arc<IncidentUpdate> {
         field("muted", Kind::Flag(|u| u.incident.muted)),
         field("services", Kind::List(|u, passes| u.incident.services.iter().any(|service| passes(service)))),
         field("tickets", Kind::List(|u, passes| u.incident.tickets.iter().any(|ticket| passes(&ticket.key)))),
+        field("problem", Kind::Text(|u| wire::problem_number(u).into())),
         field("alert_count", Kind::Number(|u| u.alert_count as f64)),
         field("open_alert_count", Kind::Number(|u| u.open_alert_count as f64)),
         field("started_at", Kind::Time(|u| Some(u.incident.started_at.0))),
@@ -85,6 +86,7 @@ impl Filtered for v1::Incident {
         field("muted", Kind::Flag(|i| i.muted)),
         field("services", Kind::List(|i, passes| i.services.iter().any(|service| passes(service)))),
         field("tickets", Kind::List(|i, passes| i.tickets.iter().any(|ticket| passes(&ticket.key)))),
+        field("problem", Kind::Text(|i| i.problem.as_ref().map_or("", |problem| &*problem.number).into())),
         field("alert_count", Kind::Number(|i| f64::from(i.alert_count))),
         field("open_alert_count", Kind::Number(|i| f64::from(i.open_alert_count))),
         field("started_at", Kind::Time(|i| ms(i.started_at.as_ref()))),
@@ -151,6 +153,23 @@ impl Filtered for Arc<v1::Service> {
         field("health_score", Kind::Number(|s| s.health_score())),
         field("open_alert_count", Kind::Number(|s| f64::from(s.open_alert_count))),
         field("updated_at", Kind::Time(|s| ms(s.updated_at.as_ref()))),
+    ];
+}
+
+impl Filtered for Arc<v1::Problem> {
+    const FIELDS: &'static [Field<Self>] = &[
+        field("name", Kind::Text(|p| (&*p.name).into())),
+        field("number", Kind::Text(|p| (&*p.number).into())),
+        field(
+            "state",
+            Kind::Word(|p| p.state, |n| v1::problem::State::try_from(n).ok().map(|word| word.as_str_name())),
+        ),
+        field("title", Kind::Text(|p| (&*p.title).into())),
+        field("incident_count", Kind::Number(|p| f64::from(p.incident_count))),
+        field("incidents", Kind::List(|p, passes| p.incidents.iter().any(|number| passes(number)))),
+        field("usual_time", Kind::Text(|p| (&*p.usual_time).into())),
+        field("first_at", Kind::Time(|p| ms(p.first_at.as_ref()))),
+        field("last_at", Kind::Time(|p| ms(p.last_at.as_ref()))),
     ];
 }
 

@@ -2,7 +2,7 @@
 use super::{
     Evidence, Raiser, are_many, are_unexpected,
     causes::SUSPECTS_MAX,
-    one_raises,
+    history, one_raises,
     people::TICKETS_MAX,
     reopen,
     say::{say, update},
@@ -180,6 +180,7 @@ impl Raiser {
             cx.out.say(Body::Incident(Box::new(last)));
         }
         cx.core.held.release(from);
+        history::forget(incident, cx);
         for kind in [TimerKind::SpeakIncident, TimerKind::Resolve, TimerKind::Close] {
             cx.core.timers.cancel(kind, u128::from(from.0));
         }

@@ -2,6 +2,7 @@
 use super::{
     Evidence,
     causes::{self, SUSPECTS_MAX},
+    history,
     priority::priority,
 };
 use crate::{
@@ -55,7 +56,8 @@ pub(super) fn say(
         incident.rank_again |= incident.members_said < SUSPECTS_MAX;
         add_services(&mut incident.services, joined);
     }
-    if std::mem::take(&mut incident.rank_again) {
+    let ranks = std::mem::take(&mut incident.rank_again);
+    if ranks {
         (incident.causes, incident.changes) = causes::rank(incident, episode, by, cx);
     }
     // One whose alerts are all clear stays as grave as it was.
@@ -77,6 +79,10 @@ pub(super) fn say(
     if has_alerts {
         incident.title = title(incident, episode);
     }
+    if ranks && has_alerts {
+        history::recall(incident, episode, cx);
+    }
+    history::note(incident, episode, cx);
     incident.revision += 1;
     incident.updated_at = cx.core.clock;
     incident.said_at = cx.core.clock;
@@ -154,6 +160,8 @@ fn rest(incident: &Incident, scope: &str) -> usize {
         + incident.tickets.iter().map(|t| part(t.system.len() + t.key.len() + t.url.len())).sum::<usize>()
         + incident.causes.iter().map(|c| part(c.bytes())).sum::<usize>()
         + incident.changes.iter().map(|c| part(c.bytes())).sum::<usize>()
+        + incident.similar.iter().map(|s| 4 * part(scope.len()) + part(s.past.bytes())).sum::<usize>()
+        + incident.problem.as_ref().map_or(0, |p| 12 * part(scope.len()) + part(p.title.len()))
 }
 
 /// The first by name, sorted.
