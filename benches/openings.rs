@@ -20,7 +20,11 @@ const BEGIN: Timestamp = Timestamp(1_760_000_000_000);
 const SERVICES: u64 = 1_000;
 const HOSTS: u64 = 20;
 const CHECKS: u64 = 40;
+/// Latency, errors and the like.
+const CHECKS_OF_STORM: u64 = 8;
 const STORMS: u64 = 10;
+/// The first service that a storm comes from; those after it need none of each other.
+const ROOT: u64 = 14;
 /// Alerts come in so many milliseconds; a storm takes a fifth of them.
 const SPREAD: u64 = 300_000;
 /// After the last alert, until nothing is looked at again.
@@ -83,7 +87,7 @@ fn inputs(alerts: usize) -> Vec<Input> {
     let begins: Vec<u64> = (0..STORMS).map(|_| numbers.below(SPREAD * 4 / 5)).collect();
     // What needs one of these, near or far, is in its storm.
     let storms: Vec<Vec<u64>> =
-        (4..4 + STORMS).map(|root| (root..SERVICES).filter(|s| needs(*s, root)).collect()).collect();
+        (ROOT..ROOT + STORMS).map(|root| (root..SERVICES).filter(|s| needs(*s, root, 3)).collect()).collect();
     let mut used = BTreeSet::new();
     let mut all = Vec::with_capacity(alerts);
     while all.len() < alerts {
@@ -94,7 +98,9 @@ fn inputs(alerts: usize) -> Vec<Input> {
             let of = &storms[storm];
             (begins[storm] + numbers.below(SPREAD / 5), of[numbers.below(of.len() as u64) as usize])
         };
-        let (host, check) = (numbers.below(HOSTS), numbers.below(CHECKS));
+        let is_storm = all.len() % 2 == 1;
+        let check = if is_storm { numbers.below(CHECKS_OF_STORM) } else { CHECKS_OF_STORM + numbers.below(CHECKS) };
+        let host = numbers.below(HOSTS);
         if used.insert((service, host, check)) {
             all.push((at, service, host, check));
         }
@@ -107,8 +113,8 @@ fn inputs(alerts: usize) -> Vec<Input> {
     inputs
 }
 
-fn needs(service: u64, root: u64) -> bool {
-    service == root || service > root && needs(service / 3, root)
+fn needs(service: u64, root: u64, steps: u32) -> bool {
+    service == root || service > root && steps > 0 && needs(service / 3, root, steps - 1)
 }
 
 fn event(n: u64, (at, service, host, check): (u64, u64, u64, u64)) -> Event {
