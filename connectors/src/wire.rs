@@ -4,6 +4,7 @@ use prost::Message as _;
 use quell_core::{
     domain::{
         alert::Alert,
+        correction::Correction,
         event::{Event, Kind, Status},
         health::Level,
         incident::Incident,
@@ -17,6 +18,7 @@ use quell_core::{
 use quell_proto::v1;
 
 pub mod command;
+pub mod correction;
 mod incident;
 pub mod suppression;
 pub use incident::{
@@ -215,6 +217,7 @@ fn gone(output: &Output) -> String {
         Body::IncidentGone { scope, id } => Incident::name(scope, *id),
         Body::AlertGone { scope, id } => Alert::name(scope, *id),
         Body::SuppressorGone { name, .. } => name.clone(),
+        Body::CorrectionGone { scope, id } => Correction::name(scope, *id),
         _ => String::new(),
     }
 }
@@ -235,7 +238,11 @@ pub fn output(output: &Output) -> v1::Output {
         Body::Result(result) => command::output(command::result(result)).encode_to_vec(),
         Body::Silence(update) => command::output(command::silence_update(update)).encode_to_vec(),
         Body::Window(update) => command::output(command::window_update(update)).encode_to_vec(),
-        Body::IncidentGone { .. } | Body::AlertGone { .. } | Body::SuppressorGone { .. } => Vec::new(),
+        Body::Correction(update) => command::output(command::correction_update(update)).encode_to_vec(),
+        Body::IncidentGone { .. }
+        | Body::AlertGone { .. }
+        | Body::SuppressorGone { .. }
+        | Body::CorrectionGone { .. } => Vec::new(),
     };
     v1::Output { number: output.number, position: output.position, body: body.into(), gone: gone(output) }
 }

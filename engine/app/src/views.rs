@@ -9,6 +9,7 @@ use quell_connectors::wire;
 use quell_core::{
     domain::{
         alert::AlertId,
+        correction::Correction,
         episode::EpisodeId,
         incident::{Incident, IncidentId},
     },
@@ -91,6 +92,7 @@ pub struct Views {
     pub silences: DashMap<String, Arc<v1::Silence>>,
     /// Maintenance windows that were asked for; those of the policy are in control.
     pub windows: DashMap<String, Arc<v1::MaintenanceWindow>>,
+    pub corrections: DashMap<String, Arc<v1::Correction>>,
     /// What came of commands, lately.
     results: Mutex<Results>,
     /// The incident that an episode became.
@@ -140,6 +142,7 @@ impl Views {
             tally: Tally::default(),
             silences: DashMap::new(),
             windows: DashMap::new(),
+            corrections: DashMap::new(),
             results: Mutex::default(),
             episodes: DashMap::new(),
             seen: (0..partitions).map(|_| Mutex::default()).collect(),
@@ -186,6 +189,7 @@ impl Views {
             view.results.iter().for_each(|result| self.put_command(wire::command::result(result)));
             view.silences.iter().for_each(|update| self.put_command(wire::command::silence_update(update)));
             view.windows.iter().for_each(|update| self.put_command(wire::command::window_update(update)));
+            view.corrections.iter().for_each(|update| self.put_command(wire::command::correction_update(update)));
         }
         *self.lock(partition) = Seen {
             numbers: marks.map(|mark| mark.number),
@@ -228,6 +232,10 @@ impl Views {
             Body::Result(result) => self.put_command(wire::command::result(&result)),
             Body::Silence(update) => self.put_command(wire::command::silence_update(&update)),
             Body::Window(update) => self.put_command(wire::command::window_update(&update)),
+            Body::Correction(update) => self.put_command(wire::command::correction_update(&update)),
+            Body::CorrectionGone { scope, id } => {
+                self.corrections.remove(&Correction::name(&scope, id));
+            }
             Body::SuppressorGone { name, .. } => {
                 self.silences.remove(&name);
                 self.windows.remove(&name);
@@ -249,6 +257,7 @@ impl Views {
                 self.results.lock().unwrap_or_else(PoisonError::into_inner).put(result);
             }
             Body::Silence(silence) => drop(self.silences.insert(silence.name.clone(), Arc::new(silence))),
+            Body::Correction(said) => drop(self.corrections.insert(said.name.clone(), Arc::new(said))),
             Body::MaintenanceWindow(window) => drop(self.windows.insert(window.name.clone(), Arc::new(window))),
         }
     }

@@ -60,6 +60,7 @@ fn add(said: &mut Said, topic: OutputTopic, output: &v1::Output) -> Result<(), F
                 Some(Body::Result(result)) => result.request_id,
                 Some(Body::Silence(silence)) => silence.name,
                 Some(Body::MaintenanceWindow(window)) => window.name,
+                Some(Body::Correction(correction)) => correction.name,
                 None => String::new(),
             }
         }

@@ -115,6 +115,7 @@ impl Scope {
             return moves;
         }
         let (into, why) = (into.id, (Reason::Inhibited(parent.entity.clone()), Evidence::default()));
+        cx.core.regroupings.moved.model += u64::from(from.incident.is_some());
         let (alerts, raiser) = (&mut self.deduplicator, &mut self.raiser);
         self.correlator.move_alert(key, into, why, alerts, raiser, cx, &mut moves);
         moves

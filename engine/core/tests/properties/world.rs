@@ -242,6 +242,8 @@ pub fn scope_of(body: &Body) -> &str {
         Body::Result(result) => &result.scope,
         Body::Silence(update) => &update.scope,
         Body::Window(update) => &update.scope,
+        Body::Correction(update) => &update.scope,
+        Body::CorrectionGone { scope, .. } => scope,
         Body::SuppressorGone { scope, .. } => scope,
         Body::DeadLetter(_) => "",
     }

@@ -146,6 +146,8 @@ impl Conclusions {
                 | Body::Result(_)
                 | Body::Silence(_)
                 | Body::Window(_)
+                | Body::Correction(_)
+                | Body::CorrectionGone { .. }
                 | Body::AlertGone { .. }
                 | Body::IncidentGone { .. }
                 | Body::SuppressorGone { .. } => {}
