@@ -292,7 +292,10 @@ impl Incident {
 
     /// Somebody looks after it, or has said or decided something: the model only suggests what to do with it.
     pub fn is_attended(&self) -> bool {
-        self.acknowledged.is_some() || !self.tickets.is_empty() || self.timeline.iter().any(|e| !e.actor.is_empty())
+        self.acknowledged.is_some()
+            || !self.tickets.is_empty()
+            || self.split_from.is_some()
+            || self.timeline.iter().any(|e| !e.actor.is_empty())
     }
 
     /// People have taken or refused some of what was suggested; how much of it stood open.

@@ -1,10 +1,15 @@
 //! How what people said finds its way into the model.
-use super::{Correlator, Lens, Score, Sighting, corrections::Said, index::Candidate};
+use super::{
+    Correlator, Lens, Profile, Score, Sighting,
+    corrections::{FORBIDDEN, Said},
+    index::Candidate,
+};
 use crate::{
     domain::{
         alert::Alert,
-        correction::{Correction, CorrectionId, Keys},
+        correction::{Correction, CorrectionId, Keys, Party},
         episode::{EpisodeId, Reason},
+        policy::Policy,
     },
     scope::Cx,
     timers::TimerKind,
@@ -59,6 +64,14 @@ impl Correlator {
             }
         }
         found
+    }
+
+    /// Whether people put an alert apart from one in an episode.
+    pub fn is_apart(&self, alert: &Alert, from: EpisodeId, policy: &Policy) -> bool {
+        let present = self.profiles.get(&from).map(Profile::said_of);
+        present.is_some_and(|present| {
+            self.corrections.of(Party::of(alert).keys(), policy).of_episode(present) <= FORBIDDEN
+        })
     }
 
     /// Why an alert is where it is; that people said so where it would not be there else.
