@@ -371,7 +371,8 @@ mod tests {
         for id in 0..100 {
             all.insert(said(id, Relation::Together, &[a.clone()], &[party(100 + u128::from(id), "disk", "db")]));
         }
-        let found = all.of(a.keys(), &Policy::default());
+        let policy = Policy::default();
+        let found = all.of(a.keys(), &policy);
         // By the alert and by its kind.
         assert_eq!(found.links.len(), 2 * LINKS_MAX);
         assert!(found.links.iter().all(|(link, ..)| link.at >= Timestamp(100 - LINKS_MAX as i64)), "the latest");
