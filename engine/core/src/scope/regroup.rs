@@ -104,7 +104,8 @@ impl Scope {
         };
         raiser.on_taken_out(act.incident, into, alerts, &mut cx);
         let said = (command.actor.as_str(), act.comment.as_str());
-        raiser.on_moved_by_hand((act.incident, into), (keys.len() as u64, &text), said, &mut cx);
+        let by = &evidence(&mut self.correlator, &self.health, &self.changes);
+        raiser.on_moved_by_hand((act.incident, into), (keys.len() as u64, &text), said, by, &mut cx);
         self.tell(moves, world, out);
         self.learn((command, &act.comment), (Relation::Apart, Deed::Move), [moved.clone(), rest], world, out);
         self.learn((command, &act.comment), (Relation::Together, Deed::Move), [moved, others], world, out);

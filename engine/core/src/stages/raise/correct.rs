@@ -1,5 +1,5 @@
 //! What becomes of suggestions when people decide, and what is noted of alerts that they moved.
-use super::{Evidence, Raiser, say::say};
+use super::{Evidence, Raiser, reopen, say::say};
 use crate::{
     domain::{
         alert::AlertId,
@@ -7,6 +7,7 @@ use crate::{
         incident::{Incident, IncidentId, State},
     },
     scope::Cx,
+    timers::TimerKind,
 };
 
 impl Raiser {
@@ -29,12 +30,14 @@ impl Raiser {
         cx.core.suggestions.refused += incident.answer(|it| is_of(it.alert));
     }
 
-    /// A person has moved alerts from one incident to another: both say so.
+    /// A person has moved alerts from one incident to another: both say so at once, and one that was resolved is open again
+    /// where one of them fires.
     pub fn on_moved_by_hand(
         &mut self,
         (from, into): (IncidentId, IncidentId),
         (alerts, text): (u64, &str),
         (actor, comment): (&str, &str),
+        by: &Evidence<'_>,
         cx: &mut Cx<'_>,
     ) {
         cx.core.regroupings.moved.operator += alerts;
@@ -47,6 +50,15 @@ impl Raiser {
             incident.note(at, actor, "moved", format!("{text} from incident {from_number}"));
         }
         self.comment(into, actor, comment, cx);
+        for id in [from, into] {
+            let Some(incident) = self.incidents.get_mut(&id) else { continue };
+            let Some(episode) = by.correlator.get(incident.episode) else { continue };
+            if id == into && incident.state == State::Resolved && episode.open > 0 {
+                reopen(incident, "alerts were moved to it", at, "");
+                cx.core.timers.cancel(TimerKind::Close, u128::from(id.0));
+            }
+            say(incident, episode, "moved", by, cx);
+        }
     }
 
     /// Where an incident that was merged goes on; itself where it was not.
