@@ -268,12 +268,12 @@ mod tests {
         Party { fingerprint: Fingerprint(n), entity, check: check.into(), service: service.into() }
     }
 
-    fn said(id: u64, relation: Relation, one: &[Party], other: &[Party]) -> Correction {
+    fn said(id: u64, relation: Relation, one: &[&Party], other: &[&Party]) -> Correction {
         Correction {
             id: CorrectionId(id),
             relation,
             deed: Deed::Said,
-            sides: [one.to_vec(), other.to_vec()],
+            sides: [one, other].map(|side| side.iter().copied().cloned().collect()),
             actor: "ann".into(),
             comment: "".into(),
             at: Timestamp(id as i64),
@@ -297,7 +297,7 @@ mod tests {
         let (like_a, like_b) = (party(3, "latency", "web"), party(4, "disk", "db"));
         let mut all = Corrections::default();
         assert_eq!(weight(&all, &a, &[&b]), 0);
-        all.insert(said(1, Relation::Together, &[a.clone(), like_a.clone()], &[b.clone()]));
+        all.insert(said(1, Relation::Together, &[&a, &like_a], &[&b]));
         assert_eq!(weight(&all, &a, &[&b, &like_b]), 6_000, "once, however many are there");
         assert_eq!(weight(&all, &b, &[&a, &like_a]), 6_000, "either way");
         assert_eq!(weight(&all, &a, &[&like_b]), 2_000);
@@ -305,15 +305,15 @@ mod tests {
         assert_eq!((weight(&all, &a, &[&other]), weight(&all, &other, &[&a, &b])), (0, 0));
         // Several that agree add up, to a limit; one that does not takes away.
         for id in 2..=6 {
-            all.insert(said(id, Relation::Together, &[party(10 + u128::from(id), "latency", "web")], &[b.clone()]));
+            all.insert(said(id, Relation::Together, &[&party(10 + u128::from(id), "latency", "web")], &[&b]));
         }
         assert_eq!(weight(&all, &party(99, "latency", "web"), &[&like_b]), 8_000);
         for id in 7..=9 {
             all.insert(said(
                 id,
                 Relation::Apart,
-                &[party(10 + u128::from(id), "latency", "web")],
-                &[party(98, "disk", "db")],
+                &[&party(10 + u128::from(id), "latency", "web")],
+                &[&party(98, "disk", "db")],
             ));
         }
         assert_eq!(weight(&all, &party(99, "latency", "web"), &[&like_b]), 6_000);
@@ -323,7 +323,7 @@ mod tests {
     fn what_was_put_apart_is_forbidden_until_somebody_says_otherwise() {
         let (a, b) = (party(1, "latency", "web"), party(2, "disk", "db"));
         let mut all = Corrections::default();
-        all.insert(said(1, Relation::Apart, &[a.clone()], &[b.clone()]));
+        all.insert(said(1, Relation::Apart, &[&a], &[&b]));
         let policy = Policy::default();
         assert_eq!(weight(&all, &a, &[&b]), FORBIDDEN);
         let of = |all: &Corrections, one: &Party, other: &Party| {
@@ -331,7 +331,7 @@ mod tests {
         };
         assert_eq!((of(&all, &a, &b), of(&all, &b, &a)), (FORBIDDEN, FORBIDDEN));
         assert_eq!(weight(&all, &party(3, "latency", "web"), &[&b]), -2_000);
-        all.insert(said(2, Relation::Together, &[a.clone()], &[b.clone()]));
+        all.insert(said(2, Relation::Together, &[&a], &[&b]));
         assert_eq!((weight(&all, &a, &[&b]), of(&all, &a, &b)), (6_000, 6_000), "the latest holds");
         all.remove(CorrectionId(2));
         assert_eq!(weight(&all, &a, &[&b]), FORBIDDEN);
@@ -343,11 +343,11 @@ mod tests {
     fn alerts_of_one_kind_that_were_put_apart_say_nothing_of_their_kind() {
         let (a, b) = (party(1, "latency", "web"), party(2, "latency", "web"));
         let mut all = Corrections::default();
-        all.insert(said(1, Relation::Apart, &[a.clone()], &[b.clone()]));
+        all.insert(said(1, Relation::Apart, &[&a], &[&b]));
         let (c, d) = (party(3, "latency", "web"), party(4, "latency", "web"));
         assert_eq!((weight(&all, &a, &[&b]), weight(&all, &c, &[&d, &a])), (FORBIDDEN, 0));
         // Put together it does, and none speaks for itself.
-        all.insert(said(2, Relation::Together, &[a.clone()], &[b.clone()]));
+        all.insert(said(2, Relation::Together, &[&a], &[&b]));
         assert_eq!(weight(&all, &c, &[&d]), 2_000);
         let own = |others: &[&Party]| all.of(c.keys(), &Policy::default()).of_own(&present(&all, others));
         assert_eq!((own(&[&c]), own(&[&c, &d])), (0, 2_000));
@@ -357,7 +357,7 @@ mod tests {
     fn without_its_clue_nothing_is_said() {
         let (a, b) = (party(1, "latency", "web"), party(2, "disk", "db"));
         let mut all = Corrections::default();
-        all.insert(said(1, Relation::Apart, &[a.clone()], &[b.clone()]));
+        all.insert(said(1, Relation::Apart, &[&a], &[&b]));
         let mut policy = Policy::default();
         policy.correlate.clues.remove(&Clue::Corrections);
         let (one, other) = (present(&all, &[&a]), present(&all, &[&b]));
@@ -369,7 +369,7 @@ mod tests {
         let (a, b) = (party(1, "latency", "web"), party(2, "disk", "db"));
         let mut all = Corrections::default();
         for id in 0..100 {
-            all.insert(said(id, Relation::Together, &[a.clone()], &[party(100 + u128::from(id), "disk", "db")]));
+            all.insert(said(id, Relation::Together, &[&a], &[&party(100 + u128::from(id), "disk", "db")]));
         }
         let policy = Policy::default();
         let found = all.of(a.keys(), &policy);
@@ -388,8 +388,8 @@ mod tests {
     fn restored_they_are_the_same() {
         let (a, b) = (party(1, "latency", "web"), party(2, "disk", "db"));
         let mut all = Corrections::default();
-        all.insert(said(2, Relation::Together, &[a.clone()], &[b.clone()]));
-        all.insert(said(1, Relation::Apart, &[b], &[a]));
+        all.insert(said(2, Relation::Together, &[&a], &[&b]));
+        all.insert(said(1, Relation::Apart, &[&b], &[&a]));
         let text = serde_json::to_string(&all).expect("it has a form");
         assert_eq!(serde_json::from_str::<Corrections>(&text).expect("its own"), all);
     }
