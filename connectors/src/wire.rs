@@ -4,6 +4,7 @@ use prost::Message as _;
 use quell_core::{
     domain::{
         alert::Alert,
+        correction::Correction,
         event::{Event, Kind, Status},
         health::Level,
         incident::Incident,
@@ -18,6 +19,7 @@ use quell_core::{
 use quell_proto::v1;
 
 pub mod command;
+pub mod correction;
 mod incident;
 pub mod suppression;
 pub use incident::{
@@ -218,6 +220,7 @@ fn gone(output: &Output) -> String {
         Body::AlertGone { scope, id } => Alert::name(scope, *id),
         Body::ProblemGone { scope, id } => Problem::name(scope, *id),
         Body::SuppressorGone { name, .. } => name.clone(),
+        Body::CorrectionGone { scope, id } => Correction::name(scope, *id),
         _ => String::new(),
     }
 }
@@ -239,9 +242,12 @@ pub fn output(output: &Output) -> v1::Output {
         Body::Silence(update) => command::output(command::silence_update(update)).encode_to_vec(),
         Body::Window(update) => command::output(command::window_update(update)).encode_to_vec(),
         Body::Problem(update) => command::output(command::problem_update(update)).encode_to_vec(),
-        Body::IncidentGone { .. } | Body::AlertGone { .. } | Body::ProblemGone { .. } | Body::SuppressorGone { .. } => {
-            Vec::new()
-        }
+        Body::Correction(update) => command::output(command::correction_update(update)).encode_to_vec(),
+        Body::IncidentGone { .. }
+        | Body::AlertGone { .. }
+        | Body::ProblemGone { .. }
+        | Body::SuppressorGone { .. }
+        | Body::CorrectionGone { .. } => Vec::new(),
     };
     v1::Output { number: output.number, position: output.position, body: body.into(), gone: gone(output) }
 }

@@ -3,7 +3,8 @@ use anyhow::{Context, Result, bail};
 use quell_core::{
     domain::{
         alert::AlertId,
-        command::{Act, Action, Command, IncidentAct},
+        command::{About, Act, Action, Command, IncidentAct, Relating},
+        correction::{CorrectionId, Relation},
         hash::Framed,
         incident::{IncidentId, State, Ticket},
         time::Timestamp,
@@ -29,14 +30,35 @@ pub fn read(now: Timestamp, verb: &str, words: &[&str], line: usize) -> Result<C
     let action = match (verb, &words[..]) {
         ("normal", [alert]) => Action::MarkNormal { alert: by_name(alert), undo: false },
         ("normal", [alert, "undo"]) => Action::MarkNormal { alert: by_name(alert), undo: true },
+        ("move", [alerts @ .., from, into]) => {
+            let alerts = alerts.iter().map(|alert| by_name(alert)).collect();
+            let act = Act::Move { alerts, into: number(into)? };
+            Action::Incident(IncidentAct { incident: number(from)?, revision, comment, act })
+        }
+        ("same_cause", [one, other]) => relate([one, other], Relation::Together, comment)?,
+        ("not_related", [one, other]) => relate([one, other], Relation::Apart, comment)?,
+        // By its place among those that are kept, from 1.
+        ("undo", [place]) => Action::UndoCorrection(CorrectionId(place.parse()?)),
         _ => Action::Incident(IncidentAct { revision, comment, ..on_incident(verb, &words)? }),
     };
     Ok(Command { request_id, actor, scope, at: now, action, digest: 0 })
 }
 
+fn number(word: &str) -> Result<IncidentId> {
+    Ok(IncidentId(word.parse().context("an incident's number")?))
+}
+
+/// An alert is `entity/check`, an incident a number.
+fn relate(of: [&str; 2], relation: Relation, comment: String) -> Result<Action> {
+    let about = |word: &str| match word.contains('/') {
+        true => Ok(About::Alert(by_name(word))),
+        false => number(word).map(About::Incident),
+    };
+    Ok(Action::Relate(Relating { of: [about(of[0])?, about(of[1])?], relation, comment }))
+}
+
 fn on_incident(verb: &str, words: &[&str]) -> Result<IncidentAct> {
     let [incident, what @ ..] = words else { bail!("which incident?") };
-    let number = |word: &str| Ok::<_, anyhow::Error>(IncidentId(word.parse().context("an incident's number")?));
     let act = match (verb, what) {
         ("state", [state]) => Act::State(match *state {
             "new" => State::New,
@@ -88,10 +110,28 @@ pub fn resolved(input: &Input, engine: &mut Engine) -> Input {
             match &mut act.act {
                 Act::Merge(other) => *other = id(*other),
                 Act::Split(alerts) => alerts.iter_mut().for_each(|one| *one = alert(*one)),
+                Act::Move { alerts, into } => {
+                    *into = id(*into);
+                    alerts.iter_mut().for_each(|one| *one = alert(*one));
+                }
                 _ => {}
             }
         }
         Action::MarkNormal { alert: marked, .. } => *marked = alert(*marked),
+        Action::Relate(relating) => {
+            for about in &mut relating.of {
+                *about = match *about {
+                    About::Alert(named) => About::Alert(alert(named)),
+                    About::Incident(number) => About::Incident(id(number)),
+                };
+            }
+        }
+        Action::UndoCorrection(place) => {
+            let mut kept: Vec<_> = views.iter().flat_map(|view| &view.corrections).map(|c| &c.correction).collect();
+            kept.sort_by_key(|correction| (correction.at, correction.relation, correction.id));
+            let of = usize::try_from(place.0).ok().and_then(|place| kept.get(place.checked_sub(1)?));
+            *place = of.map_or(*place, |correction| correction.id);
+        }
         _ => {}
     }
     Input::Command(command)

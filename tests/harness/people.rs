@@ -3,7 +3,8 @@ use anyhow::{Context as _, Result};
 use quell_connectors::wire;
 use quell_core::domain::{
     alert::AlertId,
-    command::{Act, Action, Command, IncidentAct},
+    command::{About, Act, Action, Command, IncidentAct, Relating},
+    correction::{CorrectionId, Relation},
     incident::{IncidentId, State, Ticket},
     maintenance::MaintenanceText,
     silence::Silence,
@@ -34,7 +35,7 @@ pub struct People {
     /// Tells their request ids from others'.
     team: String,
     known: VecDeque<Known>,
-    /// What ends a silence or a window of theirs, by scope.
+    /// What ends a silence or a window of theirs, or takes back what they said, by scope.
     ends: VecDeque<(String, Action)>,
     asked: u64,
 }
@@ -97,7 +98,7 @@ impl People {
     fn action(&mut self, n: usize, request_id: &str) -> Option<Action> {
         let Known { scope, id, revision, at, entity, alerts } = self.known.get(n)?;
         let (random, at) = (&mut self.random, *at);
-        let act = match random.random_range(0..18) {
+        let act = match random.random_range(0..21) {
             0..3 => Act::Acknowledge,
             3..5 => Act::Comment,
             5 => Act::Assign("ann".to_owned()),
@@ -112,6 +113,23 @@ impl People {
             }
             13 if alerts.len() > 1 => Act::Split(alerts[..random.random_range(1..alerts.len())].to_vec()),
             13 => Act::Comment,
+            18 if alerts.len() > 1 => {
+                let others = self.known.iter().filter(|other| other.scope == *scope && other.id != *id);
+                let others: Vec<_> = others.map(|other| other.id).collect();
+                let into = *others.get(random.random_range(0..others.len().max(1)))?;
+                Act::Move { alerts: alerts[..random.random_range(1..alerts.len())].to_vec(), into }
+            }
+            18 => Act::Comment,
+            19..21 => {
+                let one = About::Alert(*alerts.get(random.random_range(0..alerts.len().max(1)))?);
+                let others = self.known.iter().filter(|other| other.scope == *scope && other.id != *id);
+                let others: Vec<_> = others.map(|other| other.id).collect();
+                let other = About::Incident(*others.get(random.random_range(0..others.len().max(1)))?);
+                let relation = if random.random_bool(0.5) { Relation::Together } else { Relation::Apart };
+                let id = CorrectionId::new(scope, request_id, relation);
+                self.ends.push_back((scope.clone(), Action::UndoCorrection(id)));
+                return Some(Action::Relate(Relating { of: [one, other], relation, comment: String::new() }));
+            }
             14..16 => {
                 let alert = *alerts.get(random.random_range(0..alerts.len().max(1)))?;
                 return Some(Action::MarkNormal { alert, undo: random.random_bool(0.3) });

@@ -4,6 +4,7 @@ use quell_core::{
     domain::{
         alert::{Alert, AlertId, SuppressedBy},
         command::{Code, CommandResult},
+        correction::{Correction, Party},
         health::Level,
         incident::State,
         recurrence::SimilarIncident,
@@ -11,7 +12,8 @@ use quell_core::{
     },
     engine::Engine,
     ledger::Outcome,
-    output::{AlertUpdate, Body, IncidentUpdate, Output, ProblemUpdate, ServiceUpdate},
+    output::{AlertUpdate, Body, CorrectionUpdate, IncidentUpdate, Output, ProblemUpdate, ServiceUpdate},
+    totals::{Regroupings, Suggestions, Totals},
 };
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -39,6 +41,8 @@ pub fn tell(said: &[Output], engine: &Engine) -> String {
             Body::ProblemGone { scope, .. } => {
                 teller.text.push_str(&format!("a problem of {scope} is none any more\n"))
             }
+            Body::Correction(update) => teller.correction(update),
+            Body::CorrectionGone { .. } => teller.text.push_str("a correction is gone\n"),
             Body::Silence(_)
             | Body::Window(_)
             | Body::DeadLetter(_)
@@ -141,6 +145,17 @@ impl<'a> Teller<'a> {
         self.line(p.last_at(), &update.scope, &what);
     }
 
+    /// What was said of which alerts.
+    fn correction(&mut self, update: &CorrectionUpdate) {
+        let Correction { relation, deed, sides, actor, at, .. } = &update.correction;
+        let side = |side: &[Party]| {
+            let names: Vec<_> = side.iter().map(|party| format!("{}/{}", party.entity, party.check)).collect();
+            names.join(" ")
+        };
+        let (relation, [one, other]) = (relation.name(), [side(&sides[0]), side(&sides[1])]);
+        self.line(*at, &update.scope, &format!("correction {relation} by {actor} ({deed:?}): {one} | {other}"));
+    }
+
     /// Refusals only: what was done is told by what it did.
     fn result(&mut self, result: &CommandResult) {
         if result.code != Code::Ok {
@@ -184,7 +199,23 @@ pub fn stand(engine: &mut Engine) -> String {
                 .expect("writing to a string");
         }
     }
-    text
+    text + &regrouped(engine)
+}
+
+/// What became of incidents that people were told of, and of what was suggested; nothing where nothing did.
+fn regrouped(engine: &Engine) -> String {
+    let mut totals = Totals::default();
+    engine.scopes().iter().for_each(|scope| totals.add(&scope.totals()));
+    let Regroupings { merged, split, moved } = totals.regroupings;
+    let kinds = [("merged", merged), ("split", split), ("moved", moved)];
+    let by =
+        kinds.map(|(kind, by)| [(format!("{kind} by the model"), by.model), (format!("{kind} by hand"), by.operator)]);
+    let Suggestions { made, taken, refused } = totals.suggestions;
+    let suggested = [("suggested", made), ("taken", taken), ("refused", refused)];
+    let suggested = suggested.map(|(outcome, count)| (outcome.to_owned(), count));
+    let all = by.into_iter().flatten().chain(suggested).filter(|(_, count)| *count > 0);
+    let all: Vec<_> = all.map(|(what, count)| format!("{what}: {count}")).collect();
+    if all.is_empty() { String::new() } else { format!("= {}\n", all.join(", ")) }
 }
 
 /// Where it began before it was told, and what is known of it.

@@ -1,6 +1,7 @@
 //! Commands and what came of them.
 use super::{
     Invalid,
+    correction::{correction, relation, relation_back},
     incident::{problem, state, state_back, ticket},
     suppression::{silence, silence_back, window, window_back},
 };
@@ -8,16 +9,17 @@ use prost::Message as _;
 use quell_core::{
     domain::{
         alert::AlertId,
-        command::{Act, Action, Command, CommandResult, IncidentAct},
+        command::{About, Act, Action, Command, CommandResult, IncidentAct, Relating},
+        correction::CorrectionId,
         hash::Framed,
         incident::{IncidentId, Ticket},
         maintenance::Maintenance,
         silence::Silence,
         time::Timestamp,
     },
-    output::{ProblemUpdate, SilenceUpdate, WindowUpdate},
+    output::{CorrectionUpdate, ProblemUpdate, SilenceUpdate, WindowUpdate},
 };
-use quell_proto::v1::{self, command, command_output::Body, incident_act, schedule};
+use quell_proto::v1::{self, about, command, command_output::Body, incident_act, schedule};
 
 /// A command of the journal.
 pub fn command(asked: &Command) -> v1::Command {
@@ -44,6 +46,12 @@ fn action(asked: &Action) -> command::Action {
         Action::MarkNormal { alert, undo } => {
             command::Action::MarkNormal(v1::MarkNormal { alert: alert.0, undo: *undo })
         }
+        Action::Relate(asked) => {
+            let [one, other] = asked.of.map(|what| Some(about(what)));
+            let (relation, comment) = (relation(asked.relation) as i32, asked.comment.clone());
+            command::Action::Relate(v1::Relate { relation, one, other, comment })
+        }
+        Action::UndoCorrection(id) => command::Action::UndoCorrection(id.0),
     }
 }
 
@@ -88,6 +96,8 @@ pub fn command_back(asked: v1::Command) -> Result<Command, Invalid> {
         Some(command::Action::MarkNormal(v1::MarkNormal { alert, undo })) => {
             Action::MarkNormal { alert: AlertId(alert), undo }
         }
+        Some(command::Action::Relate(asked)) => Action::Relate(relating_back(asked).ok_or_else(unknown)?),
+        Some(command::Action::UndoCorrection(id)) => Action::UndoCorrection(CorrectionId(id)),
     };
     Ok(Command {
         request_id: asked.request_id,
@@ -99,6 +109,26 @@ pub fn command_back(asked: v1::Command) -> Result<Command, Invalid> {
     })
 }
 
+fn about(what: About) -> v1::About {
+    let what = match what {
+        About::Alert(id) => about::What::Alert(id.0),
+        About::Incident(id) => about::What::Incident(id.0),
+    };
+    v1::About { what: Some(what) }
+}
+
+fn about_back(about: Option<v1::About>) -> Option<About> {
+    Some(match about?.what? {
+        about::What::Alert(id) => About::Alert(AlertId(id)),
+        about::What::Incident(id) => About::Incident(IncidentId(id)),
+    })
+}
+
+fn relating_back(asked: v1::Relate) -> Option<Relating> {
+    let relation = relation_back(asked.relation())?;
+    Some(Relating { of: [about_back(asked.one)?, about_back(asked.other)?], relation, comment: asked.comment })
+}
+
 fn incident_act(act: &IncidentAct) -> v1::IncidentAct {
     let what = match &act.act {
         Act::State(to) => incident_act::Act::State(state(*to) as i32),
@@ -108,6 +138,10 @@ fn incident_act(act: &IncidentAct) -> v1::IncidentAct {
         Act::Merge(other) => incident_act::Act::MergeWith(other.0),
         Act::Split(alerts) => {
             incident_act::Act::Split(incident_act::Alerts { ids: alerts.iter().map(|id| id.0).collect() })
+        }
+        Act::Move { alerts, into } => {
+            let alerts = alerts.iter().map(|id| id.0).collect();
+            incident_act::Act::Move(incident_act::Move { alerts, into: into.0 })
         }
         Act::Ticket(linked) => incident_act::Act::Ticket(ticket(linked)),
     };
@@ -127,6 +161,9 @@ fn incident_act_back(act: v1::IncidentAct) -> Option<IncidentAct> {
         incident_act::Act::Commented(_) => Act::Comment,
         incident_act::Act::MergeWith(other) => Act::Merge(IncidentId(other)),
         incident_act::Act::Split(alerts) => Act::Split(alerts.ids.into_iter().map(AlertId).collect()),
+        incident_act::Act::Move(incident_act::Move { alerts, into }) => {
+            Act::Move { alerts: alerts.into_iter().map(AlertId).collect(), into: IncidentId(into) }
+        }
         incident_act::Act::Ticket(t) => Act::Ticket(Ticket { system: t.system, key: t.key, url: t.url }),
     };
     Some(IncidentAct {
@@ -164,6 +201,11 @@ pub fn window_update(update: &WindowUpdate) -> Body {
 /// A problem as it is now.
 pub fn problem_update(update: &ProblemUpdate) -> Body {
     Body::Problem(problem(&update.scope, &update.problem))
+}
+
+/// What people said of which alerts belong together.
+pub fn correction_update(update: &CorrectionUpdate) -> Body {
+    Body::Correction(correction(update))
 }
 
 /// As it stands in the topic of commands.

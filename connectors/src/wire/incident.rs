@@ -138,13 +138,15 @@ fn nats(thousandths: i16) -> f64 {
 
 /// What was weighed, in the order of the sum. Each is signed as it counts: the rarer its check, the more speaks against chance.
 fn parts(evidence: Evidence) -> Vec<v1::ReasonPart> {
-    let Evidence { time, lifetimes, place, what, background, .. } = evidence;
+    let Evidence { time, lifetimes, place, what, background, corrections, .. } = evidence;
     if (time, place, what, background) == (0, 0, 0, 0) {
         return Vec::new();
     }
     let part = |name: &str, log_odds| v1::ReasonPart { name: name.to_owned(), log_odds };
     let all = [("time", time), ("lifetimes", lifetimes), ("place", place), ("what", what), ("rarity", background)];
-    all.into_iter().map(|(name, thousandths)| part(name, nats(thousandths))).collect()
+    // Of most alerts nobody said anything.
+    let said = Some(("corrections", corrections)).filter(|_| corrections != 0);
+    all.into_iter().chain(said).map(|(name, thousandths)| part(name, nats(thousandths))).collect()
 }
 
 fn cause(c: &Cause) -> v1::Cause {

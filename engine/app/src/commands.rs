@@ -4,6 +4,7 @@ pub mod alerts;
 pub mod check;
 pub mod client;
 pub mod completion;
+pub mod corrections;
 pub mod demo;
 pub mod explain;
 pub mod feed;

@@ -268,6 +268,7 @@ impl Config {
             ("limits.checks", self.limits.checks),
             ("limits.entities", self.limits.entities),
             ("limits.label_values", self.limits.label_values),
+            ("limits.corrections", self.limits.corrections),
             ("correlate.candidates_max", self.correlate.candidates_max),
         ] {
             anyhow::ensure!(limit > 0, "{name}: at least 1");
@@ -283,6 +284,7 @@ impl Config {
             ("score.keep", self.score.keep),
             ("raise.recurrence.keep", self.raise.recurrence.keep),
             ("raise.recurrence.within", self.raise.recurrence.within),
+            ("correlate.corrections.expire", self.correlate.corrections.expire),
         ] {
             anyhow::ensure!(span.0 > 0, "{name}: longer than 0s");
         }
@@ -505,6 +507,11 @@ fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
         anyhow::ensure!(number > 0.0 && number < 1e6, "correlate.{name}: more than 0");
     }
     anyhow::ensure!((0.0..=1.0).contains(&correlate.background.company), "correlate.background.company: from 0 to 1");
+    let said = &correlate.corrections;
+    for (name, nats) in [("alert", said.alert), ("kind", said.kind), ("max", said.max)] {
+        // What people forbid outweighs all that speaks for it.
+        anyhow::ensure!((0.0..=30.0).contains(&nats), "correlate.corrections.{name}: from 0 to 30");
+    }
     let wiring = &correlate.wiring;
     for (name, alerts) in [("alerts", wiring.alerts), ("alerts_known", wiring.alerts_known)] {
         anyhow::ensure!((1..=64).contains(&alerts), "correlate.wiring.{name}: from 1 to 64");

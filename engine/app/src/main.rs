@@ -2,11 +2,12 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 use quell::{
     commands::{
-        BadInput, act, alerts, check, completion, demo, explain, feed, incidents, maintenance, normal, problems,
-        replay, run, services, settle, silence, topology,
+        BadInput, act, alerts, check, completion, corrections, demo, explain, feed, incidents, maintenance, normal,
+        problems, replay, run, services, settle, silence, topology,
     },
     demo::screen::LogWriter,
 };
+use quell_proto::v1::correction::Relation;
 use std::{io::IsTerminal as _, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
@@ -38,6 +39,16 @@ enum Command {
     Services(services::ServicesArgs),
     #[command(flatten)]
     Act(act::Act),
+    Move(corrections::MoveArgs),
+    /// Two have the same cause: nothing is moved, but such alerts will be put together.
+    #[command(
+        after_help = "Examples:\n  quell same-cause db-1/latency web-2/errors\n  quell same-cause payments-1042 payments-1044"
+    )]
+    SameCause(corrections::RelateArgs),
+    /// Two are not related: nothing is moved, but such alerts will be kept apart.
+    #[command(after_help = "Example:\n  quell not-related backup-1/slow payments-1042 --comment 'runs every night'")]
+    NotRelated(corrections::RelateArgs),
+    Corrections(corrections::CorrectionsArgs),
     #[command(subcommand)]
     Silence(silence::SilenceCommand),
     #[command(subcommand)]
@@ -71,6 +82,10 @@ fn main() -> ExitCode {
         Command::Normal(args) => block_on(normal::run(args)),
         Command::Services(args) => block_on(services::run(args)),
         Command::Act(act) => block_on(act::run(act)),
+        Command::Move(args) => block_on(corrections::move_alerts(args)),
+        Command::SameCause(args) => block_on(corrections::relate(args, Relation::SameCause)),
+        Command::NotRelated(args) => block_on(corrections::relate(args, Relation::NotRelated)),
+        Command::Corrections(args) => block_on(corrections::run(args)),
         Command::Silence(command) => block_on(silence::run(command)),
         Command::Maintenance(command) => block_on(maintenance::run(command)),
         Command::Topology(command) => block_on(topology::run(command)),

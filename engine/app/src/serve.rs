@@ -1,6 +1,7 @@
 //! One port: gRPC, HTTP and metrics.
 pub mod commands;
 pub mod connections;
+mod corrections;
 pub mod cursor;
 pub mod door;
 pub mod errors;

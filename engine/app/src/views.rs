@@ -9,6 +9,7 @@ use quell_connectors::wire;
 use quell_core::{
     domain::{
         alert::AlertId,
+        correction::Correction,
         episode::EpisodeId,
         incident::{Incident, IncidentId},
         recurrence::Problem,
@@ -94,6 +95,7 @@ pub struct Views {
     pub windows: DashMap<String, Arc<v1::MaintenanceWindow>>,
     /// What keeps coming back.
     pub problems: DashMap<String, Arc<v1::Problem>>,
+    pub corrections: DashMap<String, Arc<v1::Correction>>,
     /// What came of commands, lately.
     results: Mutex<Results>,
     /// The incident that an episode became.
@@ -144,6 +146,7 @@ impl Views {
             silences: DashMap::new(),
             windows: DashMap::new(),
             problems: DashMap::new(),
+            corrections: DashMap::new(),
             results: Mutex::default(),
             episodes: DashMap::new(),
             seen: (0..partitions).map(|_| Mutex::default()).collect(),
@@ -191,6 +194,7 @@ impl Views {
             view.silences.iter().for_each(|update| self.put_command(wire::command::silence_update(update)));
             view.problems.iter().for_each(|update| self.put_command(wire::command::problem_update(update)));
             view.windows.iter().for_each(|update| self.put_command(wire::command::window_update(update)));
+            view.corrections.iter().for_each(|update| self.put_command(wire::command::correction_update(update)));
         }
         *self.lock(partition) = Seen {
             numbers: marks.map(|mark| mark.number),
@@ -235,6 +239,10 @@ impl Views {
             Body::Window(update) => self.put_command(wire::command::window_update(&update)),
             Body::Problem(update) => self.put_command(wire::command::problem_update(&update)),
             Body::ProblemGone { scope, id } => drop(self.problems.remove(&Problem::name(&scope, id))),
+            Body::Correction(update) => self.put_command(wire::command::correction_update(&update)),
+            Body::CorrectionGone { scope, id } => {
+                self.corrections.remove(&Correction::name(&scope, id));
+            }
             Body::SuppressorGone { name, .. } => {
                 self.silences.remove(&name);
                 self.windows.remove(&name);
@@ -257,6 +265,7 @@ impl Views {
             }
             Body::Silence(silence) => drop(self.silences.insert(silence.name.clone(), Arc::new(silence))),
             Body::Problem(problem) => drop(self.problems.insert(problem.name.clone(), Arc::new(problem))),
+            Body::Correction(said) => drop(self.corrections.insert(said.name.clone(), Arc::new(said))),
             Body::MaintenanceWindow(window) => drop(self.windows.insert(window.name.clone(), Arc::new(window))),
         }
     }

@@ -376,6 +376,7 @@ fn acts(site: &Site) -> anyhow::Result<()> {
     let incident = |words: &[&str]| anyhow::Ok(site.json(words)?[0]["incident"].clone());
     let split = incident(&["split", "1", "db-1/latency"])?;
     ensure!(split["number"] == "default-2" && split["alertCount"] == 1, "{split}");
+    relates(site)?;
     let merged = incident(&["merge", "1", "2"])?;
     site.refused(&["ack", "2"], 2, "default-2 was merged: it goes on as default-1")?;
     ensure!(merged["duplicates"].as_array().map(Vec::len) == Some(1) && merged["alertCount"] == 3, "{merged}");
@@ -384,6 +385,39 @@ fn acts(site: &Site) -> anyhow::Result<()> {
     ensure!(
         !site.ok(&["incidents"])?.contains("default-1 ") && site.ok(&["incidents", "--all"])?.contains("default-1 ")
     );
+    Ok(())
+}
+
+/// Which alerts belong together: moved, said, listed and undone.
+fn relates(site: &Site) -> anyhow::Result<()> {
+    let kept = || site.json(&["corrections"]);
+    ensure!(kept()?.len() == 1, "the split is kept");
+    let told = site.ok(&["move", "pay-1/latency", "2", "--comment", "it is the database", "--request-id", "m1"])?;
+    ensure!(told.starts_with("default-2"), "{told}");
+    let moved = site.json(&["incidents", "2"])?.remove(0);
+    ensure!(moved["alertCount"] == 2 && moved.to_string().contains("it is the database"), "{moved}");
+    site.refused(&["move", "pay-1/errors", "2"], 2, "merge the two incidents")?;
+    site.refused(&["move", "db-1/latency", "pay-1/errors", "1"], 2, "not of this incident")?;
+    site.refused(&["move", "db-1/latency", "77"], 2, "there is no incident default-77")?;
+
+    let told = site.ok(&["same-cause", "db-1/latency", "pay-1/errors", "--comment", "pool\u{1b}[2J"])?;
+    ensure!(told.contains("same cause") && told.contains("latency on db-1"), "{told}");
+    site.ok(&["not-related", "pay-1/errors", "2"])?;
+    site.refused(&["same-cause", "db-1/latency", "db-1/latency"], 2, "both are the same")?;
+    site.refused(&["not-related", "db-1/latency", "00000000000000ff"], 2, "there is no alert")?;
+    let relation = |correction: &Value| correction["relation"].as_str().unwrap_or_default().to_owned();
+    let mut relations: Vec<String> = kept()?.iter().map(relation).collect();
+    relations.sort();
+    ensure!(relations == ["NOT_RELATED", "NOT_RELATED", "NOT_RELATED", "SAME_CAUSE", "SAME_CAUSE"], "{relations:?}");
+    let said = site.json(&["corrections", "--filter", "deed = SAID AND relation = SAME_CAUSE"])?;
+    ensure!(said.len() == 1 && said[0]["comment"] == "pool\u{fffd}[2J" && said[0]["actor"] == "ann", "{said:?}");
+
+    let name = said[0]["name"].as_str().context("a name")?;
+    let id = name.rsplit('/').next().context("an id")?;
+    ensure!(site.ok(&["corrections", "undo", id, "--request-id", "u1"])?.contains("same cause"));
+    site.ok(&["corrections", "undo", id, "--request-id", "u1"])?;
+    site.refused(&["corrections", "undo", id], 2, "there is no correction")?;
+    ensure!(kept()?.len() == 4 && site.json(&["incidents", "2"])?[0]["alertCount"] == 2, "what was done stays");
     Ok(())
 }
 

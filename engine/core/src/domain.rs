@@ -2,6 +2,7 @@
 pub mod alert;
 pub mod check;
 pub mod command;
+pub mod correction;
 pub mod episode;
 pub mod event;
 pub mod glob;

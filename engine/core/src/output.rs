@@ -3,6 +3,7 @@ use crate::{
     domain::{
         alert::{Alert, AlertId},
         command::CommandResult,
+        correction::{Correction, CorrectionId},
         episode::EpisodeId,
         event::Event,
         health::Level,
@@ -58,6 +59,12 @@ pub enum Body {
     Result(Box<CommandResult>),
     Silence(Box<SilenceUpdate>),
     Window(Box<WindowUpdate>),
+    Correction(Box<CorrectionUpdate>),
+    /// What people said of which alerts belong together holds no more.
+    CorrectionGone {
+        scope: Arc<str>,
+        id: CorrectionId,
+    },
     /// A silence, or a maintenance window, that is no longer kept; by name.
     SuppressorGone {
         scope: Arc<str>,
@@ -89,8 +96,14 @@ impl Body {
             Self::Alert(_) | Self::AlertGone { .. } => OutputTopic::Alerts,
             Self::Service(_) => OutputTopic::Health,
             Self::DeadLetter(_) => OutputTopic::DeadLetter,
-            Self::Result(_) | Self::Silence(_) | Self::Window(_) | Self::SuppressorGone { .. } => OutputTopic::Commands,
-            Self::Problem(_) | Self::ProblemGone { .. } => OutputTopic::Commands,
+            Self::Result(_)
+            | Self::Silence(_)
+            | Self::Window(_)
+            | Self::Problem(_)
+            | Self::ProblemGone { .. }
+            | Self::Correction(_)
+            | Self::CorrectionGone { .. }
+            | Self::SuppressorGone { .. } => OutputTopic::Commands,
         }
     }
 }
@@ -140,6 +153,13 @@ pub struct WindowUpdate {
 pub struct ProblemUpdate {
     pub scope: Arc<str>,
     pub problem: Arc<Problem>,
+}
+
+/// What people said of which alerts belong together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CorrectionUpdate {
+    pub scope: Arc<str>,
+    pub correction: Correction,
 }
 
 /// A service as it is now.

@@ -3,6 +3,7 @@ use crate::{
     domain::{
         alert::{Alert, AlertId, Fingerprint},
         command::{Act, Action, Code, Command, CommandResult, IncidentAct, Refusal},
+        correction::CorrectionId,
         episode::EpisodeId,
         event::{Event, Kind, Status},
         incident::{Incident, IncidentId},
@@ -16,7 +17,8 @@ use crate::{
     },
     ledger::{Ledger, Outcome},
     output::{
-        AlertUpdate, Body, IncidentUpdate, Outputs, ProblemUpdate, ServiceUpdate, SilenceUpdate, Verdict, WindowUpdate,
+        AlertUpdate, Body, CorrectionUpdate, IncidentUpdate, Outputs, ProblemUpdate, ServiceUpdate, SilenceUpdate,
+        Verdict, WindowUpdate,
     },
     requests::Requests,
     stages::{
@@ -31,11 +33,12 @@ use crate::{
         suppress::{PolicyIndex, Suppressor},
     },
     timers::{Timer, TimerKind, Timers},
-    totals::{Evicted, Totals},
+    totals::{Evicted, Regroupings, Suggestions, Totals},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
+mod correct;
 mod regroup;
 mod suppression;
 
@@ -59,8 +62,10 @@ pub struct Core {
     pub episodes_founded: u64,
     /// Alerts that the model moved and episodes that it merged when it looked again.
     pub revisions: u64,
+    /// What became of incidents that people were told of.
+    pub regroupings: Regroupings,
     /// What it only suggested.
-    pub suggestions: u64,
+    pub suggestions: Suggestions,
     /// Alerts in episodes, of origins that tell of no ends.
     pub endless: u64,
     /// What a limit made go.
@@ -148,7 +153,8 @@ impl Scope {
             alerts_opened: 0,
             episodes_founded: 0,
             revisions: 0,
-            suggestions: 0,
+            regroupings: Regroupings::default(),
+            suggestions: Suggestions::default(),
             endless: 0,
             evicted: Evicted::default(),
             held: Held::default(),
@@ -404,12 +410,14 @@ impl Scope {
             return;
         }
         let done = match &command.action {
-            Action::Incident(act) => self.on_act(act, &command.actor, world, out),
+            Action::Incident(act) => self.on_act(act, command, world, out),
             Action::CreateSilence { silence, force } => self.create_silence(silence, *force, world, out),
             Action::ExpireSilence(id) => self.expire_silence(id, world, out),
             Action::CreateWindow(window) => self.create_window(window, world, out),
             Action::ExpireWindow(id) => self.expire_window(id, world, out),
             Action::MarkNormal { alert, undo } => self.mark_normal(*alert, *undo, &command.actor, world, out),
+            Action::Relate(relating) => self.relate(relating, command, world, out),
+            Action::UndoCorrection(id) => self.undo_correction(*id, world, out),
         };
         let result = command.result(done);
         let cx = cx(&mut self.core, world, out);
@@ -426,16 +434,17 @@ impl Scope {
     fn on_act(
         &mut self,
         act: &IncidentAct,
-        actor: &str,
+        command: &Command,
         world: World<'_>,
         out: &mut Outputs,
     ) -> Result<String, Refusal> {
         let done = match &act.act {
-            Act::Merge(other) => self.merge(act, *other, actor, world, out),
-            Act::Split(alerts) => self.split(act, alerts, actor, world, out),
+            Act::Merge(other) => self.merge(act, *other, command, world, out),
+            Act::Split(alerts) => self.split(act, alerts, command, world, out),
+            Act::Move { alerts, into } => self.move_alerts(act, (alerts, *into), command, world, out),
             Act::State(_) | Act::Acknowledge | Act::Assign(_) | Act::Comment | Act::Ticket(_) => {
                 let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
-                self.raiser.act(act, actor, by, &mut cx(&mut self.core, world, out))
+                self.raiser.act(act, &command.actor, by, &mut cx(&mut self.core, world, out))
             }
         };
         done.map(|id| Incident::name(&self.core.name, id))
@@ -614,6 +623,7 @@ impl Scope {
                 }
             }
             TimerKind::ForgetSuppressor => self.suppressor.on_forget(id, due, &mut cx),
+            TimerKind::ForgetCorrection => self.forget_correction(CorrectionId(id), world, out),
             TimerKind::ForgetIncident => self.raiser.on_forget(IncidentId(id), &mut self.correlator, &mut cx),
         }
         self.conclude(found, world, out);
@@ -636,9 +646,17 @@ impl Scope {
 
     /// What was ever made.
     pub const fn totals(&self) -> Totals {
-        let Core { alerts_opened, episodes_founded, revisions, suggestions, endless, .. } = self.core;
+        let Core { alerts_opened, episodes_founded, revisions, regroupings, suggestions, endless, .. } = self.core;
         let incidents = self.raiser.announced();
-        Totals { alerts: alerts_opened, episodes: episodes_founded, incidents, revisions, suggestions, endless }
+        Totals {
+            alerts: alerts_opened,
+            episodes: episodes_founded,
+            incidents,
+            revisions,
+            regroupings,
+            suggestions,
+            endless,
+        }
     }
 
     /// What a limit made go.
@@ -692,7 +710,10 @@ impl Scope {
         let windows = self.suppressor.windows().map(window).collect();
         let problem = |problem: &Arc<Problem>| ProblemUpdate { scope: scope.clone(), problem: problem.clone() };
         let problems = self.core.history.problems().map(problem).collect();
-        View { alerts, incidents, services, results, silences, windows, problems }
+        let corrections = self.correlator.corrections();
+        let corrections =
+            corrections.map(|c| CorrectionUpdate { scope: scope.clone(), correction: c.clone() }).collect();
+        View { alerts, incidents, services, results, silences, windows, problems, corrections }
     }
 }
 
@@ -706,6 +727,7 @@ pub struct View {
     pub silences: Vec<SilenceUpdate>,
     pub windows: Vec<WindowUpdate>,
     pub problems: Vec<ProblemUpdate>,
+    pub corrections: Vec<CorrectionUpdate>,
 }
 
 fn evidence<'a>(correlator: &'a mut Correlator, health: &'a HealthBoard, changes: &'a Changes) -> Evidence<'a> {

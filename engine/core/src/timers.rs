@@ -54,6 +54,8 @@ pub enum TimerKind {
     ForgetSuppressor,
     /// Series that are not heard of are no longer kept.
     ForgetSeries,
+    /// What people said of which alerts belong together holds no more. By its id.
+    ForgetCorrection,
 }
 
 impl TimerKind {
@@ -71,6 +73,7 @@ impl TimerKind {
                 | Self::ForgetAlert
                 | Self::ForgetIncident
                 | Self::ForgetSuppressor
+                | Self::ForgetCorrection
         )
     }
 }

@@ -9,8 +9,10 @@ pub struct Totals {
     pub incidents: u64,
     /// Alerts that the model moved and episodes that it merged when it looked again.
     pub revisions: u64,
+    /// What became of incidents that people were told of.
+    pub regroupings: Regroupings,
     /// What it only suggested, as somebody looked after the incident.
-    pub suggestions: u64,
+    pub suggestions: Suggestions,
     /// Alerts of origins that tell of no ends.
     pub endless: u64,
 }
@@ -22,8 +24,58 @@ impl Totals {
         self.episodes += other.episodes;
         self.incidents += other.incidents;
         self.revisions += other.revisions;
-        self.suggestions += other.suggestions;
+        self.regroupings.add(&other.regroupings);
+        self.suggestions.add(&other.suggestions);
         self.endless += other.endless;
+    }
+}
+
+/// By the model, and by people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByWhom {
+    pub model: u64,
+    pub operator: u64,
+}
+
+impl ByWhom {
+    const fn add(&mut self, other: &Self) {
+        self.model += other.model;
+        self.operator += other.operator;
+    }
+}
+
+/// How incidents that people were told of changed: incidents merged into another, incidents split off (by the model: alerts that it
+/// put out), and alerts moved to another episode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Regroupings {
+    pub merged: ByWhom,
+    pub split: ByWhom,
+    pub moved: ByWhom,
+}
+
+impl Regroupings {
+    const fn add(&mut self, other: &Self) {
+        self.merged.add(&other.merged);
+        self.split.add(&other.split);
+        self.moved.add(&other.moved);
+    }
+}
+
+/// What came of suggestions. One that is neither taken nor refused stands open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suggestions {
+    pub made: u64,
+    /// A person did so.
+    pub taken: u64,
+    /// A person did or said otherwise, or its incident was closed before anybody did.
+    pub refused: u64,
+}
+
+impl Suggestions {
+    const fn add(&mut self, other: &Self) {
+        self.made += other.made;
+        self.taken += other.taken;
+        self.refused += other.refused;
     }
 }
 
@@ -46,11 +98,12 @@ pub struct Evicted {
     pub silences: u64,
     /// and windows that were refused.
     pub maintenance_windows: u64,
+    pub corrections: u64,
 }
 
 impl Evicted {
     /// By kind, as in the options under `[limits]`.
-    pub const fn by_kind(&self) -> [(&'static str, u64); 13] {
+    pub const fn by_kind(&self) -> [(&'static str, u64); 14] {
         [
             ("alerts", self.alerts),
             ("episodes", self.episodes),
@@ -65,6 +118,7 @@ impl Evicted {
             ("services", self.services),
             ("silences", self.silences),
             ("maintenance_windows", self.maintenance_windows),
+            ("corrections", self.corrections),
         ]
     }
 
@@ -83,5 +137,6 @@ impl Evicted {
         self.services += other.services;
         self.silences += other.silences;
         self.maintenance_windows += other.maintenance_windows;
+        self.corrections += other.corrections;
     }
 }

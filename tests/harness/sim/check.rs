@@ -61,6 +61,7 @@ fn add(said: &mut Said, topic: OutputTopic, output: &v1::Output) -> Result<(), F
                 Some(Body::Silence(silence)) => silence.name,
                 Some(Body::MaintenanceWindow(window)) => window.name,
                 Some(Body::Problem(problem)) => problem.name,
+                Some(Body::Correction(correction)) => correction.name,
                 None => String::new(),
             }
         }

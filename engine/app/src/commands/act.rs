@@ -229,7 +229,7 @@ fn alert(incident: &Incident, means: &str) -> anyhow::Result<String> {
     }
 }
 
-fn told(reply: &IncidentReply, look: Look) -> String {
+pub(super) fn told(reply: &IncidentReply, look: Look) -> String {
     let Some(incident) = &reply.incident else { return String::new() };
     let mut table = Table::bare(&[Room::Whole, Room::Whole, Room::Whole, Room::Whole, Room::Name, Room::Text]);
     let assignee = if incident.assignee.is_empty() { String::new() } else { format!("@{}", incident.assignee) };

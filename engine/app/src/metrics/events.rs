@@ -3,7 +3,7 @@ use super::{Family, Page, Sources};
 use crate::progress::Counts;
 use quell_core::{
     ledger::Outcome,
-    totals::{Evicted, Totals},
+    totals::{Evicted, Regroupings, Suggestions, Totals},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -145,11 +145,6 @@ fn made(totals: &Totals, page: &mut Page) {
             totals.revisions,
         ),
         (
-            "quell_correlation_suggestions_total",
-            "Merges and moves that were only suggested, as somebody looks after the incident; continues over restarts.",
-            totals.suggestions,
-        ),
-        (
             "quell_alerts_endless_total",
             "Alerts of origins that tell of no ends (raise.endless_openings): by itself one raises only if grave; continues over restarts.",
             totals.endless,
@@ -157,6 +152,32 @@ fn made(totals: &Totals, page: &mut Page) {
     ] {
         page.push(Family::counter(name, &[], help).of(value as f64));
     }
+    regrouped(totals, page);
+}
+
+/// What people who were told of incidents saw change.
+fn regrouped(totals: &Totals, page: &mut Page) {
+    let mut regroupings = Family::counter(
+        "quell_regroupings_total",
+        &["kind", "by"],
+        "What became of incidents that people were told of: incidents merged into another, incidents split off (by the model: alerts put out), alerts moved to another; by the model or an operator. Continues over restarts.",
+    );
+    let Regroupings { merged, split, moved } = totals.regroupings;
+    for (kind, count) in [("merge", merged), ("split", split), ("move", moved)] {
+        regroupings.add([kind, "model"], count.model as f64);
+        regroupings.add([kind, "operator"], count.operator as f64);
+    }
+    page.push(regroupings);
+    let mut suggestions = Family::counter(
+        "quell_suggestions_total",
+        &["outcome"],
+        "Merges, moves and splits that were only suggested, as somebody looks after the incident: made; taken (an operator did so); refused (an operator did or said otherwise, or the incident was closed first). The rest stands open. Continues over restarts.",
+    );
+    let Suggestions { made, taken, refused } = totals.suggestions;
+    for (outcome, count) in [("made", made), ("taken", taken), ("refused", refused)] {
+        suggestions.add([outcome], count as f64);
+    }
+    page.push(suggestions);
 }
 
 #[cfg(test)]

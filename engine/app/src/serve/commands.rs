@@ -19,8 +19,8 @@ use tonic::{Code, Status};
 /// Of a request id, an actor, an assignee, in characters.
 const NAME_MAX: usize = 200;
 /// Of a comment, in characters.
-const COMMENT_MAX: usize = 4_000;
-/// Alerts split at once.
+pub(super) const COMMENT_MAX: usize = 4_000;
+/// Alerts split or moved at once.
 const SPLIT_MAX: usize = 10_000;
 
 /// Who asks, and how often it was asked.
@@ -145,20 +145,23 @@ impl Api {
 
     pub(super) async fn split(&self, request: v1::SplitIncidentRequest) -> Result<v1::IncidentReply, Status> {
         let (scope, _) = incident_id("name", &request.name)?;
-        if request.alerts.is_empty() || request.alerts.len() > SPLIT_MAX {
-            return Err(invalid("alerts", format_args!("from 1 to {SPLIT_MAX} names")));
-        }
-        let mut alerts = Vec::with_capacity(request.alerts.len());
-        for name in &request.alerts {
-            let (of, id) = names::parse_id("alerts", name, "alerts")?;
-            if of != scope {
-                return Err(invalid("alerts", format_args!("{name} is of another scope")));
-            }
-            alerts.push(AlertId(id));
-        }
+        let alerts = alert_ids(scope, &request.alerts)?;
         let asked = Asked { request_id: request.request_id, actor: request.actor };
         let on = OnIncident { name: request.name, asked, etag: request.etag, comment: request.comment };
         self.on_incident(on, Act::Split(alerts)).await
+    }
+
+    pub(super) async fn move_alerts(&self, request: v1::MoveAlertsRequest) -> Result<v1::IncidentReply, Status> {
+        let (scope, _) = incident_id("name", &request.name)?;
+        let (into_scope, into) = incident_id("into", &request.into)?;
+        if scope != into_scope {
+            let message = "into: alerts never leave their scope";
+            return Err(refused(Code::FailedPrecondition, "SCOPES_DIFFER", message));
+        }
+        let alerts = alert_ids(scope, &request.alerts)?;
+        let asked = Asked { request_id: request.request_id, actor: request.actor };
+        let on = OnIncident { name: request.name, asked, etag: request.etag, comment: request.comment };
+        self.on_incident(on, Act::Move { alerts, into }).await
     }
 
     pub(super) async fn mark_normal(&self, request: v1::MarkAlertNormalRequest) -> Result<v1::AlertReply, Status> {
@@ -204,6 +207,22 @@ pub(super) fn cleaned(text: String) -> String {
 
 fn incident_id<'a>(field: &str, name: &'a str) -> Result<(&'a str, IncidentId), Status> {
     names::parse_id(field, name, "incidents").map(|(scope, id)| (scope, IncidentId(id)))
+}
+
+/// Alerts of a scope.
+fn alert_ids(scope: &str, named: &[String]) -> Result<Vec<AlertId>, Status> {
+    if named.is_empty() || named.len() > SPLIT_MAX {
+        return Err(invalid("alerts", format_args!("from 1 to {SPLIT_MAX} names")));
+    }
+    let mut alerts = Vec::with_capacity(named.len());
+    for name in named {
+        let (of, id) = names::parse_id("alerts", name, "alerts")?;
+        if of != scope {
+            return Err(invalid("alerts", format_args!("{name} is of another scope")));
+        }
+        alerts.push(AlertId(id));
+    }
+    Ok(alerts)
 }
 
 /// The reason of a refusal, for programs.

@@ -313,6 +313,13 @@ impl Quell for Api {
         self.split(request.into_inner()).await.map(Response::new)
     }
 
+    async fn move_alerts(
+        &self,
+        request: Request<v1::MoveAlertsRequest>,
+    ) -> Result<Response<v1::IncidentReply>, Status> {
+        self.move_alerts(request.into_inner()).await.map(Response::new)
+    }
+
     async fn link_ticket(
         &self,
         request: Request<v1::LinkTicketRequest>,
@@ -394,6 +401,27 @@ impl Quell for Api {
         request: Request<v1::ExpireMaintenanceWindowRequest>,
     ) -> Result<Response<v1::MaintenanceWindowReply>, Status> {
         self.expire_window(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn relate_alerts(
+        &self,
+        request: Request<v1::RelateAlertsRequest>,
+    ) -> Result<Response<v1::CorrectionReply>, Status> {
+        self.relate(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_corrections(
+        &self,
+        request: Request<v1::ListCorrectionsRequest>,
+    ) -> Result<Response<v1::ListCorrectionsResponse>, Status> {
+        self.list_corrections(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn undo_correction(
+        &self,
+        request: Request<v1::UndoCorrectionRequest>,
+    ) -> Result<Response<v1::CorrectionReply>, Status> {
+        self.undo_correction(request.into_inner()).await.map(Response::new)
     }
 
     async fn get_topology(&self, _: Request<v1::GetTopologyRequest>) -> Result<Response<v1::Topology>, Status> {

@@ -57,6 +57,13 @@ impl Listed for v1::MaintenanceWindow {
     }
 }
 
+impl Listed for v1::Correction {
+    const COLLECTION: &'static str = "corrections";
+    fn name(&self) -> Cow<'_, str> {
+        (&*self.name).into()
+    }
+}
+
 impl Listed for Arc<v1::Service> {
     const COLLECTION: &'static str = "services";
     fn name(&self) -> Cow<'_, str> {

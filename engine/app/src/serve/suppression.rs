@@ -183,7 +183,7 @@ fn id(scope: &str, asked: &Asked) -> String {
     format!("{:016x}", Framed::default().field(scope).field(&asked.request_id).hash64())
 }
 
-fn scope_of(parent: &str) -> Result<&str, Status> {
+pub(super) fn scope_of(parent: &str) -> Result<&str, Status> {
     let scope = parent.strip_prefix("scopes/").filter(|scope| !scope.is_empty() && *scope != "-");
     let scope = scope.filter(|scope| !scope.contains('/') && scope.chars().count() <= NAME_MAX);
     scope.ok_or_else(|| invalid("parent", format_args!("write `scopes/{{scope}}`, not `{parent}`")))

@@ -1,6 +1,7 @@
 //! What people and programs ask for: folded like every other input (design rule 13).
 use super::{
     alert::AlertId,
+    correction::{CorrectionId, Relation},
     incident::{IncidentId, State, Ticket},
     maintenance::Maintenance,
     silence::Silence,
@@ -55,6 +56,26 @@ pub enum Action {
         alert: AlertId,
         undo: bool,
     },
+    Relate(Relating),
+    /// What people said holds no more; what they did stays.
+    UndoCorrection(CorrectionId),
+}
+
+/// A person says that two have the same cause, or that they are not related. Nothing is moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relating {
+    pub of: [About; 2],
+    pub relation: Relation,
+    /// Empty where nothing is said.
+    pub comment: String,
+}
+
+/// What is spoken of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    Alert(AlertId),
+    /// All its alerts.
+    Incident(IncidentId),
 }
 
 /// A decision about an incident.
@@ -81,6 +102,11 @@ pub enum Act {
     Merge(IncidentId),
     /// These alerts become an incident of their own.
     Split(Vec<AlertId>),
+    /// These alerts belong to that incident.
+    Move {
+        alerts: Vec<AlertId>,
+        into: IncidentId,
+    },
     Ticket(Ticket),
 }
 

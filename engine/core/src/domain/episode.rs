@@ -53,6 +53,8 @@ pub enum Reason {
     Policy(#[serde(deserialize_with = "crate::shared::read_text")] Arc<str>),
     /// A person said so.
     ByHand,
+    /// People said so of such alerts before.
+    Corrected,
 }
 
 impl Reason {
@@ -67,7 +69,13 @@ impl Reason {
             | Self::SameLabel(name)
             | Self::Inhibited(name)
             | Self::Policy(name) => name,
-            Self::First | Self::SameEntity | Self::Carries | Self::SameTime | Self::Returned | Self::ByHand => "",
+            Self::First
+            | Self::SameEntity
+            | Self::Carries
+            | Self::SameTime
+            | Self::Returned
+            | Self::ByHand
+            | Self::Corrected => "",
         }
     }
 
@@ -94,6 +102,7 @@ impl fmt::Display for Reason {
             Self::Inhibited(entity) => write!(f, "muted by an alert of {entity}"),
             Self::Policy(name) => write!(f, "by the policy {name}"),
             Self::ByHand => f.write_str("put here by hand"),
+            Self::Corrected => f.write_str("people put such together before"),
         }
     }
 }
@@ -111,6 +120,8 @@ pub struct Evidence {
     pub what: i16,
     /// How rarely its check opens by itself, per second.
     pub background: i16,
+    /// What people said of such alerts before.
+    pub corrections: i16,
     /// How much better this episode was than the next best, or than one of its own.
     pub margin: i16,
 }
@@ -118,7 +129,12 @@ pub struct Evidence {
 impl Evidence {
     /// The log-odds that decided, in thousandths of a nat: the sum of all parts.
     pub const fn total(&self) -> i64 {
-        self.time as i64 + self.lifetimes as i64 + self.place as i64 + self.what as i64 + self.background as i64
+        self.time as i64
+            + self.lifetimes as i64
+            + self.place as i64
+            + self.what as i64
+            + self.background as i64
+            + self.corrections as i64
     }
 }
 

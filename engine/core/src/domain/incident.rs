@@ -242,12 +242,23 @@ pub struct Incident {
     pub unsaid: bool,
     /// and its causes may be others.
     pub rank_again: bool,
-    /// Incidents that the model has suggested to merge it with, or to move alerts to.
-    pub suggested: Vec<IncidentId>,
+    /// What the model has suggested to do with it.
+    pub suggested: Vec<Suggested>,
     /// Those of the past that it is most like, best first.
     pub similar: Vec<SimilarIncident>,
     /// What keeps coming back, as it stood when the causes were last ranked.
     pub problem: Option<Arc<Problem>>,
+}
+
+/// What the model has suggested to do with an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suggested {
+    /// The incident to merge it with, or to move an alert to; itself: the alert has another cause.
+    pub other: IncidentId,
+    /// `None`: all, as the two are one.
+    pub alert: Option<AlertId>,
+    /// Nobody has taken or refused it yet.
+    pub open: bool,
 }
 
 /// What is kept of an incident's past,
@@ -303,7 +314,20 @@ impl Incident {
 
     /// Somebody looks after it, or has said or decided something: the model only suggests what to do with it.
     pub fn is_attended(&self) -> bool {
-        self.acknowledged.is_some() || !self.tickets.is_empty() || self.timeline.iter().any(|e| !e.actor.is_empty())
+        self.acknowledged.is_some()
+            || !self.tickets.is_empty()
+            || self.split_from.is_some()
+            || self.timeline.iter().any(|e| !e.actor.is_empty())
+    }
+
+    /// People have taken or refused some of what was suggested; how much of it stood open.
+    pub fn answer(&mut self, is: impl Fn(&Suggested) -> bool) -> u64 {
+        let mut answered = 0;
+        for suggested in self.suggested.iter_mut().filter(|suggested| suggested.open && is(suggested)) {
+            suggested.open = false;
+            answered += 1;
+        }
+        answered
     }
 
     /// Adds to its past; how it began stays, and then the oldest make room.

@@ -16,7 +16,8 @@ mod cause;
 mod correlate;
 pub use cause::CauseModel;
 pub use correlate::{
-    Action, BackgroundModel, Break, Clue, Correlate, Grouping, PlaceModel, Revise, TimeModel, WhatModel, WiringModel,
+    Action, BackgroundModel, Break, Clue, CorrectionModel, Correlate, Grouping, PlaceModel, Revise, TimeModel,
+    WhatModel, WiringModel,
 };
 
 /// Which time drives the fold.
@@ -359,6 +360,8 @@ pub struct Limits {
     pub entities: usize,
     /// and label values.
     pub label_values: usize,
+    /// What people said of which alerts belong together.
+    pub corrections: usize,
 }
 
 impl Default for Policy {
@@ -454,6 +457,7 @@ impl Default for Policy {
                 checks: 10_000,
                 entities: 100_000,
                 label_values: 100_000,
+                corrections: 10_000,
             },
         }
     }

@@ -111,10 +111,12 @@ impl Scope {
         let episode = |alert: &Alert| alert.place().and_then(|id| self.correlator.get(id));
         let (Some(from), Some(into)) = (episode(alert), episode(parent)) else { return moves };
         let is_decided = from.members.get(alert.member()).is_none_or(|member| member.reason.is_decided());
-        if from.id == into.id || is_decided || !self.raiser.may_leave(from, into, cx) {
+        let is_apart = || self.correlator.is_apart(alert, into.id, cx.policy);
+        if from.id == into.id || is_decided || is_apart() || !self.raiser.may_leave(from, into, cx) {
             return moves;
         }
         let (into, why) = (into.id, (Reason::Inhibited(parent.entity.clone()), Evidence::default()));
+        cx.core.regroupings.moved.model += u64::from(from.incident.is_some());
         let (alerts, raiser) = (&mut self.deduplicator, &mut self.raiser);
         self.correlator.move_alert(key, into, why, alerts, raiser, cx, &mut moves);
         moves

@@ -27,6 +27,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 mod bounded;
+mod correcting;
+mod corrections;
 mod groups;
 mod index;
 mod learned;
@@ -44,6 +46,7 @@ mod unite;
 mod urn;
 mod wiring;
 
+use corrections::Corrections;
 use groups::Groups;
 use index::{Index, is_open_at};
 use learned::Learned;
@@ -96,6 +99,7 @@ pub struct Correlator {
     index: Index,
     groups: Groups,
     learned: Learned,
+    corrections: Corrections,
     #[serde(skip)]
     framed: Framed,
 }
@@ -156,6 +160,9 @@ impl Correlator {
         let id = choice.episode.unwrap_or_else(|| self.found(alert, cx));
         self.join(id, alert, choice.reason, choice.evidence, cx);
         self.profile(id, &seen, background, &lens);
+        if self.episodes.get(&id).and_then(|e| e.members.get(alert.member())).is_some_and(|m| m.occurrences == 1) {
+            self.remember_one(id, alert.member());
+        }
         let due = alert.occurred_at + cx.policy.correlate.revise.after;
         cx.set(TimerKind::Revise, alert.fingerprint.0, due);
         id
@@ -184,13 +191,13 @@ impl Correlator {
         let mut best: Option<(Score, EpisodeId)> = None;
         let mut second = 0;
         let mut odds = 0.0;
-        let mut subject = Subject::new(seen, background, &self.learned, lens);
-        for candidate in self.index.candidates(seen, lens.policy.correlate.candidates_max) {
+        let mut subject = Subject::new((seen, self.said(seen, lens)), background, &self.learned, lens);
+        for candidate in self.candidates(seen, &subject.said, lens.policy.correlate.candidates_max) {
             let id = candidate.id;
             let is_open = |p: &&Profile| is_open_at(p, seen.at, Some(seen.entity), lens);
             let Some(profile) = self.profiles.get(&id).filter(is_open) else { continue };
             let Some(score) = subject.at_opening((profile, candidate.is_near), &self.learned, lens) else { continue };
-            if !self.takes_alerts(id, seen.at, raiser, lens) {
+            if score.is_forbidden() || !self.takes_alerts(id, seen.at, raiser, lens) {
                 continue;
             }
             odds += score.odds;
@@ -204,7 +211,7 @@ impl Correlator {
         let nucleates = millinats(libm::log(odds.max(1e-30))) > millinats(lens.policy.correlate.revise.nucleation);
         match best {
             Some((score, id)) if score.total > 0 || nucleates => {
-                let reason = self.reason(alert, seen, (score, id), lens);
+                let reason = self.reason_or_said(alert, seen, (score, id), lens);
                 Choice { episode: Some(id), reason, evidence: score.with_margin(second) }
             }
             best => {

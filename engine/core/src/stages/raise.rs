@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
 mod causes;
+mod correct;
 mod held;
 mod history;
 mod merge;
@@ -317,6 +318,7 @@ impl Raiser {
         incident.note(due, "", "closed", "nothing has come back");
         incident.state = State::Closed;
         incident.closed_at = Some(due);
+        cx.core.suggestions.refused += incident.answer(|_| true);
         cx.set(TimerKind::ForgetIncident, u128::from(id.0), due + cx.policy.raise.keep);
         say(incident, episode, "closed", by, cx);
     }
@@ -341,7 +343,8 @@ impl Raiser {
 
     /// An incident and its episode are no longer kept, and nothing will happen to them.
     fn forget(&mut self, id: IncidentId, correlator: &mut Correlator, cx: &mut Cx<'_>) {
-        let Some(incident) = self.incidents.remove(&id) else { return };
+        let Some(mut incident) = self.incidents.remove(&id) else { return };
+        cx.core.suggestions.refused += incident.answer(|_| true);
         correlator.remove(incident.episode, cx);
         cx.core.held.release(id);
         let kinds = [TimerKind::SpeakIncident, TimerKind::Resolve, TimerKind::Close, TimerKind::ForgetIncident];

@@ -244,6 +244,8 @@ pub fn scope_of(body: &Body) -> &str {
         Body::Window(update) => &update.scope,
         Body::Problem(update) => &update.scope,
         Body::ProblemGone { scope, .. } => scope,
+        Body::Correction(update) => &update.scope,
+        Body::CorrectionGone { scope, .. } => scope,
         Body::SuppressorGone { scope, .. } => scope,
         Body::DeadLetter(_) => "",
     }

@@ -148,6 +148,8 @@ impl Conclusions {
                 | Body::Window(_)
                 | Body::Problem(_)
                 | Body::ProblemGone { .. }
+                | Body::Correction(_)
+                | Body::CorrectionGone { .. }
                 | Body::AlertGone { .. }
                 | Body::IncidentGone { .. }
                 | Body::SuppressorGone { .. } => {}

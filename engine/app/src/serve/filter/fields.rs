@@ -201,6 +201,24 @@ impl Filtered for v1::MaintenanceWindow {
     ];
 }
 
+impl Filtered for v1::Correction {
+    const FIELDS: &'static [Field<Self>] = &[
+        field("name", Kind::Text(|c| (&*c.name).into())),
+        field(
+            "relation",
+            Kind::Word(|c| c.relation, |n| v1::correction::Relation::try_from(n).ok().map(|word| word.as_str_name())),
+        ),
+        field(
+            "deed",
+            Kind::Word(|c| c.deed, |n| v1::correction::Deed::try_from(n).ok().map(|word| word.as_str_name())),
+        ),
+        field("actor", Kind::Text(|c| (&*c.actor).into())),
+        field("comment", Kind::Text(|c| (&*c.comment).into())),
+        field("created_at", Kind::Time(|c| ms(c.created_at.as_ref()))),
+        field("expires_at", Kind::Time(|c| ms(c.expires_at.as_ref()))),
+    ];
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,6 +26,7 @@ pub struct Correlate {
     pub wiring: WiringModel,
     pub what: WhatModel,
     pub background: BackgroundModel,
+    pub corrections: CorrectionModel,
     pub revise: Revise,
 }
 
@@ -57,11 +58,13 @@ pub enum Clue {
     Company,
     /// That an alert keeps coming alone.
     Alone,
+    /// What people said of such alerts before.
+    Corrections,
 }
 
 impl Clue {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Time,
         Self::Resolution,
         Self::Lifetimes,
@@ -74,6 +77,7 @@ impl Clue {
         Self::Checks,
         Self::Company,
         Self::Alone,
+        Self::Corrections,
     ];
 }
 
@@ -159,6 +163,20 @@ pub struct BackgroundModel {
     pub company: f64,
     /// How long an alert that comes alone is remembered for it.
     pub alone: Span,
+}
+
+/// What is made of people's merges, splits and moves, and of what they said of two alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorrectionModel {
+    /// What one says of the alerts themselves,
+    pub alert: f64,
+    /// of others of their kinds,
+    pub kind: f64,
+    /// and all of them together at most.
+    pub max: f64,
+    /// How long each holds.
+    pub expire: Span,
 }
 
 /// What is looked at again.
@@ -291,6 +309,7 @@ impl Default for Correlate {
                 company: 0.6,
                 alone: Span::hours(2),
             },
+            corrections: CorrectionModel { alert: 6.0, kind: 2.0, max: 8.0, expire: Span::hours(30 * 24) },
             revise: Revise {
                 after: Span::seconds(30),
                 until: Span::minutes(5),

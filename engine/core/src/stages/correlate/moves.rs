@@ -3,12 +3,17 @@ use super::{Correlator, Lens, await_end};
 use crate::{
     domain::{
         alert::{Alert, AlertId, Fingerprint},
+        correction::Keys,
         episode::{Episode, EpisodeId, Evidence, Member, Reason},
         time::Timestamp,
     },
     output::Placed,
     scope::Cx,
-    stages::{correlate::sighting::Occurrence, deduplicate::Deduplicator, raise::Raiser},
+    stages::{
+        correlate::sighting::{Occurrence, Sighting},
+        deduplicate::Deduplicator,
+        raise::Raiser,
+    },
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -77,6 +82,7 @@ impl Correlator {
             self.index.inherit(&keys, target);
         }
         await_end(target, cx);
+        self.remember(into);
         moves.episodes.extend([from, into]);
         if let Some(episode) = self.episodes.get_mut(&from) {
             went(episode, into, 1);
@@ -88,6 +94,30 @@ impl Correlator {
         let lens = Lens::of(&self.learned, &scope, cx);
         if let (Some(from), Some(profile)) = (self.profiles.remove(&from), self.profiles.get_mut(&into)) {
             profile.absorb(from, &self.learned, &lens);
+        }
+    }
+
+    /// People say where some alerts of an episode belong: they go there, and stay.
+    pub fn move_by_hand(
+        &mut self,
+        keys: &[Fingerprint],
+        (from, into): (EpisodeId, EpisodeId),
+        deduplicator: &mut Deduplicator,
+        raiser: &mut Raiser,
+        cx: &mut Cx<'_>,
+        moves: &mut Moves,
+    ) {
+        // What a policy made, or has ended, the model does not know.
+        let is_known = self.profiles.contains_key(&from);
+        for key in keys {
+            self.move_alert(*key, into, (Reason::ByHand, Evidence::default()), deduplicator, raiser, cx, moves);
+            if let Some(alert) = deduplicator.get(*key).filter(|alert| is_known && alert.episode == Some(into)) {
+                let scope = cx.core.name.clone();
+                let lens = Lens::of(&self.learned, &scope, cx);
+                let seen = Sighting::of(alert, &self.learned, &lens).look(&self.learned, &lens);
+                let background = self.learned.ln_background(&seen, &lens);
+                self.rejoin(&seen, background, into, cx);
+            }
         }
     }
 
@@ -106,9 +136,7 @@ impl Correlator {
         let keys: Vec<Fingerprint> = episode.members.iter().filter(leave).map(|m| m.fingerprint).collect();
         let first = keys.iter().find_map(|key| deduplicator.get(*key)).cloned()?;
         let into = self.found(&first, cx);
-        for key in keys {
-            self.move_alert(key, into, (Reason::ByHand, Evidence::default()), deduplicator, raiser, cx, moves);
-        }
+        self.move_by_hand(&keys, (from, into), deduplicator, raiser, cx, moves);
         Some(into)
     }
 
@@ -135,6 +163,9 @@ impl Correlator {
             return;
         }
         let member = episode.members.remove(place);
+        if let Some(profile) = self.profiles.get_mut(&from) {
+            profile.is_said_of_less(Keys::of(&member));
+        }
         episode.open -= usize::from(member.open);
         episode.count_marks();
         went(episode, into, 1);
@@ -154,6 +185,10 @@ impl Correlator {
                 self.index.inherit(&[], target);
             }
             await_end(target, cx);
+            let last = target.members.len() - 1;
+            if !is_known {
+                self.remember_one(into, last);
+            }
         }
         self.relive(from);
         moves.alerts.push(key);

@@ -1,6 +1,7 @@
 //! What an episode that takes alerts is made of, as the model counts it: entities by ground, checks, openings by time.
 use super::{
     Lens,
+    corrections::Present,
     learned::Learned,
     nest::{self, Nest},
     place::{self, Posterior, Tally},
@@ -8,6 +9,7 @@ use super::{
     wiring::Naming,
 };
 use crate::domain::{
+    correction::Keys,
     episode::{Episode, Member},
     hash::hash_of,
     policy::Clue,
@@ -79,6 +81,8 @@ pub struct Profile {
     pub revised_at: Timestamp,
     /// When it was last tested for a joint merge.
     pub joint_at: Timestamp,
+    /// What of it people spoke of.
+    said_of: Present,
 }
 
 impl Profile {
@@ -101,6 +105,7 @@ impl Profile {
             crowding: 0.0,
             revised_at: Timestamp::MIN,
             joint_at: Timestamp::MIN,
+            said_of: Present::default(),
         }
     }
 
@@ -112,6 +117,26 @@ impl Profile {
     /// The system that all its alerts are of.
     pub const fn system(&self) -> Option<u64> {
         self.system
+    }
+
+    /// What of it people spoke of.
+    pub const fn said_of(&self) -> &Present {
+        &self.said_of
+    }
+
+    /// People spoke of one more of its alerts, or of its kind.
+    pub fn is_said_of(&mut self, key: u64) {
+        self.said_of.add(key);
+    }
+
+    /// One of them has left.
+    pub fn is_said_of_less(&mut self, keys: Keys) {
+        self.said_of.remove(keys);
+    }
+
+    /// All that people spoke of is counted anew.
+    pub fn unsay(&mut self) {
+        self.said_of = Present::default();
     }
 
     /// Distinct entities.

@@ -1,6 +1,7 @@
 //! What is looked at again some time after an alert opened: what came after it counts too.
 use super::{
     Correlator, Lens, Score, Sighting,
+    corrections::FORBIDDEN,
     index::is_open_at,
     moves::{Moves, Suggestion},
     score::{Subject, millinats},
@@ -11,6 +12,7 @@ use crate::{
     domain::{
         alert::Fingerprint,
         episode::{Episode, EpisodeId, Evidence, Reason},
+        policy::Policy,
         time::{Span, Timestamp},
         topology::places::{GroundKind, Ring},
     },
@@ -94,7 +96,8 @@ impl Correlator {
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
         let seen = Sighting::of(alert, &self.learned, &lens).look(&self.learned, &lens);
-        let mut subject = Subject::new(&seen, self.learned.ln_background(&seen, &lens), &self.learned, &lens);
+        let (said, background) = (self.said(&seen, &lens), self.learned.ln_background(&seen, &lens));
+        let mut subject = Subject::new((&seen, said), background, &self.learned, &lens);
         let others = self.rivals(&mut subject, own, raiser, &lens);
         let alone = profile.alerts == 1;
         let stays = if alone { 0 } else { subject.of_own(profile, &self.learned, &lens).total };
@@ -103,8 +106,7 @@ impl Correlator {
         let better = others.first().filter(|(score, _)| score.total > stays.max(0) + hysteresis).copied();
         let attended = raiser.is_attended(episode);
         let second = others.get(1).map_or(0, |(score, _)| score.total).max(stays);
-        let reason = better.map(|best| (self.reason(alert, &seen, best, &lens), best.0.with_margin(second)));
-        let background = subject.background;
+        let reason = better.map(|best| (self.reason_or_said(alert, &seen, best, &lens), best.0.with_margin(second)));
         if let (Some((score, into)), Some(why), false) = (better, reason, fixed) {
             let margin = score.total - stays.max(0);
             if alone {
@@ -114,6 +116,7 @@ impl Correlator {
                 moves.suggestions.push(Suggestion { from: own, into: Some(into), alert: Some(key), margin });
             } else {
                 cx.core.revisions += 1;
+                cx.core.regroupings.moved.model += u64::from(episode.incident.is_some());
                 self.move_alert(key, into, why, deduplicator, raiser, cx, moves);
                 self.rejoin(&seen, background, into, cx);
             }
@@ -121,6 +124,7 @@ impl Correlator {
             moves.suggestions.push(Suggestion { from: own, into: None, alert: Some(key), margin: -stays });
         } else if !fixed && !alone && stays < -hysteresis {
             cx.core.revisions += 1;
+            cx.core.regroupings.split.model += u64::from(episode.incident.is_some());
             let alert = alert.clone();
             let into = self.found(&alert, cx);
             let why = (Reason::First, Evidence::founding(stays));
@@ -135,10 +139,15 @@ impl Correlator {
         Some((occurrence, near))
     }
 
-    fn rejoin(&mut self, seen: &Sighting, background: f64, into: EpisodeId, cx: &Cx<'_>) {
+    /// An alert that was moved counts in the make-up of its episode.
+    pub(super) fn rejoin(&mut self, seen: &Sighting, background: f64, into: EpisodeId, cx: &Cx<'_>) {
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
+        let is_new = !self.profiles.contains_key(&into);
         self.profile(into, seen, background, &lens);
+        if is_new {
+            self.remember(into);
+        }
     }
 
     /// The other episodes that an alert might belong to, the best first.
@@ -151,14 +160,15 @@ impl Correlator {
     ) -> Vec<(Score, EpisodeId)> {
         let (seen, max) = (subject.seen, cx.policy.correlate.candidates_max);
         let mut found: Vec<(Score, EpisodeId)> = Vec::new();
-        for candidate in self.index.candidates(seen, max).filter(|c| c.id != own) {
+        for candidate in self.candidates(seen, &subject.said, max).into_iter().filter(|c| c.id != own) {
             let Some(profile) =
                 self.profiles.get(&candidate.id).filter(|p| is_open_at(p, seen.at, Some(seen.entity), cx))
             else {
                 continue;
             };
             let score = subject.looking_back((profile, candidate.is_near), &self.learned, cx);
-            if let Some(score) = score.filter(|_| self.takes_alerts(candidate.id, seen.at, raiser, cx)) {
+            let may = |score: &Score| !score.is_forbidden() && self.takes_alerts(candidate.id, seen.at, raiser, cx);
+            if let Some(score) = score.filter(may) {
                 found.push((score, candidate.id));
             }
         }
@@ -176,12 +186,27 @@ impl Correlator {
         self.survivor(a, b, raiser, cx)?;
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
-        let gain = millinats(unite::gain_of_pair(first, second, &self.learned, &lens)?);
+        let said = self.corrections.between(first.1.said_of(), second.1.said_of(), cx.policy) as f64 / 1_000.0;
+        let gain = millinats(unite::gain_of_pair(first, second, said, &self.learned, &lens)?);
         (gain > 0).then_some(gain)
     }
 
     fn survivor(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<(EpisodeId, EpisodeId)> {
-        survivor(self.episodes.get(&a)?, self.episodes.get(&b)?, raiser, cx)
+        let both = survivor(self.episodes.get(&a)?, self.episodes.get(&b)?, raiser, cx)?;
+        (!self.are_apart(a, b, cx)).then_some(both)
+    }
+
+    /// Whether people put alerts of the two apart.
+    fn are_apart(&self, a: EpisodeId, b: EpisodeId, cx: &Cx<'_>) -> bool {
+        let (Some(a), Some(b)) = (self.profiles.get(&a), self.profiles.get(&b)) else { return false };
+        self.corrections.between(a.said_of(), b.said_of(), cx.policy) <= FORBIDDEN
+    }
+
+    /// What people said for several to be one, in nats: of each two of them.
+    fn said_of_all(&self, parts: &[Part<'_>], policy: &Policy) -> f64 {
+        let pairs = parts.iter().enumerate().flat_map(|(n, a)| parts[n + 1..].iter().map(move |b| (a.1, b.1)));
+        let said = pairs.map(|(a, b)| self.corrections.between(a.said_of(), b.said_of(), policy));
+        said.sum::<i64>() as f64 / 1_000.0
     }
 
     /// Merges two episodes; where somebody looks after the incident that would end by it, that is only suggested.
@@ -238,7 +263,8 @@ impl Correlator {
                 continue;
             }
             let parts: Vec<Part<'_>> = [own].iter().chain(&others).filter_map(|id| self.part(*id)).collect();
-            let gain = millinats(unite::gain_of_many(&parts, &self.learned, &lens));
+            let said = self.said_of_all(&parts, cx.policy);
+            let gain = millinats(unite::gain_of_many(&parts, said, &self.learned, &lens));
             if gain > best.as_ref().map_or(0, |(gain, _)| *gain) {
                 best = Some((gain, others));
             }

@@ -1,5 +1,13 @@
 //! How much speaks for one cause: log-odds as a sum of named parts, rounded before anything is compared.
-use super::{Lens, index::COMMON, learned::Learned, place::Fit, profile::Profile, sighting::Sighting};
+use super::{
+    Lens,
+    corrections::{FORBIDDEN, Said},
+    index::COMMON,
+    learned::Learned,
+    place::Fit,
+    profile::Profile,
+    sighting::Sighting,
+};
 use crate::domain::{
     episode::Evidence,
     policy::Clue,
@@ -37,6 +45,8 @@ struct Odds {
     alive: f64,
     fit: Fit,
     what: f64,
+    /// What people said, in millinats.
+    said: i64,
 }
 
 /// In thousandths of a nat.
@@ -54,10 +64,28 @@ impl Score {
             place: ln(odds.fit.odds),
             what: ln(odds.what),
             background: narrow(millinats(-subject.background)),
+            corrections: narrow(odds.said),
             margin: 0,
         };
-        let all = odds.density * odds.alive * odds.fit.odds * odds.what;
+        let all = odds.density * odds.alive * odds.fit.odds * odds.what * odds_of(odds.said);
         Self { total: parts.total(), odds: all / subject.rate, parts, ground: odds.fit.ground }
+    }
+}
+
+/// Of so many millinats.
+fn odds_of(millinats: i64) -> f64 {
+    if millinats == 0 { 1.0 } else { libm::exp(millinats as f64 / 1_000.0) }
+}
+
+impl Score {
+    /// Whether people put the alert apart from one that is there.
+    pub fn is_forbidden(&self) -> bool {
+        i64::from(self.parts.corrections) <= FORBIDDEN
+    }
+
+    /// Whether it is there only for what people said.
+    pub fn is_said(&self) -> bool {
+        self.total > 0 && self.total <= i64::from(self.parts.corrections)
     }
 }
 
@@ -92,6 +120,7 @@ impl Density {
 #[derive(Debug)]
 pub struct Subject<'a> {
     pub seen: &'a Sighting,
+    pub said: Said<'a>,
     /// `ln` of the rate.
     pub background: f64,
     /// Per second.
@@ -110,12 +139,12 @@ pub struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// An alert, and `ln` of the rate of its check by itself.
-    pub fn new(seen: &'a Sighting, background: f64, learned: &Learned, cx: &Lens<'_>) -> Self {
+    pub fn new((seen, said): (&'a Sighting, Said<'a>), background: f64, learned: &Learned, cx: &Lens<'_>) -> Self {
         let shares = seen.facets.iter().zip(&seen.known).map(|(facet, known)| known.shares[facet.ring as usize]);
         let rarest = 1.0 / shares.fold(1.0, f64::min);
         let (usual, any, resolution) = (learned.usual(seen.check, cx), learned.any(), learned.resolution(cx));
         let rate = libm::exp(background);
-        Self { seen, background, rate, rarest, resolution, usual, any, expected: [None; SLOTS] }
+        Self { seen, said, background, rate, rarest, resolution, usual, any, expected: [None; SLOTS] }
     }
 
     /// As it opens, against an episode that may be near. `None` where nothing could come of it.
@@ -125,12 +154,12 @@ impl<'a> Subject<'a> {
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        let density = self.density(profile, cx);
-        if self.is_hopeless(density.sum(), is_near) {
+        let (density, said) = (self.density(profile, cx), self.said.of_episode(profile.said_of()));
+        if self.is_hopeless(density.sum() * odds_of(said), is_near) {
             return None;
         }
         let alive = alive(profile, self.seen.at, Timestamp::MAX, cx);
-        self.against(profile, is_near, (density, alive), learned, cx)
+        self.against(profile, is_near, (density, alive, said), learned, cx)
     }
 
     /// The same some time later, when what came after it counts too: half of each, for one of the two was first.
@@ -140,13 +169,13 @@ impl<'a> Subject<'a> {
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        let density = self.density(profile, cx).times(0.5);
-        if self.is_hopeless(density.sum(), is_near) {
+        let (density, said) = (self.density(profile, cx).times(0.5), self.said.of_episode(profile.said_of()));
+        if self.is_hopeless(density.sum() * odds_of(said), is_near) {
             return None;
         }
         let ended_at = self.seen.ended_at.unwrap_or(Timestamp::MAX);
         let alive = alive(profile, self.seen.at, ended_at, cx);
-        self.against(profile, is_near, (density, alive), learned, cx)
+        self.against(profile, is_near, (density, alive, said), learned, cx)
     }
 
     fn density(&self, profile: &Profile, cx: &Lens<'_>) -> Density {
@@ -166,19 +195,20 @@ impl<'a> Subject<'a> {
         &mut self,
         profile: &Profile,
         is_near: bool,
-        (density, alive): (Density, f64),
+        (density, alive, said): (Density, f64, i64),
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        if self.is_hopeless(density.sum() * alive, is_near) {
+        let likelier = odds_of(said);
+        if self.is_hopeless(density.sum() * alive * likelier, is_near) {
             return None;
         }
         let what = density.what(self.what((&profile.checks, profile.alerts), false, learned, cx), self.any);
         let density = density.sum();
-        if self.is_hopeless(density * alive * what, is_near) {
+        if self.is_hopeless(density * alive * what * likelier, is_near) {
             return None;
         }
-        Some(Score::of(Odds { density, alive, fit: profile.fit(self.seen, learned, cx), what }, self))
+        Some(Score::of(Odds { density, alive, fit: profile.fit(self.seen, learned, cx), what, said }, self))
     }
 
     /// The same of one that is in the episode, against the rest of it.
@@ -193,7 +223,8 @@ impl<'a> Subject<'a> {
         let others = profile.alerts.saturating_sub(1);
         let what = density.what(self.what((&profile.checks, others), true, learned, cx), self.any);
         let density = density.sum();
-        Score::of(Odds { density, alive, fit: profile.fit_of_own(seen, learned, cx), what }, self)
+        let said = self.said.of_own(profile.said_of());
+        Score::of(Odds { density, alive, fit: profile.fit_of_own(seen, learned, cx), what, said }, self)
     }
 
     /// How usual its check is in an episode: the episode's own checks, against what is known of them. Where it is one of

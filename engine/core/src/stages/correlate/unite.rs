@@ -27,10 +27,11 @@ const LIVES: usize = 8;
 /// An episode's make-up.
 pub type Part<'a> = (EpisodeId, &'a Profile);
 
-/// How much likelier two episodes are as one, in nats; `None` where they have no ground in common: nothing outweighs that.
-pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, learned: &Learned, cx: &Lens<'_>) -> Option<f64> {
+/// How much likelier two episodes are as one, in nats, where people `said` so much for it; `None` where they have no ground
+/// in common: nothing outweighs that but what people said.
+pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, said: f64, learned: &Learned, cx: &Lens<'_>) -> Option<f64> {
     let shared = a.1.shared(b.1, learned, cx);
-    let place = where_together(a.1, b.1, &shared, learned, cx)?;
+    let place = where_together(a.1, b.1, &shared, said > 0.0, learned, cx)?;
     let (older, younger) = if a.1.seed.at <= b.1.seed.at { (a, b) } else { (b, a) };
     let resolution = learned.resolution(cx);
     let alive = overlap_of_lives(a.1, b.1, cx);
@@ -44,14 +45,14 @@ pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, learned: &Learned, cx: &Lens<'_>) 
     }
     // What comes late is another step: that its checks are others says nothing.
     let by_checks = if lent.1 > 0.0 { lent.0 / (lent.0 + lent.1) } else { 1.0 };
-    Some(gain + place + by_checks * alike(&[a, b], learned, cx) + sizes(&[a, b], cx))
+    Some(gain + said + place + by_checks * alike(&[a, b], learned, cx) + sizes(&[a, b], cx))
 }
 
-/// How much likelier several episodes are as one, in nats.
-pub fn gain_of_many(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64 {
+/// How much likelier several episodes are as one, in nats, where people `said` so much for it.
+pub fn gain_of_many(parts: &[Part<'_>], said: f64, learned: &Learned, cx: &Lens<'_>) -> f64 {
     let resolution = learned.resolution(cx);
     let Some(oldest) = (0..parts.len()).min_by_key(|n| (parts[*n].1.seed.at, parts[*n].0)) else { return 0.0 };
-    let mut gain = alike(parts, learned, cx) + sizes(parts, cx);
+    let mut gain = said + alike(parts, learned, cx) + sizes(parts, cx);
     for (n, part) in parts.iter().enumerate() {
         let others = || parts.iter().enumerate().filter(move |(m, _)| *m != n).map(|(_, p)| *p);
         let lives: Vec<f64> = others().map(|other| overlap_of_lives(other.1, part.1, cx)).collect();
@@ -123,13 +124,20 @@ fn overlap_of_lives(of: &Profile, with: &Profile, cx: &Lens<'_>) -> f64 {
     sum / found.max(1.0)
 }
 
-/// `None` where they have no ground in common.
-fn where_together(a: &Profile, b: &Profile, shared: &Shared, learned: &Learned, cx: &Lens<'_>) -> Option<f64> {
+/// `None` where they have no ground in common, and need one.
+fn where_together(
+    a: &Profile,
+    b: &Profile,
+    shared: &Shared,
+    may_share_none: bool,
+    learned: &Learned,
+    cx: &Lens<'_>,
+) -> Option<f64> {
     let mut grounds: Vec<u64> = a.leaders().iter().chain(b.leaders()).copied().collect();
     grounds.sort_unstable();
     grounds.dedup();
     let entities = a.entities() + b.entities() - shared.both.len() as u32;
-    let may_be_none = a.is_company() && b.is_company() || a.is_connected(b.system());
+    let may_be_none = may_share_none || a.is_company() && b.is_company() || a.is_connected(b.system());
     let explains = |ground: &u64| {
         let tally = a.tally(*ground);
         tally.total() > 0 && b.tally(*ground).total() > 0 && learned.ground(*ground, cx).explains(tally)

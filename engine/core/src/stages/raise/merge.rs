@@ -11,7 +11,7 @@ use crate::{
     domain::{
         alert::{Alert, AlertId},
         episode::{Episode, EpisodeId},
-        incident::{By, Incident, IncidentId, State, Ticket, TimelineEntry},
+        incident::{By, Incident, IncidentId, State, Suggested, Ticket, TimelineEntry},
         time::Timestamp,
     },
     output::Body,
@@ -43,11 +43,11 @@ impl Raiser {
         let other = it.into.map_or(Some(id), incident).and_then(|other| self.incidents.get(&other));
         let Some((other, number)) = other.map(|other| (other.id, other.number)) else { return };
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        if incident.suggested.contains(&other) || incident.suggested.len() >= SUGGESTED_MAX {
+        if incident.suggested.iter().any(|known| known.other == other) || incident.suggested.len() >= SUGGESTED_MAX {
             return;
         }
-        incident.suggested.push(other);
-        cx.core.suggestions += 1;
+        incident.suggested.push(Suggested { other, alert: alert.map(|alert| alert.id), open: true });
+        cx.core.suggestions.made += 1;
         let alert = alert.map(|alert| format!("{} on {}", alert.check, alert.entity));
         let text = match alert {
             Some(alert) if other == id => format!("{alert} may have another cause"),
@@ -129,7 +129,10 @@ impl Raiser {
         };
         let Some(target) = went.and_then(|went| correlator.get_mut(went)) else { return };
         match target.incident {
-            Some(into) => self.merge_incidents((from, into), "", by, cx),
+            Some(into) => {
+                cx.core.regroupings.merged.model += 1;
+                self.merge_incidents((from, into), "", by, cx);
+            }
             None => {
                 target.incident = Some(from);
                 let target = target.id;
@@ -168,6 +171,7 @@ impl Raiser {
         incident.state = State::Closed;
         incident.closed_at = Some(at);
         incident.merged_into = Some(into);
+        cx.core.suggestions.refused += incident.answer(|_| true);
         incident.summary = format!("It is one with incident {number}, which has its alerts.");
         incident.sum_up();
         incident.revision += 1;

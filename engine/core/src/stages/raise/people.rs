@@ -42,7 +42,7 @@ impl Raiser {
             Act::Comment => None,
             Act::Ticket(ticket) => link(incident, ticket, at, actor)?,
             // These are not the incident's alone: the scope does them.
-            Act::Merge(_) | Act::Split(_) => None,
+            Act::Merge(_) | Act::Split(_) | Act::Move { .. } => None,
         };
         if !act.comment.is_empty() {
             incident.note(at, actor, "comment", act.comment.as_str());
@@ -129,6 +129,7 @@ impl Raiser {
         let number = self.incidents.get(&from)?.number;
         let made = self.raise(episode, RaiseReason::Split { from, number }, cx.core.clock, by, cx)?;
         let made_number = self.incidents.get(&made)?.number;
+        cx.core.regroupings.split.operator += 1;
         let parent = self.incidents.get_mut(&from)?;
         parent.note(cx.core.clock, actor, "split", format!("some of its alerts are incident {made_number}"));
         self.comment(from, actor, comment, cx);
@@ -178,6 +179,7 @@ fn set_state(
                 (incident.resolved_at, incident.resolved_by) = (Some(at), Some(actor.into()));
             }
             incident.closed_at = Some(at);
+            cx.core.suggestions.refused += incident.answer(|_| true);
             cx.core.timers.cancel(TimerKind::Resolve, id);
             cx.core.timers.cancel(TimerKind::Close, id);
             cx.set(TimerKind::ForgetIncident, id, at + cx.policy.raise.keep);
