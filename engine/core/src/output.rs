@@ -3,7 +3,7 @@ use crate::{
     domain::{
         alert::{Alert, AlertId},
         command::CommandResult,
-        episode::EpisodeId,
+        episode::{EpisodeId, Evidence, Gain},
         event::Event,
         health::Level,
         incident::{Incident, IncidentId, ShortAlert},
@@ -214,6 +214,44 @@ impl Outputs {
 pub struct Trace {
     pub verdicts: Vec<Verdict>,
     pub placed: Vec<Placed>,
+    /// What the model decided of alerts,
+    pub weighed: Vec<Weighed>,
+    /// and of whole episodes.
+    pub united: Vec<United>,
+}
+
+/// An alert was weighed, and placed by it. Numbers are log-odds in thousandths of a nat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weighed {
+    pub scope: Arc<str>,
+    pub alert: AlertId,
+    /// Where it went.
+    pub episode: EpisodeId,
+    /// It had a place before.
+    pub moves: bool,
+    /// That is an episode of its own: `total` is what spoke for the best of the others, or for staying.
+    pub founds: bool,
+    /// As it was compared.
+    pub total: i64,
+    /// Of the odds, not of the parts: the same but for their rounding.
+    pub odds: i64,
+    /// Of all candidates together.
+    pub together: i64,
+    /// What is told of it.
+    pub evidence: Evidence,
+}
+
+/// Two episodes became one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct United {
+    pub scope: Arc<str>,
+    pub from: EpisodeId,
+    pub into: EpisodeId,
+    pub at: Timestamp,
+    /// As it was compared, in thousandths of a nat.
+    pub total: i64,
+    /// `None`: an alert that was alone is better off there.
+    pub gain: Option<Gain>,
 }
 
 /// What became of an event.

@@ -16,7 +16,7 @@ use crate::{
         time::{Span, Timestamp},
         topology::Topology,
     },
-    output::Placed,
+    output::{Placed, Weighed},
     room::give_back,
     scope::Cx,
     stages::{deduplicate::first_of, raise::Raiser},
@@ -49,6 +49,7 @@ use index::{Index, is_open_at};
 use learned::Learned;
 pub use moves::{Moves, Suggestion};
 use profile::{Profile, Seed};
+use reason::Second;
 use score::{Score, Subject, millinats};
 use sighting::Sighting;
 use tables::Tables;
@@ -106,6 +107,10 @@ struct Choice {
     episode: Option<EpisodeId>,
     reason: Reason,
     evidence: Evidence,
+    /// The best of the others, whether it was chosen or not.
+    score: Score,
+    /// Log-odds of all of them together, in millinats: many weak links count too.
+    together: i64,
 }
 
 impl Correlator {
@@ -154,6 +159,12 @@ impl Correlator {
         let background = self.learned.ln_background(&seen, &lens);
         let choice = self.choose(alert, &seen, background, raiser, &lens);
         let id = choice.episode.unwrap_or_else(|| self.found(alert, cx));
+        if let Some(trace) = &mut cx.out.trace {
+            let (scope, alert, moves) = (cx.core.name.clone(), alert.id, false);
+            let Choice { score, evidence, together, .. } = choice;
+            let (founds, total, odds) = (choice.episode.is_none(), score.total, millinats(libm::log(score.odds)));
+            trace.weighed.push(Weighed { scope, alert, episode: id, moves, founds, total, odds, together, evidence });
+        }
         self.join(id, alert, choice.reason, choice.evidence, cx);
         self.profile(id, &seen, background, &lens);
         let due = alert.occurred_at + cx.policy.correlate.revise.after;
@@ -182,7 +193,7 @@ impl Correlator {
     /// The best episode, if it is better than one of its own.
     fn choose(&self, alert: &Alert, seen: &Sighting, background: f64, raiser: &Raiser, lens: &Lens<'_>) -> Choice {
         let mut best: Option<(Score, EpisodeId)> = None;
-        let mut second = 0;
+        let mut second = Second::default();
         let mut odds = 0.0;
         let mut subject = Subject::new(seen, background, &self.learned, lens);
         for candidate in self.index.candidates(seen, lens.policy.correlate.candidates_max) {
@@ -195,21 +206,23 @@ impl Correlator {
             }
             odds += score.odds;
             if best.as_ref().is_none_or(|(b, other)| (score.total, *other) > (b.total, id)) {
-                second = best.map_or(second, |(b, _)| second.max(b.total));
+                second = best.map_or(second, |(b, id)| second.or(b.total, id));
                 best = Some((score, id));
             } else {
-                second = second.max(score.total);
+                second = second.or(score.total, id);
             }
         }
-        let nucleates = millinats(libm::log(odds.max(1e-30))) > millinats(lens.policy.correlate.revise.nucleation);
+        let together = millinats(libm::log(odds.max(1e-30)));
+        let nucleates = together > millinats(lens.policy.correlate.revise.nucleation);
         match best {
             Some((score, id)) if score.total > 0 || nucleates => {
                 let reason = self.reason(alert, seen, (score, id), lens);
-                Choice { episode: Some(id), reason, evidence: score.with_margin(second) }
+                Choice { episode: Some(id), reason, evidence: score.with_margin(second), score, together }
             }
             best => {
-                let evidence = Evidence::founding(best.map_or(0, |(b, _)| b.total));
-                Choice { episode: None, reason: Reason::First, evidence }
+                let next = best.map_or(Second::default(), |(b, id)| Second { total: b.total, episode: Some(id) });
+                let score = best.map_or(Score::default(), |(score, _)| score);
+                Choice { episode: None, reason: Reason::First, evidence: Evidence::founding(next), score, together }
             }
         }
     }

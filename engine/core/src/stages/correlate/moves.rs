@@ -3,7 +3,7 @@ use super::{Correlator, Lens, await_end};
 use crate::{
     domain::{
         alert::{Alert, AlertId, Fingerprint},
-        episode::{Episode, EpisodeId, Evidence, Member, Reason},
+        episode::{Episode, EpisodeId, Evidence, Member, Moved, Reason},
         time::Timestamp,
     },
     output::Placed,
@@ -148,7 +148,9 @@ impl Correlator {
         if let Some(target) = self.episodes.get_mut(&into) {
             self.index.forget_time(target);
             let is_known = target.members.iter().any(|m| m.alert == member.alert);
-            receive((Member { reason, evidence, ..member }, is_known), from, target, deduplicator, cx);
+            let moved = Some(Arc::new(Moved { at: cx.core.clock, gain: None }));
+            let member = Member { reason, evidence, moved, ..member };
+            receive((member, is_known), from, target, deduplicator, cx);
             if let Some(profile) = self.profiles.get_mut(&into) {
                 profile.relive(target);
                 self.index.inherit(&[], target);

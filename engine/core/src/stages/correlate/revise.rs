@@ -1,6 +1,6 @@
 //! What is looked at again some time after an alert opened: what came after it counts too.
 use super::{
-    Correlator, Lens, Score, Sighting,
+    Correlator, Lens, Score, Second, Sighting,
     index::is_open_at,
     moves::{Moves, Suggestion},
     score::{Subject, millinats},
@@ -9,14 +9,16 @@ use super::{
 };
 use crate::{
     domain::{
-        alert::Fingerprint,
-        episode::{Episode, EpisodeId, Evidence, Reason},
+        alert::{Alert, AlertId, Fingerprint},
+        episode::{Episode, EpisodeId, Evidence, Gain, Moved, Reason},
         time::{Span, Timestamp},
         topology::places::{GroundKind, Ring},
     },
+    output::{United, Weighed},
     scope::Cx,
     stages::{deduplicate::Deduplicator, raise::Raiser},
 };
+use std::sync::Arc;
 
 /// Episodes that an alert's own is tested against.
 const RIVALS_MAX: usize = 4;
@@ -59,7 +61,7 @@ impl Correlator {
             if own != rival
                 && let Some(gain) = self.gain_as_one(own, rival, raiser, cx)
             {
-                self.unite((own, rival), gain, deduplicator, raiser, cx, &mut moves);
+                self.unite((own, rival), gain.into(), deduplicator, raiser, cx, &mut moves);
             }
         }
         self.consolidate(key, deduplicator, raiser, cx, &mut moves);
@@ -102,18 +104,24 @@ impl Correlator {
         let hysteresis = millinats(revise.hysteresis);
         let better = others.first().filter(|(score, _)| score.total > stays.max(0) + hysteresis).copied();
         let attended = raiser.is_attended(episode);
-        let second = others.get(1).map_or(0, |(score, _)| score.total).max(stays);
-        let reason = better.map(|best| (self.reason(alert, &seen, best, &lens), best.0.with_margin(second)));
-        let background = subject.background;
+        let next = others.get(1).map_or(Second::default(), |(score, id)| Second::default().or(score.total, *id));
+        let next = if alone { next } else { next.or(stays, own) };
+        let reason = better.map(|best| (self.reason(alert, &seen, best, &lens), best.0.with_margin(next)));
+        let (background, id) = (subject.background, alert.id);
         if let (Some((score, into)), Some(why), false) = (better, reason, fixed) {
             let margin = score.total - stays.max(0);
             if alone {
                 // The whole episode goes, so that it is for the incidents which of the two remains.
-                self.unite((own, into), margin, deduplicator, raiser, cx, moves);
+                let united = self.unite((own, into), Because { margin, gain: None }, deduplicator, raiser, cx, moves);
+                if united == Some(into) {
+                    trace_move(id, into, score, why.1, cx);
+                    self.explain(key, into, why, deduplicator);
+                }
             } else if attended {
                 moves.suggestions.push(Suggestion { from: own, into: Some(into), alert: Some(key), margin });
             } else {
                 cx.core.revisions += 1;
+                trace_move(id, into, score, why.1, cx);
                 self.move_alert(key, into, why, deduplicator, raiser, cx, moves);
                 self.rejoin(&seen, background, into, cx);
             }
@@ -123,7 +131,9 @@ impl Correlator {
             cx.core.revisions += 1;
             let alert = alert.clone();
             let into = self.found(&alert, cx);
-            let why = (Reason::First, Evidence::founding(stays));
+            let best = others.first().filter(|(score, _)| score.total > stays);
+            let next = best.map_or((stays, own), |(score, id)| (score.total, *id));
+            let why = (Reason::First, Evidence::founding(Second { total: next.0, episode: Some(next.1) }));
             self.move_alert(key, into, why, deduplicator, raiser, cx, moves);
             self.rejoin(&seen, background, into, cx);
         }
@@ -133,6 +143,15 @@ impl Correlator {
         let near = others.iter().take(RIVALS_MAX).filter(|(score, _)| score.total >= RIVAL_MIN);
         let near = near.map(|(_, id)| *id).collect();
         Some((occurrence, near))
+    }
+
+    /// An alert that was alone has gone to another episode: it says why.
+    fn explain(&mut self, key: Fingerprint, into: EpisodeId, why: (Reason, Evidence), deduplicator: &Deduplicator) {
+        let place = deduplicator.get(key).map(Alert::member);
+        let member = self.episodes.get_mut(&into).zip(place).and_then(|(e, place)| e.members.get_mut(place));
+        if let Some(member) = member.filter(|member| member.fingerprint == key) {
+            (member.reason, member.evidence) = why;
+        }
     }
 
     fn rejoin(&mut self, seen: &Sighting, background: f64, into: EpisodeId, cx: &Cx<'_>) {
@@ -171,13 +190,12 @@ impl Correlator {
     }
 
     /// How much likelier two episodes are as one, where they are and may be.
-    fn gain_as_one(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<i64> {
+    fn gain_as_one(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<Gain> {
         let (first, second) = (self.part(a)?, self.part(b)?);
         self.survivor(a, b, raiser, cx)?;
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
-        let gain = millinats(unite::gain_of_pair(first, second, &self.learned, &lens)?);
-        (gain > 0).then_some(gain)
+        unite::gain_of_pair(first, second, &self.learned, &lens).filter(|gain| gain.total() > 0)
     }
 
     fn survivor(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<(EpisodeId, EpisodeId)> {
@@ -188,18 +206,26 @@ impl Correlator {
     fn unite(
         &mut self,
         (a, b): (EpisodeId, EpisodeId),
-        margin: i64,
+        why: Because,
         deduplicator: &mut Deduplicator,
         raiser: &mut Raiser,
         cx: &mut Cx<'_>,
         moves: &mut Moves,
     ) -> Option<EpisodeId> {
         let (from, into) = self.survivor(a, b, raiser, cx)?;
-        if raiser.is_attended(self.episodes.get(&from)?) {
+        let Because { margin, gain } = why;
+        let episode = self.episodes.get_mut(&from)?;
+        if raiser.is_attended(episode) {
             moves.suggestions.push(Suggestion { from, into: Some(into), alert: None, margin });
             return None;
         }
         cx.core.revisions += 1;
+        let moved = Arc::new(Moved { at: cx.core.clock, gain });
+        episode.members.iter_mut().for_each(|member| member.moved = Some(moved.clone()));
+        if let Some(trace) = &mut cx.out.trace {
+            let (scope, at, total) = (cx.core.name.clone(), cx.core.clock, margin);
+            trace.united.push(United { scope, from, into, at, total, gain });
+        }
         self.merge((from, into), false, deduplicator, raiser, cx, moves);
         Some(into)
     }
@@ -223,23 +249,23 @@ impl Correlator {
         let Some((gain, set)) = self.best_set(own, raiser, cx) else { return };
         let mut into = own;
         for other in set {
-            into = self.unite((into, other), gain, deduplicator, raiser, cx, moves).unwrap_or(into);
+            into = self.unite((into, other), gain.into(), deduplicator, raiser, cx, moves).unwrap_or(into);
         }
     }
 
     /// The others that it is most surely one with, and how much likelier all are so.
-    fn best_set(&self, own: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<(i64, Vec<EpisodeId>)> {
+    fn best_set(&self, own: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<(Gain, Vec<EpisodeId>)> {
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
-        let mut best: Option<(i64, Vec<EpisodeId>)> = None;
+        let mut best: Option<(Gain, Vec<EpisodeId>)> = None;
         for ground in self.joint_grounds(own, &lens)?.into_iter().map(Some).chain([None]) {
             let others = self.sharing(own, ground, raiser, &lens, cx);
             if others.len() < 2 {
                 continue;
             }
             let parts: Vec<Part<'_>> = [own].iter().chain(&others).filter_map(|id| self.part(*id)).collect();
-            let gain = millinats(unite::gain_of_many(&parts, &self.learned, &lens));
-            if gain > best.as_ref().map_or(0, |(gain, _)| *gain) {
+            let gain = unite::gain_of_many(&parts, &self.learned, &lens);
+            if gain.total() > best.as_ref().map_or(0, |(gain, _)| gain.total()) {
                 best = Some((gain, others));
             }
         }
@@ -298,6 +324,29 @@ impl Correlator {
         if let Some(profile) = self.profiles.get(&own) {
             self.learned.settle(seen, &profile.checks, profile.around(seen.at, COMPANY), cx.policy);
         }
+    }
+}
+
+/// What decides that episodes become one.
+#[derive(Clone, Copy, Debug)]
+struct Because {
+    /// In millinats.
+    margin: i64,
+    /// Part by part; `None`: an alert that is alone is better off there.
+    gain: Option<Gain>,
+}
+
+impl From<Gain> for Because {
+    fn from(gain: Gain) -> Self {
+        Self { margin: gain.total(), gain: Some(gain) }
+    }
+}
+
+fn trace_move(alert: AlertId, episode: EpisodeId, score: Score, evidence: Evidence, cx: &mut Cx<'_>) {
+    if let Some(trace) = &mut cx.out.trace {
+        let (scope, odds) = (cx.core.name.clone(), millinats(libm::log(score.odds)));
+        let (moves, founds, total, together) = (true, false, score.total, odds);
+        trace.weighed.push(Weighed { scope, alert, episode, moves, founds, total, odds, together, evidence });
     }
 }
 

@@ -16,7 +16,7 @@ const HOPELESS: f64 = 0.01;
 const ALIVE_MIN: f64 = 1e-4;
 
 /// What one alert's place in one episode is worth.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Score {
     /// Log-odds, in millinats: the sum of the parts, each rounded first, so that what is told is what decided.
     pub total: i64,
@@ -55,6 +55,7 @@ impl Score {
             what: ln(odds.what),
             background: narrow(millinats(-subject.background)),
             margin: 0,
+            next: None,
         };
         let all = odds.density * odds.alive * odds.fit.odds * odds.what;
         Self { total: parts.total(), odds: all / subject.rate, parts, ground: odds.fit.ground }
