@@ -346,6 +346,7 @@ pub mod tests {
             open_alert_count: 1,
             added: Vec::new(),
             removed: Vec::new(),
+            merges: Vec::new(),
             change: "updated",
         }
     }

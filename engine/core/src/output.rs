@@ -3,7 +3,7 @@ use crate::{
     domain::{
         alert::{Alert, AlertId},
         command::CommandResult,
-        episode::{EpisodeId, Evidence, Gain},
+        episode::{EpisodeId, Evidence, Gain, Moved},
         event::Event,
         health::Level,
         incident::{Incident, IncidentId, ShortAlert},
@@ -102,6 +102,8 @@ pub struct IncidentUpdate {
     pub added: Vec<AlertId>,
     /// Those that left with this revision.
     pub removed: Vec<AlertId>,
+    /// What made it one of several, the latest 16, oldest first; with how many of its alerts came so.
+    pub merges: Vec<(Moved, usize)>,
     /// For people.
     pub change: &'static str,
 }

@@ -671,7 +671,7 @@ impl Scope {
         let scope = self.core.name.clone();
         let alerts = self.deduplicator.iter().cloned();
         let alerts = alerts.map(|alert| AlertUpdate { scope: scope.clone(), alert }).collect();
-        let incident = |i| Some(self.raiser.update(i, self.correlator.get(i.episode)?, &scope));
+        let incident = |i| self.raiser.update(i, &self.correlator, &scope);
         let incidents = self.raiser.iter().filter_map(incident).collect();
         let services = self.health.updates(&cx(&mut self.core, world, &mut out)).collect();
         let results = self.requests.iter().cloned().collect();

@@ -57,6 +57,8 @@ use wiring::Naming;
 
 /// A share of this of the episodes goes when there are too many.
 const EVICTED_SHARE: usize = 64;
+/// How often alerts are followed from episode to episode.
+const WENT_ON_MAX: usize = 16;
 
 /// What the model looks through: all that does not change while one alert is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +119,18 @@ impl Correlator {
     /// An episode.
     pub fn get(&self, id: EpisodeId) -> Option<&Episode> {
         self.episodes.get(&id)
+    }
+
+    /// An episode, or the one that most of its alerts went to since it was emptied.
+    pub fn now(&self, mut id: EpisodeId) -> Option<&Episode> {
+        for _ in 0..WENT_ON_MAX {
+            let episode = self.episodes.get(&id)?;
+            match episode.went_mostly().filter(|_| episode.members.is_empty()) {
+                Some(next) => id = next,
+                None => return Some(episode),
+            }
+        }
+        None
     }
 
     /// Whether the silence of an alert's origin says nothing, as far as is known.
