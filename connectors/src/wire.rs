@@ -20,7 +20,8 @@ pub mod command;
 mod incident;
 pub mod suppression;
 pub use incident::{
-    incident, incident_update, number as incident_number, state as incident_state, state_back as incident_state_back,
+    apart, incident, incident_update, number as incident_number, state as incident_state,
+    state_back as incident_state_back,
 };
 
 /// What of a protobuf message is not valid.

@@ -1,13 +1,14 @@
 //! Commands and what came of them.
 use super::{
     Invalid,
-    incident::{state, state_back, ticket},
+    incident::{apart, state, state_back, ticket},
     suppression::{silence, silence_back, window, window_back},
 };
 use prost::Message as _;
 use quell_core::{
     domain::{
         alert::AlertId,
+        apart::Subject,
         command::{Act, Action, Command, CommandResult, IncidentAct},
         hash::Framed,
         incident::{IncidentId, Ticket},
@@ -17,7 +18,7 @@ use quell_core::{
     },
     output::{SilenceUpdate, WindowUpdate},
 };
-use quell_proto::v1::{self, command, command_output::Body, incident_act, schedule};
+use quell_proto::v1::{self, command, command_output::Body, incident_act, schedule, why_not};
 
 /// A command of the journal.
 pub fn command(asked: &Command) -> v1::Command {
@@ -44,7 +45,25 @@ fn action(asked: &Action) -> command::Action {
         Action::MarkNormal { alert, undo } => {
             command::Action::MarkNormal(v1::MarkNormal { alert: alert.0, undo: *undo })
         }
+        Action::WhyNot(one, other) => {
+            command::Action::WhyNot(v1::WhyNot { one: Some(subject(*one)), other: Some(subject(*other)) })
+        }
     }
+}
+
+const fn subject(of: Subject) -> why_not::Subject {
+    let of = match of {
+        Subject::Alert(id) => why_not::subject::Of::Alert(id.0),
+        Subject::Incident(id) => why_not::subject::Of::Incident(id.0),
+    };
+    why_not::Subject { of: Some(of) }
+}
+
+fn subject_back(of: Option<why_not::Subject>) -> Option<Subject> {
+    Some(match of?.of? {
+        why_not::subject::Of::Alert(id) => Subject::Alert(AlertId(id)),
+        why_not::subject::Of::Incident(id) => Subject::Incident(IncidentId(id)),
+    })
 }
 
 /// Tells an action from another one under the same request id. Its times are left out: `for two hours` is another moment when it
@@ -87,6 +106,10 @@ pub fn command_back(asked: v1::Command) -> Result<Command, Invalid> {
         Some(command::Action::ExpireMaintenance(id)) => Action::ExpireWindow(id),
         Some(command::Action::MarkNormal(v1::MarkNormal { alert, undo })) => {
             Action::MarkNormal { alert: AlertId(alert), undo }
+        }
+        Some(command::Action::WhyNot(v1::WhyNot { one, other })) => {
+            let (one, other) = (subject_back(one), subject_back(other));
+            Action::WhyNot(one.ok_or_else(unknown)?, other.ok_or_else(unknown)?)
         }
     };
     Ok(Command {
@@ -146,6 +169,7 @@ pub fn result(result: &CommandResult) -> Body {
         message: result.message.clone(),
         name: result.name.clone(),
         digest: result.digest,
+        answer: result.answer.as_deref().map(|answer| apart(&result.scope, answer)),
     })
 }
 

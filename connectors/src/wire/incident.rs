@@ -3,6 +3,7 @@ use super::{alert_state, severity, time};
 use quell_core::{
     domain::{
         alert::Alert,
+        apart::{Apart, Clause, Note, Weighing},
         episode::{Evidence, Moved},
         incident::{
             Cause, Incident, IncidentId, NearbyChange, NextBest, Place, ShortAlert, State, Ticket, TimelineEntry,
@@ -119,13 +120,37 @@ fn short(scope: &str, a: &ShortAlert) -> v1::IncidentAlert {
 }
 
 /// Of thousandths.
-pub(super) fn nats(thousandths: i64) -> f64 {
+fn nats(thousandths: i64) -> f64 {
     thousandths as f64 / 1_000.0
 }
 
 /// A part of what decided.
-pub(super) fn part(name: &str, thousandths: i64) -> v1::ReasonPart {
-    v1::ReasonPart { name: name.to_owned(), log_odds: nats(thousandths) }
+fn part(name: &str, thousandths: i64) -> v1::ReasonPart {
+    v1::ReasonPart { name: name.to_owned(), log_odds: nats(thousandths), text: String::new() }
+}
+
+/// Why two are apart.
+pub fn apart(scope: &str, apart: &Apart) -> v1::Apart {
+    let note = |note: &Note| v1::ApartNote {
+        kind: note.kind.name().to_owned(),
+        text: note.text.clone(),
+        decides: note.kind.decides(),
+    };
+    let clause = |clause: &Clause| v1::ReasonPart { text: clause.text.clone(), ..part(clause.name, clause.millinats) };
+    let weighing = |weighing: &Weighing| v1::Weighing {
+        alert: weighing.alert.map(|id| Alert::name(scope, id)).unwrap_or_default(),
+        title: weighing.title.clone(),
+        parts: weighing.parts.iter().map(clause).collect(),
+        total: nats(weighing.total),
+        needed: nats(weighing.needed),
+        why_needed: weighing.why_needed.clone(),
+    };
+    v1::Apart {
+        together: apart.together,
+        verdict: apart.verdict.clone(),
+        notes: apart.notes.iter().map(note).collect(),
+        weighed: apart.weighed.iter().map(weighing).collect(),
+    }
 }
 
 /// What was weighed, in the order of the sum.

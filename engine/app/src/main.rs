@@ -3,7 +3,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use quell::{
     commands::{
         BadInput, act, alerts, check, completion, demo, explain, feed, incidents, maintenance, normal, replay, run,
-        services, settle, silence, topology,
+        services, settle, silence, topology, why_not,
     },
     demo::screen::LogWriter,
 };
@@ -32,6 +32,7 @@ enum Command {
     Settle(settle::SettleArgs),
     Incidents(incidents::IncidentsArgs),
     Explain(explain::ExplainArgs),
+    WhyNot(why_not::WhyNotArgs),
     Alerts(alerts::AlertsArgs),
     Normal(normal::NormalArgs),
     Services(services::ServicesArgs),
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         Command::Settle(args) => block_on(settle::run(args)),
         Command::Incidents(args) => block_on(incidents::run(args)),
         Command::Explain(args) => block_on(explain::run(args)),
+        Command::WhyNot(args) => block_on(why_not::run(args)),
         Command::Alerts(args) => block_on(alerts::run(args)),
         Command::Normal(args) => block_on(normal::run(args)),
         Command::Services(args) => block_on(services::run(args)),

@@ -33,6 +33,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
+mod apart;
 mod regroup;
 mod suppression;
 
@@ -398,6 +399,7 @@ impl Scope {
             return;
         }
         let done = match &command.action {
+            Action::WhyNot(a, b) => return self.answer(command, [*a, *b], world, out),
             Action::Incident(act) => self.on_act(act, &command.actor, world, out),
             Action::CreateSilence { silence, force } => self.create_silence(silence, *force, world, out),
             Action::ExpireSilence(id) => self.expire_silence(id, world, out),

@@ -1,10 +1,14 @@
 //! `quell explain`: why these alerts, why raised, why this priority, and what the cause probably is.
 use super::{
-    client::{self, Connection},
+    client::{self, Client, Connection},
     incidents::{facts, head, tickets},
-    table::{Cell, Look, Room, Table, Tone, time},
+    table::{self, Cell, Look, Room, Table, Tone, time},
 };
-use quell_proto::v1::{Cause, Incident, IncidentAlert, NearbyChange};
+use quell_core::domain::apart::signed;
+use quell_proto::v1::{
+    Cause, GetIncidentRequest, Incident, IncidentAlert, Merge, NearbyChange, NextBest, ReasonPart, next_best::Place,
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// From this confidence on a cause is likely. It is not given in percent: too few causes were confirmed by people to count
 /// how often it holds.
@@ -17,9 +21,17 @@ const THE_FIRST: &str = "the first";
 /// As people read it, where the group became part of another.
 const FIRST_OF_OTHERS: &str = "the first of alerts that were found to be part of this";
 
-/// Why an incident is what it is.
+/// Other incidents that are called by their numbers; more are called by their ids.
+const OTHERS_MAX: usize = 20;
+/// What the numbers mean.
+const UNITS: &str = "Numbers are log-odds: +0.7 doubles the odds that it belongs, +2.3 makes them tenfold. An alert joins where the sum is largest and more than 0.";
+
+/// Why an incident is what it is: what speaks for each of its alerts in words and numbers, how close the call was, and where
+/// else it might have been.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  quell explain payments-1042\n  quell explain 1042 --json | jq '.alerts[].reason'")]
+#[command(
+    after_help = "Examples:\n  quell explain payments-1042\n  quell explain 1042 --json | jq '.alerts[] | {entity, check, reason, parts, margin, next_best}'\n\nquell why-not says why an alert or an incident is not in it."
+)]
 pub struct ExplainArgs {
     /// payments-1042, 1042 in the scope `default`, or a resource name.
     #[arg(value_name = "INCIDENT")]
@@ -35,10 +47,28 @@ pub struct ExplainArgs {
 pub async fn run(args: ExplainArgs) -> anyhow::Result<()> {
     let mut client = args.connection.client().await?;
     let incident = client::incident(&mut client, &args.incident).await?;
-    args.connection.show("Incident", &incident, told)
+    let others = if args.connection.json { Others::default() } else { others(&mut client, &incident).await };
+    args.connection.show("Incident", &incident, |incident, look| told(incident, &others, look))
 }
 
-fn told(incident: &Incident, look: Look) -> String {
+/// Numbers of other incidents, by name.
+type Others = BTreeMap<String, String>;
+
+/// What the incidents are called in which alerts of this one might have been. One that is no longer kept is called by its id.
+async fn others(client: &mut Client, incident: &Incident) -> Others {
+    let next = incident.alerts.iter().filter_map(|alert| alert.next_best.as_ref());
+    let names: BTreeSet<_> = next.map(|next| &next.incident).filter(|name| !name.is_empty()).take(OTHERS_MAX).collect();
+    let mut others = Others::new();
+    for name in names {
+        let asked = GetIncidentRequest { name: name.clone(), ..Default::default() };
+        if let Ok(found) = client.get_incident(asked).await {
+            others.insert(name.clone(), found.into_inner().number);
+        }
+    }
+    others
+}
+
+fn told(incident: &Incident, others: &Others, look: Look) -> String {
     let mut text = head(incident, look) + &look.paragraph(&incident.summary, 0);
     let mut section = |title: &str, body: String| {
         if !body.is_empty() {
@@ -49,7 +79,8 @@ fn told(incident: &Incident, look: Look) -> String {
     section(&format!("Why P{}", incident.priority), priority(incident, look));
     section("Probable causes, best first", causes(incident, look));
     section("Changes nearby", changes(incident, look));
-    section("Why these alerts", alerts(incident, look));
+    section("Why these alerts", alerts(incident, others, look));
+    section("How groups of alerts became one", merges(incident, look));
     section("What happened to it", timeline(incident, look));
     section("Beside it", beside(incident, look));
     text
@@ -98,8 +129,9 @@ fn changes(incident: &Incident, look: Look) -> String {
     table.text(look, 2)
 }
 
-fn alerts(incident: &Incident, look: Look) -> String {
-    let mut text = String::new();
+fn alerts(incident: &Incident, others: &Others, look: Look) -> String {
+    let weighed = incident.alerts.iter().any(|alert| !alert.parts.is_empty());
+    let mut text = if weighed { look.paragraph(UNITS, 2) } else { String::new() };
     for alert in &incident.alerts {
         let mut table = Table::bare(&[Room::Whole, Room::Whole, Room::Whole, Room::Text]);
         table.row(vec![
@@ -109,7 +141,9 @@ fn alerts(incident: &Incident, look: Look) -> String {
             Cell::new(&format!("{} {}", alert.entity, alert.check)),
         ]);
         text.push_str(&table.text(look, 2));
-        text.push_str(&look.paragraph(&why(alert, reason(alert, incident)), 6));
+        for line in why(alert, reason(alert, incident), others) {
+            text.push_str(&look.paragraph(&line, 6));
+        }
     }
     if incident.alerts_truncated {
         text.push_str("  and more, that do not fit into one answer\n");
@@ -129,17 +163,82 @@ pub fn reason<'a>(alert: &'a IncidentAlert, incident: &Incident) -> &'a str {
     }
 }
 
-/// `shares a service with db-1 latency (time +1.2, place +0.8); 2.0 ahead of the next best place`
-fn why(alert: &IncidentAlert, reason: &str) -> String {
-    let parts: Vec<String> = alert.parts.iter().map(|part| format!("{} {:+.1}", part.name, part.log_odds)).collect();
-    let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
-    // Without parts nothing was weighed.
-    let margin = match alert.margin {
-        _ if alert.parts.is_empty() => String::new(),
-        margin if margin < CLOSE => format!("; a close call, {margin:.1} ahead of the next best place"),
-        margin => format!("; {margin:.1} ahead of the next best place"),
+/// Why it is there, what speaks for it, what else might have been, and whether it came from elsewhere.
+fn why(alert: &IncidentAlert, reason: &str, others: &Others) -> Vec<String> {
+    let mut lines = vec![reason.to_owned()];
+    if !alert.parts.is_empty() {
+        lines.push(sum(&alert.parts, word_of));
+    }
+    if let Some(next) = &alert.next_best {
+        lines.push(format!("next best: {}, {}", called(next, others), behind(alert.margin)));
+    }
+    if let Some(at) = &alert.moved_at {
+        lines.push(format!("it came here from another place at {}", time(Some(at))));
+    }
+    lines
+}
+
+/// `0.4 behind: a close call`
+fn behind(margin: f64) -> String {
+    let behind = format!("{} behind", signed(thousandths(margin)).trim_start_matches('+'));
+    if margin < CLOSE { format!("{behind}: a close call") } else { behind }
+}
+
+fn called(next: &NextBest, others: &Others) -> String {
+    match next.place() {
+        Place::Incident => others.get(&next.incident).cloned().unwrap_or_else(|| table::id(&next.incident)),
+        Place::Alerts => "alerts that are of no incident".to_owned(),
+        Place::Here => "alerts that have become part of this since".to_owned(),
+        Place::Gone => "alerts that are no longer kept".to_owned(),
+        Place::Own | Place::Unspecified => "an incident of its own".to_owned(),
+    }
+}
+
+/// `+2.3 = +1.0 where it lies +1.3 how rare its check is by itself`
+fn sum(parts: &[ReasonPart], word: fn(&str) -> &str) -> String {
+    let total = parts.iter().map(|part| thousandths(part.log_odds)).sum();
+    let parts: Vec<_> =
+        parts.iter().map(|part| format!("{} {}", signed(thousandths(part.log_odds)), word(&part.name))).collect();
+    format!("{} = {}", signed(total), parts.join(", "))
+}
+
+/// As the engine counts.
+pub fn thousandths(log_odds: f64) -> i64 {
+    (log_odds * 1_000.0).round() as i64
+}
+
+/// What a part is of.
+fn word_of(name: &str) -> &str {
+    match name {
+        "time" => "how densely its alerts came",
+        "lifetimes" => "how many were open then",
+        "place" => "where it lies",
+        "what" => "how usual its check is there",
+        "rarity" => "how rare its check is by itself",
+        other => other,
+    }
+}
+
+/// The same of a merge.
+fn word_of_merge(name: &str) -> &str {
+    match name {
+        "began" => "when the younger began",
+        "drawn" => "that their alerts drew each other",
+        "place" => "where they lie",
+        "what" => "which checks they have",
+        "size" => "how rare large outages are",
+        other => other,
+    }
+}
+
+fn merges(incident: &Incident, look: Look) -> String {
+    let merge = |merge: &Merge| {
+        let alerts = if merge.alert_count == 1 { "one alert came" } else { "alerts came" };
+        let count = if merge.alert_count == 1 { String::new() } else { format!("{} ", merge.alert_count) };
+        let text = format!("{}  {count}{alerts}: {}", time(merge.at.as_ref()), sum(&merge.parts, word_of_merge));
+        look.paragraph(&text, 2)
     };
-    format!("{reason}{parts}{margin}")
+    incident.merges.iter().map(merge).collect()
 }
 
 fn timeline(incident: &Incident, look: Look) -> String {
@@ -182,17 +281,26 @@ mod tests {
             text.lines().map(|line| line.trim()).collect::<Vec<_>>(),
             ["likely    db-1 latency", "possible  db-1 latency"]
         );
-        let part = |name: &str, log_odds| ReasonPart { name: name.to_owned(), log_odds };
+        let part = |name: &str, log_odds| ReasonPart { name: name.to_owned(), log_odds, text: String::new() };
         let mut alert = IncidentAlert::default();
-        assert_eq!(why(&alert, "near db-1"), "near db-1");
-        alert.parts = vec![part("time", 1.24), part("place", -0.5)];
-        alert.margin = 0.7;
+        let none = Others::new();
+        assert_eq!(why(&alert, "near db-1", &none), ["near db-1"]);
+        alert.parts = vec![part("time", 1.249), part("place", -0.5)];
+        (alert.margin, alert.next_best) = (0.7, Some(NextBest { place: Place::Own.into(), ..NextBest::default() }));
         assert_eq!(
-            why(&alert, "near db-1"),
-            "near db-1 (time +1.2, place -0.5); a close call, 0.7 ahead of the next best place"
+            why(&alert, "near db-1", &none),
+            [
+                "near db-1",
+                "+0.7 = +1.2 how densely its alerts came, -0.5 where it lies",
+                "next best: an incident of its own, 0.7 behind: a close call"
+            ]
         );
+        let incident = "scopes/s/incidents/00000000000000ff".to_owned();
+        alert.next_best = Some(NextBest { place: Place::Incident.into(), incident: incident.clone(), log_odds: 0.0 });
         alert.margin = 2.0;
-        assert!(why(&alert, "near db-1").ends_with("; 2.0 ahead of the next best place"));
+        let last = |others: &Others| why(&alert, "near db-1", others).pop().unwrap_or_default();
+        assert_eq!(last(&none), "next best: 00000000000000ff, 2.0 behind");
+        assert_eq!(last(&Others::from([(incident, "s-7".to_owned())])), "next best: s-7, 2.0 behind");
     }
 
     #[test]
@@ -205,7 +313,7 @@ mod tests {
         };
         let alerts = vec![alert("a", "the first", 20), alert("b", "same entity", 5), alert("c", "the first", 10)];
         let incident = Incident { alerts, ..Incident::default() };
-        let told = super::alerts(&incident, Look::default());
+        let told = super::alerts(&incident, &Others::new(), Look::default());
         let reasons: Vec<_> = told.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         assert_eq!(reasons.iter().filter(|reason| **reason == "the first").count(), 1, "{told}");
         assert_eq!([2, 0].map(|n| reason(&incident.alerts[n], &incident)), [THE_FIRST, FIRST_OF_OTHERS]);

@@ -26,6 +26,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod apart;
 mod bounded;
 mod groups;
 mod index;
@@ -44,6 +45,7 @@ mod unite;
 mod urn;
 mod wiring;
 
+pub use apart::{Pair, brief, called, named};
 use groups::Groups;
 use index::{Index, is_open_at};
 use learned::Learned;

@@ -185,7 +185,7 @@ impl Correlator {
         found
     }
 
-    fn part(&self, id: EpisodeId) -> Option<Part<'_>> {
+    pub(super) fn part(&self, id: EpisodeId) -> Option<Part<'_>> {
         Some((id, self.profiles.get(&id)?))
     }
 
@@ -354,11 +354,16 @@ fn mostly_on(profile: &super::Profile, ground: u64) -> bool {
     profile.tally(ground).total() * JOINT_SHARE.1 >= profile.entities() * JOINT_SHARE.0
 }
 
+/// Which of two would go, and into which.
+pub(super) fn by_rank<'a>(a: &'a Episode, b: &'a Episode, raiser: &Raiser) -> (&'a Episode, &'a Episode) {
+    let rank = |e: &Episode| (e.incident.is_none(), raiser.opened_at(e), e.founded_at, e.id);
+    if rank(a) <= rank(b) { (b, a) } else { (a, b) }
+}
+
 /// Which of two goes into which: an announced one survives one that is not, the older incident the younger, else the older
 /// episode. `None` where that would move what is settled by time or by people.
 fn survivor(a: &Episode, b: &Episode, raiser: &Raiser, cx: &Cx<'_>) -> Option<(EpisodeId, EpisodeId)> {
-    let rank = |e: &Episode| (e.incident.is_none(), raiser.opened_at(e), e.founded_at, e.id);
-    let (into, from) = if rank(a) <= rank(b) { (a, b) } else { (b, a) };
+    let (from, into) = by_rank(a, b, raiser);
     let settled = cx.core.clock > from.founded_at + cx.policy.correlate.revise.until;
     let decided = from.members.iter().chain(&into.members).any(|m| m.reason.is_decided());
     let room = from.members.len() + into.members.len() <= cx.policy.limits.alerts_per_episode;

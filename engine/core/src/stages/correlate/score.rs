@@ -30,13 +30,14 @@ pub struct Score {
 
 /// What an episode is worth to an alert, as odds.
 #[derive(Clone, Copy, Debug)]
-struct Odds {
+pub struct Odds {
     /// Alerts that it draws, per second.
-    density: f64,
+    pub density: f64,
     /// How much of it is alive.
-    alive: f64,
-    fit: Fit,
-    what: f64,
+    pub alive: f64,
+    pub fit: Fit,
+    /// How usual the alert's check is there.
+    pub what: f64,
 }
 
 /// In thousandths of a nat.
@@ -96,7 +97,7 @@ pub struct Subject<'a> {
     /// `ln` of the rate.
     pub background: f64,
     /// Per second.
-    rate: f64,
+    pub rate: f64,
     /// How much likelier than anywhere it is near, at most.
     rarest: f64,
     /// How finely the origins tell time.
@@ -148,6 +149,15 @@ impl<'a> Subject<'a> {
         let ended_at = self.seen.ended_at.unwrap_or(Timestamp::MAX);
         let alive = alive(profile, self.seen.at, ended_at, cx);
         self.against(profile, is_near, (density, alive), learned, cx)
+    }
+
+    /// The same however hopeless it is, with what the parts are of.
+    pub fn in_full(&mut self, profile: &Profile, learned: &Learned, cx: &Lens<'_>) -> (Score, Odds) {
+        let density = self.density(profile, cx).times(0.5);
+        let alive = alive(profile, self.seen.at, self.seen.ended_at.unwrap_or(Timestamp::MAX), cx);
+        let what = density.what(self.what((&profile.checks, profile.alerts), false, learned, cx), self.any);
+        let odds = Odds { density: density.sum(), alive, fit: profile.fit(self.seen, learned, cx), what };
+        (Score::of(odds, self), odds)
     }
 
     fn density(&self, profile: &Profile, cx: &Lens<'_>) -> Density {

@@ -1,0 +1,204 @@
+//! A question of why two are not together is answered where the state is, and changes nothing of it.
+use super::{Scope, World, cx};
+use crate::{
+    domain::{
+        alert::{Alert, SuppressedBy},
+        apart::{Apart, Note, NoteKind, Subject, Weighing, signed},
+        command::{Code, Command, Refusal},
+        episode::{Episode, Member, Reason},
+        incident::Incident,
+    },
+    output::{Body, Outputs},
+    scope::Cx,
+    stages::{
+        correlate::{Correlator, Pair, brief, called, named},
+        deduplicate::Deduplicator,
+        raise::Raiser,
+    },
+};
+use std::sync::Arc;
+
+impl Scope {
+    /// Says the answer. Nothing remembers that it was asked: asked again it is answered as things are then.
+    pub(super) fn answer(&mut self, command: &Command, of: [Subject; 2], world: World<'_>, out: &mut Outputs) {
+        let known = Known { alerts: &self.deduplicator, correlator: &self.correlator, raiser: &self.raiser };
+        let answer = known.why_not(of, &cx(&mut self.core, world, out));
+        let (answer, done) = match answer {
+            Ok(apart) => (Some(Arc::new(apart)), Ok(String::new())),
+            Err(refusal) => (None, Err(refusal)),
+        };
+        let mut result = command.result(done);
+        result.answer = answer;
+        out.say(Body::Result(Box::new(result)));
+    }
+}
+
+/// What the answer is found in.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    alerts: &'a Deduplicator,
+    correlator: &'a Correlator,
+    raiser: &'a Raiser,
+}
+
+/// What is asked about, and where it is.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    alert: Option<&'a Alert>,
+    incident: Option<&'a Incident>,
+    episode: Option<&'a Episode>,
+}
+
+impl<'a> Known<'a> {
+    fn find(self, subject: Subject) -> Result<Asked<'a>, Refusal> {
+        let missing = |what: String| Refusal::new(Code::NotFound, format!("there is no {what}"));
+        Ok(match subject {
+            Subject::Alert(id) => {
+                let alert = self.alerts.iter().find(|alert| alert.id == id);
+                let alert = alert.ok_or_else(|| missing(format!("alert {id}")))?;
+                let episode = alert.place().and_then(|id| self.correlator.now(id));
+                let incident = episode.and_then(|episode| self.raiser.get(episode.incident?));
+                Asked { alert: Some(&**alert), incident, episode }
+            }
+            Subject::Incident(id) => {
+                let incident = self.raiser.get(id).ok_or_else(|| missing(format!("incident {id}")))?;
+                Asked { alert: None, incident: Some(incident), episode: self.correlator.now(incident.episode) }
+            }
+        })
+    }
+
+    fn why_not(self, of: [Subject; 2], cx: &Cx<'_>) -> Result<Apart, Refusal> {
+        let [a, b] = [self.find(of[0])?, self.find(of[1])?];
+        if of[0] == of[1] {
+            return Err(Refusal::new(Code::InvalidArgument, "it is the same one"));
+        }
+        let mut apart = Apart::default();
+        for one in [a, b] {
+            apart.notes.extend(one.nowhere(&cx.core.name));
+        }
+        let (Some(here), Some(there)) = (a.episode, b.episode) else {
+            apart.verdict = first(&apart.notes);
+            return Ok(apart);
+        };
+        if here.id == there.id {
+            return Ok(self.together([a, b], here, cx));
+        }
+        for (one, own, other) in [(a, here, there), (b, there, here)] {
+            let Some(alert) = one.alert else { continue };
+            let pair = Pair { alert, own, other };
+            apart.notes.extend(self.correlator.notes(pair, self.raiser, cx));
+            apart.weighed.extend(self.correlator.weigh(pair, self.raiser, cx));
+        }
+        match self.correlator.weigh_as_one(here, there, self.raiser, cx) {
+            Some(Ok(weighing)) => apart.weighed.push(weighing),
+            Some(Err(note)) => apart.notes.push(note),
+            None => {}
+        }
+        apart.notes.extend(self.correlator.notes_as_one([here, there], self.raiser, cx));
+        apart.notes.sort_by_key(|note| note.kind);
+        apart.notes.dedup();
+        apart.verdict = verdict(&apart);
+        Ok(apart)
+    }
+
+    /// They are together: since when, and why each.
+    fn together(self, of: [Asked<'_>; 2], episode: &Episode, cx: &Cx<'_>) -> Apart {
+        let place = called(episode, self.raiser, &cx.core.name);
+        let mut apart = Apart { together: true, verdict: format!("They are together in {place}."), ..Apart::default() };
+        for one in of {
+            let Some(alert) = one.alert else {
+                let merged = one.incident.filter(|incident| Some(incident.id) != episode.incident);
+                apart.notes.extend(merged.map(|incident| Note {
+                    kind: NoteKind::Then,
+                    text: format!("{}-{} was merged into {place}", cx.core.name, incident.number),
+                }));
+                continue;
+            };
+            let member = episode.members.get(alert.member()).filter(|member| member.alert == alert.id);
+            apart
+                .notes
+                .extend(member.map(|member| Note { kind: kind_of(member), text: why_here(member, &named(alert), cx) }));
+        }
+        apart
+    }
+}
+
+impl Asked<'_> {
+    /// That it is placed nowhere.
+    fn nowhere(&self, scope: &str) -> Option<Note> {
+        if self.episode.is_some() {
+            return None;
+        }
+        let note = |kind, text| Some(Note { kind, text });
+        match (self.alert, self.incident) {
+            (Some(alert), _) => {
+                let who = named(alert);
+                let by = alert.suppressed_by.as_deref().map(|by: &SuppressedBy| by.describe(scope));
+                match by {
+                    Some(by) => {
+                        note(NoteKind::Hidden, format!("{who} is placed nowhere, for nobody is to hear of it: {by}"))
+                    }
+                    None if alert.switch.is_some() => note(
+                        NoteKind::Hidden,
+                        format!("{who} is a dead man's switch: it is placed nowhere while it is heard"),
+                    ),
+                    None => note(NoteKind::Window, format!("{who} is over, and where it was is no longer kept")),
+                }
+            }
+            (None, Some(incident)) => {
+                note(NoteKind::Window, format!("the alerts of {scope}-{} are no longer kept", incident.number))
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+fn kind_of(member: &Member) -> NoteKind {
+    match member.reason {
+        Reason::Policy(_) => NoteKind::Policy,
+        Reason::ByHand => NoteKind::ByHand,
+        Reason::Inhibited(_) => NoteKind::Muted,
+        _ => NoteKind::Then,
+    }
+}
+
+/// Why a member is where it is, and since when.
+fn why_here(member: &Member, who: &str, cx: &Cx<'_>) -> String {
+    let since = member.moved.as_ref().map_or(member.opened_at, |moved| moved.at);
+    let came = match member.moved.as_deref().map(|moved| moved.gain) {
+        None => String::new(),
+        Some(None) => ", it moved there".to_owned(),
+        Some(Some(gain)) => format!(", it came with its group by {}", signed(gain.total())),
+    };
+    let weighed = if member.evidence.is_weighed() {
+        format!(" by {}, {} ahead of the next", signed(member.evidence.total()), signed(member.evidence.margin.into()))
+    } else {
+        String::new()
+    };
+    format!("{who}: {}{weighed}{came}; there for {}", member.reason, brief(cx.core.clock - since))
+}
+
+fn first(notes: &[Note]) -> String {
+    notes.first().map_or_else(String::new, |note| sentence(&note.text))
+}
+
+fn sentence(text: &str) -> String {
+    format!("{text}.")
+}
+
+/// What keeps them apart before all else.
+fn verdict(apart: &Apart) -> String {
+    if let Some(note) = apart.notes.iter().find(|note| note.kind.decides()) {
+        return sentence(&note.text);
+    }
+    let Some(nearest) = apart.weighed.iter().max_by_key(|weighing| weighing.ahead()) else {
+        return first(&apart.notes);
+    };
+    let Weighing { title, total, needed, .. } = nearest;
+    if nearest.ahead() > 0 {
+        return format!("By what is known now they would be together: {title} weighs {}.", signed(*total));
+    }
+    let against = nearest.worst();
+    let against = against.map_or_else(String::new, |part| format!("; most speaks against it: {}", part.text));
+    format!("{title} weighs {}, and more than {} is needed{against}.", signed(*total), signed(*needed))
+}

@@ -1,0 +1,423 @@
+//! Why two are not together, as the model would decide it now: the same sums, with what each part is of in words.
+use super::{
+    Correlator, Lens, Profile, Sighting,
+    index::is_open_at,
+    revise::by_rank,
+    score::{Odds, Subject, millinats},
+    unite,
+};
+use crate::{
+    domain::{
+        alert::Alert,
+        apart::{Clause, Note, NoteKind, Weighing, signed},
+        episode::{Episode, Evidence, Gain, Member, Reason},
+        incident::State,
+        policy::Action,
+        time::{Span, Timestamp},
+    },
+    scope::Cx,
+    stages::raise::Raiser,
+};
+
+/// An alert, and the episode that it might be in.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair<'a> {
+    pub alert: &'a Alert,
+    /// Where it is.
+    pub own: &'a Episode,
+    pub other: &'a Episode,
+}
+
+impl Correlator {
+    /// What speaks for an alert being in another episode, by all that is known now; `None` where that takes no more alerts by
+    /// the model.
+    pub fn weigh(&self, pair: Pair<'_>, raiser: &Raiser, cx: &Cx<'_>) -> Option<Weighing> {
+        let Pair { alert, own, other } = pair;
+        let profile = self.profiles.get(&other.id)?;
+        let scope = cx.core.name.clone();
+        let lens = Lens::of(&self.learned, &scope, cx);
+        let seen = Sighting::of(alert, &self.learned, &lens).look(&self.learned, &lens);
+        let mut subject = Subject::new(&seen, self.learned.ln_background(&seen, &lens), &self.learned, &lens);
+        let (score, odds) = subject.in_full(profile, &self.learned, &lens);
+        let place = self.reason(alert, &seen, (score, other.id), &lens);
+        let stays = self.profiles.get(&own.id).filter(|profile| profile.alerts > 1);
+        let stays = stays.map(|profile| subject.of_own(profile, &self.learned, &lens).total);
+        let hysteresis = millinats(cx.policy.correlate.revise.hysteresis);
+        let why_needed = match stays {
+            None => format!("it is alone where it is, and a move has to be worth {}", signed(hysteresis)),
+            Some(stays) => {
+                format!(
+                    "where it is it weighs {}, and a move has to be worth {} more",
+                    signed(stays),
+                    signed(hysteresis)
+                )
+            }
+        };
+        Some(Weighing {
+            alert: Some(alert.id),
+            title: format!("{} in {}", named(alert), called(other, raiser, &scope)),
+            parts: self.clauses(score.parts, (odds, subject.rate), &place, (&seen, profile)),
+            total: score.total,
+            needed: stays.unwrap_or(0).max(0) + hysteresis,
+            why_needed,
+        })
+    }
+
+    fn clauses(
+        &self,
+        parts: Evidence,
+        (odds, rate): (Odds, f64),
+        place: &Reason,
+        (seen, profile): (&Sighting, &Profile),
+    ) -> Vec<Clause> {
+        let texts = [
+            format!("{}; it drew alerts {} then", nearest(profile, seen.at), every(odds.density)),
+            match percent(odds.alive) {
+                100 => "all of it was open then".to_owned(),
+                part => format!("{part}% of it was open then, or had not cleared for long"),
+            },
+            match place {
+                Reason::SameTime => format!("nothing in common is known; {}", times(odds.fit.odds)),
+                reason => format!("{reason}; {}", times(odds.fit.odds)),
+            },
+            self.company(seen.check, profile, odds.what),
+            format!("its check opens by itself {}", every(rate)),
+        ];
+        let clause = |((name, millinats), text)| Clause { name, millinats: i64::from(millinats), text };
+        parts.parts().into_iter().zip(texts).map(clause).collect()
+    }
+
+    /// Whether a check comes with those of an episode.
+    fn company(&self, check: u64, profile: &Profile, share: f64) -> String {
+        let own = profile.checks.iter().find(|(other, _)| *other == check).map_or(0, |(_, alerts)| *alerts);
+        let met = profile.checks.iter().any(|(other, _)| self.learned.met(check, *other).0 > 0.0);
+        let share = format!("{:.2}% of what comes there is of its check", 100.0 * share);
+        match (own, met) {
+            (0, false) => format!("its check never came with theirs; {share}"),
+            (0, true) => format!("its check came with theirs before; {share}"),
+            (own, _) => format!("{own} of its {} alerts are of its check; {share}", profile.alerts),
+        }
+    }
+
+    /// What speaks for two episodes being one.
+    pub fn weigh_as_one(
+        &self,
+        a: &Episode,
+        b: &Episode,
+        raiser: &Raiser,
+        cx: &Cx<'_>,
+    ) -> Option<Result<Weighing, Note>> {
+        let (first, second) = (self.part(a.id)?, self.part(b.id)?);
+        let scope = cx.core.name.clone();
+        let lens = Lens::of(&self.learned, &scope, cx);
+        let (one, other) = (called(a, raiser, &scope), called(b, raiser, &scope));
+        let Some(gain) = unite::gain_of_pair(first, second, &self.learned, &lens) else {
+            let text = format!(
+                "{one} and {other} have nothing in common that explains both: no host, service, label or name; nothing outweighs that"
+            );
+            return Some(Err(Note { kind: NoteKind::NoGround, text }));
+        };
+        let shared = first.1.shared(second.1, &self.learned, &lens).both.len();
+        Some(Ok(Weighing {
+            alert: None,
+            title: format!("{one} and {other} as one"),
+            parts: clauses_as_one(gain, (first.1, second.1), shared),
+            total: gain.total(),
+            needed: 0,
+            why_needed: "as one they have to be likelier than apart".to_owned(),
+        }))
+    }
+
+    /// What keeps two episodes from becoming one whatever the numbers say.
+    pub fn notes_as_one(&self, of: [&Episode; 2], raiser: &Raiser, cx: &Cx<'_>) -> Vec<Note> {
+        let mut notes = Vec::new();
+        for episode in of {
+            let there = called(episode, raiser, &cx.core.name);
+            let mut note = |kind, text| notes.push(Note { kind, text });
+            let by_hand = episode.members.iter().filter(|m| m.reason == Reason::ByHand).count();
+            if by_hand > 0 {
+                note(
+                    NoteKind::ByHand,
+                    format!("a person put alerts where they are in {there}: only people change that"),
+                );
+            }
+            if let Some(name) = &episode.policy {
+                note(NoteKind::Policy, format!("{there} is of the policy {name}, and takes only what that puts there"));
+            }
+            if !raiser.takes_alerts(episode, cx.core.clock, cx.policy) {
+                note(NoteKind::Closed, why_it_takes_none(episode, &there, raiser, cx));
+            } else if !self.profiles.contains_key(&episode.id) && episode.policy.is_none() {
+                note(NoteKind::Window, no_more(episode, &there, cx));
+            }
+        }
+        let (from, _) = by_rank(of[0], of[1], raiser);
+        let (there, until) = (called(from, raiser, &cx.core.name), cx.policy.correlate.revise.until);
+        let mut note = |kind, text| notes.push(Note { kind, text });
+        if cx.core.clock > from.founded_at + until {
+            let (since, until) = (ago(from.founded_at, cx), brief(until));
+            note(
+                NoteKind::Settled,
+                format!("{there} began{since}: after {until} only people merge it (correlate.revise.until)"),
+            );
+        }
+        if of[0].members.len() + of[1].members.len() > cx.policy.limits.alerts_per_episode {
+            note(
+                NoteKind::Window,
+                "as one they would have more alerts than one may (limits.alerts_per_episode)".to_owned(),
+            );
+        }
+        if raiser.is_attended(from) {
+            note(NoteKind::Attended, format!("somebody looks after {there}: the model only suggests to merge it"));
+        }
+        notes
+    }
+
+    /// What keeps an alert from another episode whatever the numbers say, and what else is to be known.
+    pub fn notes(&self, pair: Pair<'_>, raiser: &Raiser, cx: &Cx<'_>) -> Vec<Note> {
+        let Pair { alert, own, other } = pair;
+        let scope = cx.core.name.clone();
+        let lens = Lens::of(&self.learned, &scope, cx);
+        let (who, there) = (named(alert), called(other, raiser, &scope));
+        let mut notes = Vec::new();
+        let mut note = |kind, text| notes.push(Note { kind, text });
+        let member = own.members.get(alert.member()).filter(|m| m.alert == alert.id);
+        if let Some(text) = member.and_then(|member| by_policy(member, own, &who, cx)) {
+            note(NoteKind::Policy, text);
+        }
+        let ago = member.and_then(|member| member.moved.as_ref()).map_or_else(String::new, |moved| ago(moved.at, cx));
+        match member.map(|member| &member.reason) {
+            Some(Reason::ByHand) => note(NoteKind::ByHand, format!("a person put {who} where it is{ago}")),
+            Some(Reason::Inhibited(by)) => {
+                note(NoteKind::Muted, format!("{who} went to the alert of {by} that mutes it{ago}"));
+            }
+            _ => {}
+        }
+        let profile = self.profiles.get(&other.id);
+        let at = alert.occurred_at;
+        if !raiser.takes_alerts(other, at, cx.policy) {
+            note(NoteKind::Closed, why_it_takes_none(other, &there, raiser, cx));
+        } else if profile.is_none() && other.policy.is_none() {
+            note(NoteKind::Window, no_more(other, &there, cx));
+        }
+        let seen = Sighting::of(alert, &self.learned, &lens).look(&self.learned, &lens);
+        if let Some(profile) = profile {
+            if !is_open_at(profile, at, Some(seen.entity), &lens) {
+                note(NoteKind::Window, not_open(profile, at, &who, &there, &lens));
+            } else if !self.index.candidates(&seen, cx.policy.correlate.candidates_max).any(|c| c.id == other.id) {
+                note(
+                    NoteKind::NoCandidate,
+                    format!(
+                        "{who} is not weighed against {there}: no ground leads from one to the other, and {} others had alerts later",
+                        cx.policy.correlate.candidates_max
+                    ),
+                );
+            }
+        }
+        let until = cx.policy.correlate.revise.until;
+        if let Some(member) = member.filter(|m| cx.core.clock > m.opened_at + until && !m.reason.is_decided()) {
+            let ago = brief(cx.core.clock - member.opened_at);
+            note(
+                NoteKind::Settled,
+                format!("{who} opened {ago} ago: after {} only people move it (correlate.revise.until)", brief(until)),
+            );
+        }
+        if raiser.is_attended(own) {
+            note(
+                NoteKind::Attended,
+                format!("somebody looks after {}: there the model only suggests", called(own, raiser, &scope)),
+            );
+        }
+        if let Some(text) = member.and_then(|member| self.then(member, (own, other), raiser, cx)) {
+            note(NoteKind::Then, text);
+        }
+        notes
+    }
+
+    /// What was decided when a member was placed.
+    fn then(
+        &self,
+        member: &Member,
+        (own, other): (&Episode, &Episode),
+        raiser: &Raiser,
+        cx: &Cx<'_>,
+    ) -> Option<String> {
+        let scope = &cx.core.name;
+        let Member { evidence, moved, .. } = member;
+        let who = format!("{} {}", member.entity, member.check);
+        let alone = moved.as_ref().filter(|moved| moved.gain.is_none());
+        let when = alone.map_or("when it opened".to_owned(), |moved| format!("when it moved{}", ago(moved.at, cx)));
+        let next = evidence.next.map(|rival| self.now(rival.id()));
+        let next = match next {
+            None => "an incident of its own".to_owned(),
+            Some(None) => "alerts that are no longer kept".to_owned(),
+            Some(Some(next)) if next.id == own.id => "alerts that are part of it now".to_owned(),
+            Some(Some(next)) => called(next, raiser, scope),
+        };
+        let is_it = evidence.next.and_then(|rival| self.now(rival.id())).is_some_and(|next| next.id == other.id);
+        let margin = i64::from(evidence.margin);
+        match member.reason {
+            Reason::First if evidence.next.is_none() => {
+                Some(format!("{when} nothing else was there that {who} might have belonged to"))
+            }
+            Reason::First => Some(format!(
+                "{when} the best place for {who} was {next}, at {}: less than one of its own",
+                signed(-margin)
+            )),
+            _ if !evidence.is_weighed() => None,
+            _ => {
+                let just = if is_it { "just this one" } else { &next };
+                Some(format!(
+                    "{when} {who} weighed {} where it is ({}); next was {just}, {} behind",
+                    signed(evidence.total()),
+                    member.reason,
+                    signed(margin).trim_start_matches('+')
+                ))
+            }
+        }
+    }
+}
+
+/// ` 4 min ago`
+fn ago(at: Timestamp, cx: &Cx<'_>) -> String {
+    format!(" {} ago", brief(cx.core.clock - at))
+}
+
+/// Why an episode takes no more alerts, by its incident.
+fn why_it_takes_none(episode: &Episode, there: &str, raiser: &Raiser, cx: &Cx<'_>) -> String {
+    let incident = episode.incident.and_then(|id| raiser.get(id));
+    match incident.map(|incident| (incident.state, incident.closed_at.or(incident.resolved_at))) {
+        Some((State::Closed, at)) => {
+            let at = at.map_or_else(String::new, |at| ago(at, cx));
+            format!("{there} was closed{at}: what comes later is another incident")
+        }
+        Some((_, at)) => {
+            let (at, window) = (at.map_or_else(String::new, |at| ago(at, cx)), brief(cx.policy.raise.reopen_window));
+            format!(
+                "{there} was resolved{at}: what comes more than {window} after is another incident (raise.reopen_window)"
+            )
+        }
+        None => format!("{there} takes no more alerts"),
+    }
+}
+
+fn no_more(episode: &Episode, there: &str, cx: &Cx<'_>) -> String {
+    let (since, window) = (ago(episode.last_joined_at, cx), brief(cx.policy.correlate.window));
+    format!(
+        "{there} takes no more alerts: its latest came{since}, and it takes some for {window} after that (correlate.window)"
+    )
+}
+
+/// That a policy put a member where it is.
+fn by_policy(member: &Member, own: &Episode, who: &str, cx: &Cx<'_>) -> Option<String> {
+    let name = match &member.reason {
+        Reason::Policy(name) => name,
+        _ => own.policy.as_ref()?,
+    };
+    let never = cx.policy.correlate.grouping(name).is_some_and(|grouping| grouping.action == Action::Never);
+    Some(if never {
+        format!("the policy {name} puts {who} with nothing else")
+    } else {
+        format!("the policy {name} decides where {who} goes: the model is not asked")
+    })
+}
+
+fn not_open(profile: &Profile, at: Timestamp, who: &str, there: &str, cx: &Lens<'_>) -> String {
+    let (window, gap, early) = (cx.policy.correlate.window, at - profile.latest, profile.seed.at - at);
+    if gap > window {
+        return format!(
+            "{who} opened {} after the latest alert of {there}, which takes some for {} (correlate.window)",
+            brief(gap),
+            brief(window)
+        );
+    }
+    if early > window {
+        return format!(
+            "{who} opened {} before the first alert of {there}, more than {} (correlate.window)",
+            brief(early),
+            brief(window)
+        );
+    }
+    format!("{there} has as many alerts as one may have (limits.alerts_per_episode)")
+}
+
+fn clauses_as_one(gain: Gain, (a, b): (&Profile, &Profile), shared: usize) -> Vec<Clause> {
+    let apart = brief(Span((a.seed.at - b.seed.at).0.saturating_abs()));
+    let texts = [
+        format!("the younger began {apart} after the older"),
+        "how much their alerts drew each other, beside what each drew itself".to_owned(),
+        match shared {
+            0 => "where they lie, together less apart".to_owned(),
+            1 => "where they lie, together less apart; one entity is of both".to_owned(),
+            n => format!("where they lie, together less apart; {n} entities are of both"),
+        },
+        "which checks they have, together less apart".to_owned(),
+        format!("outages of {} entities are rare, and a merge has to be worth something", a.entities() + b.entities()),
+    ];
+    let clause = |((name, millinats), text)| Clause { name, millinats, text };
+    gain.parts().into_iter().zip(texts).map(clause).collect()
+}
+
+/// `db latency`
+pub fn named(alert: &Alert) -> String {
+    format!("{} {}", alert.entity, alert.check)
+}
+
+/// An episode as people know it: `payments-12`, or by its first alert.
+pub fn called(episode: &Episode, raiser: &Raiser, scope: &str) -> String {
+    if let Some(incident) = episode.incident.and_then(|id| raiser.get(id)) {
+        return format!("{scope}-{}", incident.number);
+    }
+    match &episode.members[..] {
+        [] => "alerts that are no longer kept".to_owned(),
+        [first] => format!("the alert {} {}, which is of no incident", first.entity, first.check),
+        [first, rest @ ..] => {
+            format!("the {} alerts from {} {} on, which are of no incident", rest.len() + 1, first.entity, first.check)
+        }
+    }
+}
+
+/// How far in time the nearest alert of an episode is.
+fn nearest(profile: &Profile, at: Timestamp) -> String {
+    let gaps = profile.lives().iter().map(|(opened_at, _)| at - *opened_at);
+    match gaps.min_by_key(|gap| gap.0.saturating_abs()) {
+        None => "it has no alerts".to_owned(),
+        Some(Span(0)) => "at the same time as the nearest of its alerts".to_owned(),
+        Some(gap) if gap.0 > 0 => format!("{} after the nearest of its alerts", brief(gap)),
+        Some(gap) => format!("{} before the nearest of its alerts", brief(Span(gap.0.saturating_abs()))),
+    }
+}
+
+/// A rate in words: `one alert in 80 min`.
+fn every(rate: f64) -> String {
+    if rate >= 1.0 {
+        return format!("{rate:.0} times a second");
+    }
+    // A century is as good as never.
+    let seconds = (1.0 / rate.max(1e-12)).min(100.0 * 365.0 * 86_400.0);
+    format!("once in {}", brief(Span((seconds * 1_000.0) as i64)))
+}
+
+/// A ratio in words.
+fn times(odds: f64) -> String {
+    if odds >= 1.0 {
+        format!("{odds:.1} times as likely there as anywhere")
+    } else {
+        format!("{:.1} times less likely there than anywhere", 1.0 / odds.max(1e-9))
+    }
+}
+
+fn percent(part: f64) -> i64 {
+    libm::round(part * 100.0) as i64
+}
+
+/// A span in one unit.
+pub fn brief(span: Span) -> String {
+    let seconds = span.0.saturating_add(500) / 1_000;
+    match seconds {
+        ..=0 => format!("{} ms", span.0),
+        1..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", (seconds + 30) / 60),
+        7_200..172_800 => format!("{} h", (seconds + 1_800) / 3_600),
+        _ => format!("{} days", (seconds + 43_200) / 86_400),
+    }
+}
