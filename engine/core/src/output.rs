@@ -233,8 +233,12 @@ pub struct Weighed {
     pub moves: bool,
     /// That is an episode of its own: `total` is what spoke for the best of the others, or for staying.
     pub founds: bool,
-    /// As it was compared.
+    /// As it was compared,
     pub total: i64,
+    /// with what it had to be more than; no more than, where it founds.
+    pub needed: i64,
+    /// What the next best had.
+    pub second: i64,
     /// Of the odds, not of the parts: the same but for their rounding.
     pub odds: i64,
     /// Of all candidates together.

@@ -24,7 +24,9 @@ const FIRST_OF_OTHERS: &str = "the first of alerts that were found to be part of
 /// Other incidents that are called by their numbers; more are called by their ids.
 const OTHERS_MAX: usize = 20;
 /// What the numbers mean.
-const UNITS: &str = "Numbers are log-odds: +0.7 doubles the odds that it belongs, +2.3 makes them tenfold. An alert joins where the sum is largest and more than 0.";
+const UNITS: &str = "Numbers are log-odds: +0.7 doubles the odds that it belongs, +2.3 makes them tenfold. Time: how densely alerts came; open: how many of them still were; place: how well it lies there; check: how usual its check is among theirs; rarity: how seldom its check opens by itself.";
+/// The same of merges.
+const UNITS_OF_MERGES: &str = "Began: the younger within the older, not by itself; drawn: their alerts came with each other's; place: where they lie; check: which checks they have; size: large outages are rare.";
 
 /// Why an incident is what it is: what speaks for each of its alerts in words and numbers, how close the call was, and where
 /// else it might have been.
@@ -167,7 +169,7 @@ pub fn reason<'a>(alert: &'a IncidentAlert, incident: &Incident) -> &'a str {
 fn why(alert: &IncidentAlert, reason: &str, others: &Others) -> Vec<String> {
     let mut lines = vec![reason.to_owned()];
     if !alert.parts.is_empty() {
-        lines.push(sum(&alert.parts, word_of));
+        lines.push(sum(&alert.parts));
     }
     if let Some(next) = &alert.next_best {
         lines.push(format!("next best: {}, {}", called(next, others), behind(alert.margin)));
@@ -194,11 +196,11 @@ fn called(next: &NextBest, others: &Others) -> String {
     }
 }
 
-/// `+2.3 = +1.0 where it lies +1.3 how rare its check is by itself`
-fn sum(parts: &[ReasonPart], word: fn(&str) -> &str) -> String {
+/// `+2.3 = +1.0 place, +1.3 rarity`
+fn sum(parts: &[ReasonPart]) -> String {
     let total = parts.iter().map(|part| thousandths(part.log_odds)).sum();
     let parts: Vec<_> =
-        parts.iter().map(|part| format!("{} {}", signed(thousandths(part.log_odds)), word(&part.name))).collect();
+        parts.iter().map(|part| format!("{} {}", signed(thousandths(part.log_odds)), word_of(&part.name))).collect();
     format!("{} = {}", signed(total), parts.join(", "))
 }
 
@@ -207,26 +209,11 @@ pub fn thousandths(log_odds: f64) -> i64 {
     (log_odds * 1_000.0).round() as i64
 }
 
-/// What a part is of.
+/// What a part is of, in a word.
 fn word_of(name: &str) -> &str {
     match name {
-        "time" => "how densely its alerts came",
-        "lifetimes" => "how many were open then",
-        "place" => "where it lies",
-        "what" => "how usual its check is there",
-        "rarity" => "how rare its check is by itself",
-        other => other,
-    }
-}
-
-/// The same of a merge.
-fn word_of_merge(name: &str) -> &str {
-    match name {
-        "began" => "when the younger began",
-        "drawn" => "that their alerts drew each other",
-        "place" => "where they lie",
-        "what" => "which checks they have",
-        "size" => "how rare large outages are",
+        "lifetimes" => "open",
+        "what" => "check",
         other => other,
     }
 }
@@ -235,10 +222,13 @@ fn merges(incident: &Incident, look: Look) -> String {
     let merge = |merge: &Merge| {
         let alerts = if merge.alert_count == 1 { "one alert came" } else { "alerts came" };
         let count = if merge.alert_count == 1 { String::new() } else { format!("{} ", merge.alert_count) };
-        let text = format!("{}  {count}{alerts}: {}", time(merge.at.as_ref()), sum(&merge.parts, word_of_merge));
+        let text = format!("{}  {count}{alerts}: {}", time(merge.at.as_ref()), sum(&merge.parts));
         look.paragraph(&text, 2)
     };
-    incident.merges.iter().map(merge).collect()
+    if incident.merges.is_empty() {
+        return String::new();
+    }
+    look.paragraph(UNITS_OF_MERGES, 2) + &incident.merges.iter().map(merge).collect::<String>()
 }
 
 fn timeline(incident: &Incident, look: Look) -> String {
@@ -291,7 +281,7 @@ mod tests {
             why(&alert, "near db-1", &none),
             [
                 "near db-1",
-                "+0.7 = +1.2 how densely its alerts came, -0.5 where it lies",
+                "+0.7 = +1.2 time, -0.5 place",
                 "next best: an incident of its own, 0.7 behind: a close call"
             ]
         );

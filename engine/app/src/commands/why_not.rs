@@ -1,6 +1,6 @@
 //! `quell why-not`: why two alerts or incidents are not together.
 use super::{
-    client::{self, Acting, Client, Connection, explain},
+    client::{self, Client, Connection, explain},
     explain::thousandths,
     table::{Look, Tone},
 };
@@ -22,8 +22,6 @@ pub struct WhyNotArgs {
     #[arg(value_name = "B")]
     other: String,
     #[command(flatten)]
-    acting: Acting,
-    #[command(flatten)]
     connection: Connection,
 }
 
@@ -32,12 +30,11 @@ pub struct WhyNotArgs {
 /// # Errors
 /// Where the server can't be reached or refuses.
 pub async fn run(args: WhyNotArgs) -> anyhow::Result<()> {
-    let WhyNotArgs { one, other, acting, connection } = args;
-    let actor = acting.actor()?;
+    let WhyNotArgs { one, other, connection } = args;
     let mut client = connection.client().await?;
     let name = named(&mut client, &one).await?;
     let other = named(&mut client, &other).await?;
-    let asked = WhyNotRequest { name, other, request_id: acting.request_id, actor };
+    let asked = WhyNotRequest { name, other, ..Default::default() };
     let reply = client.why_not(asked).await.map_err(explain)?.into_inner();
     connection.show("WhyNotResponse", &reply, |reply, look| {
         reply.answer.as_ref().map_or_else(String::new, |answer| told(answer, look))

@@ -113,6 +113,7 @@ struct Choice {
     evidence: Evidence,
     /// The best of the others, whether it was chosen or not.
     score: Score,
+    second: Second,
     /// Log-odds of all of them together, in millinats: many weak links count too.
     together: i64,
 }
@@ -176,10 +177,20 @@ impl Correlator {
         let choice = self.choose(alert, &seen, background, raiser, &lens);
         let id = choice.episode.unwrap_or_else(|| self.found(alert, cx));
         if let Some(trace) = &mut cx.out.trace {
-            let (scope, alert, moves) = (cx.core.name.clone(), alert.id, false);
-            let Choice { score, evidence, together, .. } = choice;
-            let (founds, total, odds) = (choice.episode.is_none(), score.total, millinats(libm::log(score.odds)));
-            trace.weighed.push(Weighed { scope, alert, episode: id, moves, founds, total, odds, together, evidence });
+            let Choice { score, second, evidence, together, .. } = choice;
+            trace.weighed.push(Weighed {
+                scope: cx.core.name.clone(),
+                alert: alert.id,
+                episode: id,
+                moves: false,
+                founds: choice.episode.is_none(),
+                total: score.total,
+                needed: 0,
+                second: second.total,
+                odds: millinats(libm::log(score.odds)),
+                together,
+                evidence,
+            });
         }
         self.join(id, alert, choice.reason, choice.evidence, cx);
         self.profile(id, &seen, background, &lens);
@@ -233,12 +244,13 @@ impl Correlator {
         match best {
             Some((score, id)) if score.total > 0 || nucleates => {
                 let reason = self.reason(alert, seen, (score, id), lens);
-                Choice { episode: Some(id), reason, evidence: score.with_margin(second), score, together }
+                Choice { episode: Some(id), reason, evidence: score.with_margin(second), score, second, together }
             }
             best => {
                 let next = best.map_or(Second::default(), |(b, id)| Second { total: b.total, episode: Some(id) });
                 let score = best.map_or(Score::default(), |(score, _)| score);
-                Choice { episode: None, reason: Reason::First, evidence: Evidence::founding(next), score, together }
+                let evidence = Evidence::founding(next);
+                Choice { episode: None, reason: Reason::First, evidence, score, second: next, together }
             }
         }
     }

@@ -110,18 +110,20 @@ impl Correlator {
         let (background, id) = (subject.background, alert.id);
         if let (Some((score, into)), Some(why), false) = (better, reason, fixed) {
             let margin = score.total - stays.max(0);
+            let needed = stays.max(0) + hysteresis;
+            let numbers = (score.total, millinats(libm::log(score.odds)), needed, next.total);
             if alone {
                 // The whole episode goes, so that it is for the incidents which of the two remains.
                 let united = self.unite((own, into), Because { margin, gain: None }, deduplicator, raiser, cx, moves);
                 if united == Some(into) {
-                    trace_move(id, into, score, why.1, cx);
+                    trace_move((id, into), numbers, &why, cx);
                     self.explain(key, into, why, deduplicator);
                 }
             } else if attended {
                 moves.suggestions.push(Suggestion { from: own, into: Some(into), alert: Some(key), margin });
             } else {
                 cx.core.revisions += 1;
-                trace_move(id, into, score, why.1, cx);
+                trace_move((id, into), numbers, &why, cx);
                 self.move_alert(key, into, why, deduplicator, raiser, cx, moves);
                 self.rejoin(&seen, background, into, cx);
             }
@@ -134,6 +136,7 @@ impl Correlator {
             let best = others.first().filter(|(score, _)| score.total > stays);
             let next = best.map_or((stays, own), |(score, id)| (score.total, *id));
             let why = (Reason::First, Evidence::founding(Second { total: next.0, episode: Some(next.1) }));
+            trace_move((id, into), (stays, stays, -hysteresis, next.0), &why, cx);
             self.move_alert(key, into, why, deduplicator, raiser, cx, moves);
             self.rejoin(&seen, background, into, cx);
         }
@@ -342,11 +345,29 @@ impl From<Gain> for Because {
     }
 }
 
-fn trace_move(alert: AlertId, episode: EpisodeId, score: Score, evidence: Evidence, cx: &mut Cx<'_>) {
+/// An alert that had a place before has another: `total` had to be more than `needed`, or no more where it founds.
+fn trace_move(
+    (alert, episode): (AlertId, EpisodeId),
+    (total, odds, needed, second): (i64, i64, i64, i64),
+    why: &(Reason, Evidence),
+    cx: &mut Cx<'_>,
+) {
     if let Some(trace) = &mut cx.out.trace {
-        let (scope, odds) = (cx.core.name.clone(), millinats(libm::log(score.odds)));
-        let (moves, founds, total, together) = (true, false, score.total, odds);
-        trace.weighed.push(Weighed { scope, alert, episode, moves, founds, total, odds, together, evidence });
+        let (scope, evidence, founds) = (cx.core.name.clone(), why.1, why.0 == Reason::First);
+        let (moves, together) = (true, odds);
+        trace.weighed.push(Weighed {
+            scope,
+            alert,
+            episode,
+            moves,
+            founds,
+            total,
+            needed,
+            second,
+            odds,
+            together,
+            evidence,
+        });
     }
 }
 
