@@ -3,6 +3,7 @@ use anyhow::{Context, Result, bail};
 use quell_core::{
     domain::{
         alert::AlertId,
+        apart::Subject,
         command::{Act, Action, Command, IncidentAct},
         hash::Framed,
         incident::{IncidentId, State, Ticket},
@@ -28,6 +29,7 @@ pub fn read(now: Timestamp, verb: &str, words: &[&str], line: usize) -> Result<C
     }
     let action = match (verb, &words[..]) {
         ("normal", [alert]) => Action::MarkNormal { alert: by_name(alert), undo: false },
+        ("why-not", [one, other]) => Action::WhyNot(subject(one), subject(other)),
         ("normal", [alert, "undo"]) => Action::MarkNormal { alert: by_name(alert), undo: true },
         _ => Action::Incident(IncidentAct { revision, comment, ..on_incident(verb, &words)? }),
     };
@@ -62,6 +64,11 @@ fn on_incident(verb: &str, words: &[&str]) -> Result<IncidentAct> {
     Ok(IncidentAct { incident: number(incident)?, revision: None, comment: String::new(), act })
 }
 
+/// An incident by its number, or an alert by its name.
+fn subject(word: &str) -> Subject {
+    word.parse().map_or_else(|_| Subject::Alert(by_name(word)), |number| Subject::Incident(IncidentId(number)))
+}
+
 /// Stands for an alert by `entity/check` until it is known; an underscore for a blank.
 fn by_name(name: &str) -> AlertId {
     AlertId(Framed::default().field(name.replace('_', " ")).hash64())
@@ -92,6 +99,14 @@ pub fn resolved(input: &Input, engine: &mut Engine) -> Input {
             }
         }
         Action::MarkNormal { alert: marked, .. } => *marked = alert(*marked),
+        Action::WhyNot(one, other) => {
+            for subject in [one, other] {
+                match subject {
+                    Subject::Alert(named) => *named = alert(*named),
+                    Subject::Incident(number) => *number = id(*number),
+                }
+            }
+        }
         _ => {}
     }
     Input::Command(command)

@@ -12,6 +12,7 @@
 //! 00:30 reach a                            (the source partition `a` is read until now)
 //! 05:00 state 1 acknowledged by=ann id=r1 revision=2 comment=mine      (also assign 1 ann, comment 1, merge 1 2,
 //!                                          split 1 db/latency, ticket 1 servicenow/INC7: on incidents by number)
+//! 05:00 why-not 1 db/latency                           (incidents by number, alerts by name)
 //! 05:00 normal db/latency_unusual                      (this is normal; with `undo`: it was not)
 //! 00:40 topology db <- checkout            (instead of the one before)
 //! 00:25 sample db latency_p99 812          (a measurement)
@@ -157,9 +158,10 @@ impl Story {
             }
             ["firing", entity, check, ref rest @ ..] => self.event(now, Status::Firing, [entity, check], rest)?,
             ["resolved", entity, check, ref rest @ ..] => self.event(now, Status::Resolved, [entity, check], rest)?,
-            ["state" | "ack" | "assign" | "comment" | "merge" | "split" | "ticket" | "normal", ref rest @ ..] => {
-                Input::Command(command::read(now, words[0], rest, self.inputs.len())?)
-            }
+            [
+                "state" | "ack" | "assign" | "comment" | "merge" | "split" | "ticket" | "normal" | "why-not",
+                ref rest @ ..,
+            ] => Input::Command(command::read(now, words[0], rest, self.inputs.len())?),
             ["change", entity, check, ref rest @ ..] => {
                 let mut input = self.event(now, Status::Firing, [entity, check], rest)?;
                 if let Input::Pack(pack) = &mut input {

@@ -83,21 +83,28 @@ impl<'a> Known<'a> {
         if here.id == there.id {
             return Ok(self.together([a, b], here, cx));
         }
+        // What is weighed, and whether nothing keeps it from being decided by that.
+        let (mut weighed, mut open) = (Vec::new(), Vec::new());
         for (one, own, other) in [(a, here, there), (b, there, here)] {
             let Some(alert) = one.alert else { continue };
             let pair = Pair { alert, own, other };
-            apart.notes.extend(self.correlator.notes(pair, self.raiser, cx));
-            apart.weighed.extend(self.correlator.weigh(pair, self.raiser, cx));
+            let notes = self.correlator.notes(pair, self.raiser, cx);
+            open.push(notes.iter().all(|note| !note.kind.decides()));
+            apart.notes.extend(notes);
+            weighed.push(self.correlator.weigh(pair, self.raiser, cx));
         }
-        match self.correlator.weigh_as_one(here, there, self.raiser, cx) {
-            Some(Ok(weighing)) => apart.weighed.push(weighing),
-            Some(Err(note)) => apart.notes.push(note),
-            None => {}
-        }
-        apart.notes.extend(self.correlator.notes_as_one([here, there], self.raiser, cx));
+        let mut notes = self.correlator.notes_as_one([here, there], self.raiser, cx);
+        let as_one = self.correlator.weigh_as_one(here, there, self.raiser, cx);
+        notes.extend(as_one.as_ref().and_then(|as_one| as_one.as_ref().err()).cloned());
+        open.push(notes.iter().all(|note| !note.kind.decides()));
+        apart.notes.extend(notes);
         apart.notes.sort_by_key(|note| note.kind);
         apart.notes.dedup();
-        apart.verdict = verdict(&apart);
+        let weighed = weighed.into_iter().chain([as_one.and_then(Result::ok)]);
+        let (weighed, open): (Vec<_>, Vec<_>) =
+            weighed.zip(open).filter_map(|(weighing, open)| Some((weighing?, open))).unzip();
+        apart.weighed = weighed;
+        apart.verdict = verdict(&apart, &open);
         Ok(apart)
     }
 
@@ -171,7 +178,8 @@ fn why_here(member: &Member, who: &str, cx: &Cx<'_>) -> String {
         Some(Some(gain)) => format!(", it came with its group by {}", signed(gain.total())),
     };
     let weighed = if member.evidence.is_weighed() {
-        format!(" by {}, {} ahead of the next", signed(member.evidence.total()), signed(member.evidence.margin.into()))
+        let ahead = signed(member.evidence.margin.into());
+        format!(" by {}, {} ahead of the next", signed(member.evidence.total()), ahead.trim_start_matches('+'))
     } else {
         String::new()
     };
@@ -186,19 +194,25 @@ fn sentence(text: &str) -> String {
     format!("{text}.")
 }
 
-/// What keeps them apart before all else.
-fn verdict(apart: &Apart) -> String {
-    if let Some(note) = apart.notes.iter().find(|note| note.kind.decides()) {
-        return sentence(&note.text);
-    }
-    let Some(nearest) = apart.weighed.iter().max_by_key(|weighing| weighing.ahead()) else {
-        return first(&apart.notes);
+/// What keeps them apart before all else. Of what is weighed, some is `open`: nothing else keeps it from being decided so.
+fn verdict(apart: &Apart, open: &[bool]) -> String {
+    let ways = apart.weighed.iter().zip(open).filter(|(_, open)| **open).map(|(weighing, _)| weighing);
+    let nearest = ways.max_by_key(|weighing| weighing.ahead());
+    let keeps = |note: &&Note| note.kind.decides() && (nearest.is_none() || note.kind == NoteKind::NoGround);
+    let Some(Weighing { title, total, needed, .. }) = nearest.filter(|nearest| nearest.ahead() > 0) else {
+        let keeps = apart.notes.iter().find(keeps).map(|note| sentence(&note.text));
+        return keeps.or_else(|| nearest.map(missing)).unwrap_or_else(|| first(&apart.notes));
     };
-    let Weighing { title, total, needed, .. } = nearest;
-    if nearest.ahead() > 0 {
-        return format!("By what is known now they would be together: {title} weighs {}.", signed(*total));
-    }
-    let against = nearest.worst();
+    let (total, needed) = (signed(*total), signed(*needed));
+    format!(
+        "Nothing keeps them apart any more: {title} weighs {total}, more than {needed}; the engine looks at each alert once."
+    )
+}
+
+/// How much is missing, and what speaks most against it.
+fn missing(weighing: &Weighing) -> String {
+    let Weighing { title, total, needed, .. } = weighing;
+    let against = weighing.worst();
     let against = against.map_or_else(String::new, |part| format!("; most speaks against it: {}", part.text));
     format!("{title} weighs {}, and more than {} is needed{against}.", signed(*total), signed(*needed))
 }

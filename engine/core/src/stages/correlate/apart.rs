@@ -227,7 +227,10 @@ impl Correlator {
                 format!("somebody looks after {}: there the model only suggests", called(own, raiser, &scope)),
             );
         }
-        if let Some(text) = member.and_then(|member| self.then(member, (own, other), raiser, cx)) {
+        // What a policy places is not weighed.
+        if let Some(text) =
+            member.filter(|_| own.policy.is_none()).and_then(|member| self.then(member, (own, other), raiser, cx))
+        {
             note(NoteKind::Then, text);
         }
         notes
@@ -351,7 +354,7 @@ fn clauses_as_one(gain: Gain, (a, b): (&Profile, &Profile), shared: usize) -> Ve
             n => format!("where they lie, together less apart; {n} entities are of both"),
         },
         "which checks they have, together less apart".to_owned(),
-        format!("outages of {} entities are rare, and a merge has to be worth something", a.entities() + b.entities()),
+        "large outages are rare, and a merge has to be worth something".to_owned(),
     ];
     let clause = |((name, millinats), text)| Clause { name, millinats, text };
     gain.parts().into_iter().zip(texts).map(clause).collect()
@@ -369,9 +372,9 @@ pub fn called(episode: &Episode, raiser: &Raiser, scope: &str) -> String {
     }
     match &episode.members[..] {
         [] => "alerts that are no longer kept".to_owned(),
-        [first] => format!("the alert {} {}, which is of no incident", first.entity, first.check),
+        [first] => format!("the alert {} {} (of no incident)", first.entity, first.check),
         [first, rest @ ..] => {
-            format!("the {} alerts from {} {} on, which are of no incident", rest.len() + 1, first.entity, first.check)
+            format!("the {} alerts from {} {} on (of no incident)", rest.len() + 1, first.entity, first.check)
         }
     }
 }

@@ -62,10 +62,12 @@ impl Correlator {
         self.index.forget_time(target);
         // It takes alerts for as long as the group that it took in.
         target.policy = target.policy.take().or(policy);
+        let moved = by_hand.then(|| Arc::new(Moved { at: cx.core.clock, gain: None }));
         let known: BTreeSet<AlertId> = target.members.iter().map(|m| m.alert).collect();
         for mut member in members {
-            if by_hand {
-                member.reason = Reason::ByHand;
+            if moved.is_some() {
+                (member.reason, member.evidence) = (Reason::ByHand, Evidence::default());
+                member.moved.clone_from(&moved);
             }
             raiser.on_left(incident, 0, member.alert);
             moves.alerts.push(member.fingerprint);
