@@ -3,6 +3,7 @@ use anyhow::{Context as _, Result};
 use quell_connectors::wire;
 use quell_core::domain::{
     alert::AlertId,
+    apart::Subject,
     command::{Act, Action, Command, IncidentAct},
     incident::{IncidentId, State, Ticket},
     maintenance::MaintenanceText,
@@ -97,7 +98,7 @@ impl People {
     fn action(&mut self, n: usize, request_id: &str) -> Option<Action> {
         let Known { scope, id, revision, at, entity, alerts } = self.known.get(n)?;
         let (random, at) = (&mut self.random, *at);
-        let act = match random.random_range(0..18) {
+        let act = match random.random_range(0..19) {
             0..3 => Act::Acknowledge,
             3..5 => Act::Comment,
             5 => Act::Assign("ann".to_owned()),
@@ -134,6 +135,12 @@ impl People {
                     hits: 0,
                 };
                 return Some(Action::CreateSilence { silence, force: random.random_bool(0.5) });
+            }
+            17 => {
+                let alert = *alerts.get(random.random_range(0..alerts.len().max(1)))?;
+                let others: Vec<_> = self.known.iter().filter(|other| other.scope == *scope).collect();
+                let other = others.get(random.random_range(0..others.len().max(1)))?.id;
+                return Some(Action::WhyNot(Subject::Alert(alert), Subject::Incident(other)));
             }
             _ => {
                 let mut text = MaintenanceText { id: request_id.into(), title: "work".into(), ..Default::default() };

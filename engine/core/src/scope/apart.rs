@@ -16,7 +16,7 @@ use crate::{
         raise::Raiser,
     },
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 impl Scope {
     /// Says the answer. Nothing remembers that it was asked: asked again it is answered as things are then.
@@ -99,7 +99,8 @@ impl<'a> Known<'a> {
         open.push(notes.iter().all(|note| !note.kind.decides()));
         apart.notes.extend(notes);
         apart.notes.sort_by_key(|note| note.kind);
-        apart.notes.dedup();
+        let mut told = BTreeSet::new();
+        apart.notes.retain(|note| told.insert(note.text.clone()));
         let weighed = weighed.into_iter().chain([as_one.and_then(Result::ok)]);
         let (weighed, open): (Vec<_>, Vec<_>) =
             weighed.zip(open).filter_map(|(weighing, open)| Some((weighing?, open))).unzip();
@@ -205,7 +206,7 @@ fn verdict(apart: &Apart, open: &[bool]) -> String {
     };
     let (total, needed) = (signed(*total), signed(*needed));
     format!(
-        "Nothing keeps them apart any more: {title} weighs {total}, more than {needed}; the engine looks at each alert once."
+        "Nothing keeps them apart any more: {title}, {total}, more than {needed}; the engine looks at each alert again only once."
     )
 }
 
@@ -214,5 +215,5 @@ fn missing(weighing: &Weighing) -> String {
     let Weighing { title, total, needed, .. } = weighing;
     let against = weighing.worst();
     let against = against.map_or_else(String::new, |part| format!("; most speaks against it: {}", part.text));
-    format!("{title} weighs {}, and more than {} is needed{against}.", signed(*total), signed(*needed))
+    format!("{title}: {}, and more than {} is needed{against}.", signed(*total), signed(*needed))
 }

@@ -95,7 +95,7 @@ impl Correlator {
         match (own, met) {
             (0, false) => format!("its check never came with theirs; {share}"),
             (0, true) => format!("its check came with theirs before; {share}"),
-            (own, _) => format!("{own} of its {} alerts are of its check; {share}", profile.alerts),
+            (own, _) => format!("{own} of {} there, the same check; {share}", profile.alerts),
         }
     }
 
