@@ -174,7 +174,7 @@ fn next_best(scope: &str, next: NextBest) -> v1::NextBest {
 }
 
 fn merge((moved, alerts): &(Moved, usize)) -> v1::Merge {
-    let parts = moved.gain.iter().flat_map(|gain| gain.parts());
+    let parts = moved.gain().into_iter().flat_map(|gain| gain.parts());
     let parts = parts.map(|(name, thousandths)| part(name, thousandths)).collect();
     v1::Merge { at: Some(time(moved.at)), parts, alert_count: *alerts as u32 }
 }

@@ -128,6 +128,8 @@ pub struct Scope {
     changes: Changes,
     raiser: Raiser,
     requests: Requests,
+    /// Those that only asked something: they push out none that decided something.
+    questions: Requests,
 }
 
 impl Scope {
@@ -159,6 +161,7 @@ impl Scope {
             changes: Changes::default(),
             raiser: Raiser::default(),
             requests: Requests::default(),
+            questions: Requests::default(),
         }
     }
 
@@ -395,7 +398,7 @@ impl Scope {
             self.core.top = self.core.top.max(command.at);
         }
         self.advance(world, out);
-        if self.requests.knows(&command.request_id) {
+        if self.requests.knows(&command.request_id) || self.questions.knows(&command.request_id) {
             return;
         }
         let done = match &command.action {
@@ -416,7 +419,7 @@ impl Scope {
 
     /// Commands that were folded may be folded again; for tests.
     pub(crate) fn forget_requests(&mut self) {
-        self.requests = Requests::default();
+        (self.requests, self.questions) = Default::default();
     }
 
     fn on_act(
@@ -676,7 +679,7 @@ impl Scope {
         let incident = |i| self.raiser.update(i, &self.correlator, &scope);
         let incidents = self.raiser.iter().filter_map(incident).collect();
         let services = self.health.updates(&cx(&mut self.core, world, &mut out)).collect();
-        let results = self.requests.iter().cloned().collect();
+        let results = self.requests.iter().chain(self.questions.iter()).cloned().collect();
         let silence = |s: &Silence| SilenceUpdate { scope: scope.clone(), silence: s.clone() };
         let window = |w: &Maintenance| WindowUpdate { scope: scope.clone(), window: w.clone() };
         let silences = self.suppressor.silences().map(silence).collect();

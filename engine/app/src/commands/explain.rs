@@ -289,7 +289,7 @@ mod tests {
         alert.next_best = Some(NextBest { place: Place::Incident.into(), incident: incident.clone(), log_odds: 0.0 });
         alert.margin = 2.0;
         let last = |others: &Others| why(&alert, "near db-1", others).pop().unwrap_or_default();
-        assert_eq!(last(&none), "next best: 00000000000000ff, 2.0 behind");
+        assert_eq!(last(&none), "next best: s/00000000000000ff, 2.0 behind");
         assert_eq!(last(&Others::from([(incident, "s-7".to_owned())])), "next best: s-7, 2.0 behind");
     }
 

@@ -184,7 +184,11 @@ impl Api {
             return Ok(v1::WhyNotResponse { answer: Some(of_two_scopes(scope, other_scope)), position: String::new() });
         }
         let done = self.ask(scope, Asked { request_id, actor }, Action::WhyNot(one, two)).await?;
-        Ok(v1::WhyNotResponse { answer: done.answer, position: done.position })
+        let answer = done.answer.ok_or_else(|| {
+            let message = "request_id: it was answered before, and answers are not kept; take a new one";
+            refused(Code::AlreadyExists, "REQUEST_ID_REUSED", message)
+        })?;
+        Ok(v1::WhyNotResponse { answer: Some(answer), position: done.position })
     }
 
     fn is_there(&self, name: &str, subject: Subject) -> Result<(), Status> {

@@ -167,8 +167,28 @@ impl Gain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moved {
     pub at: Timestamp,
-    /// Of the merge that brought it with its whole episode; `None`: it moved alone, and its evidence is of then.
-    pub gain: Option<Gain>,
+    pub by: MovedBy,
+}
+
+/// What decided that a member goes elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MovedBy {
+    /// It moved alone: its evidence is of then. Where a person or an alert that mutes it decided, nothing was weighed.
+    Itself,
+    /// An alert that was alone belongs to its episode, which came to that one: the evidence of the other is of then.
+    Another,
+    /// Its whole episode became one with others.
+    Merge(Gain),
+}
+
+impl Moved {
+    /// Of a merge.
+    pub const fn gain(&self) -> Option<Gain> {
+        match self.by {
+            MovedBy::Merge(gain) => Some(gain),
+            MovedBy::Itself | MovedBy::Another => None,
+        }
+    }
 }
 
 impl Evidence {

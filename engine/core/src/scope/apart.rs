@@ -4,8 +4,8 @@ use crate::{
     domain::{
         alert::{Alert, SuppressedBy},
         apart::{Apart, Note, NoteKind, Subject, Weighing, signed},
-        command::{Code, Command, Refusal},
-        episode::{Episode, Member, Reason},
+        command::{Code, Command, CommandResult, Refusal},
+        episode::{Episode, Member, Moved, Reason},
         incident::Incident,
     },
     output::{Body, Outputs},
@@ -19,16 +19,19 @@ use crate::{
 use std::{collections::BTreeSet, sync::Arc};
 
 impl Scope {
-    /// Says the answer. Nothing remembers that it was asked: asked again it is answered as things are then.
+    /// Says the answer, once. That it was asked is remembered, not what was answered.
     pub(super) fn answer(&mut self, command: &Command, of: [Subject; 2], world: World<'_>, out: &mut Outputs) {
         let known = Known { alerts: &self.deduplicator, correlator: &self.correlator, raiser: &self.raiser };
-        let answer = known.why_not(of, &cx(&mut self.core, world, out));
+        let cx = cx(&mut self.core, world, out);
+        let answer = known.why_not(of, &cx);
         let (answer, done) = match answer {
             Ok(apart) => (Some(Arc::new(apart)), Ok(String::new())),
             Err(refusal) => (None, Err(refusal)),
         };
-        let mut result = command.result(done);
-        result.answer = answer;
+        let result = command.result(done);
+        let (clock, horizon, max) = (cx.core.clock, cx.policy.raise.request_horizon, cx.policy.limits.requests);
+        cx.core.evicted.requests += self.questions.keep(result.clone(), clock, horizon, max);
+        let result = CommandResult { answer, ..result };
         out.say(Body::Result(Box::new(result)));
     }
 }
@@ -173,7 +176,7 @@ fn kind_of(member: &Member) -> NoteKind {
 /// Why a member is where it is, and since when.
 fn why_here(member: &Member, who: &str, cx: &Cx<'_>) -> String {
     let since = member.moved.as_ref().map_or(member.opened_at, |moved| moved.at);
-    let came = match member.moved.as_deref().map(|moved| moved.gain) {
+    let came = match member.moved.as_deref().map(Moved::gain) {
         None => String::new(),
         Some(None) => ", it moved there".to_owned(),
         Some(Some(gain)) => format!(", it came with its group by {}", signed(gain.total())),

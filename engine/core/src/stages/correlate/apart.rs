@@ -10,7 +10,7 @@ use crate::{
     domain::{
         alert::Alert,
         apart::{Clause, Note, NoteKind, Weighing, signed},
-        episode::{Episode, Evidence, Gain, Member, Reason},
+        episode::{Episode, Evidence, Gain, Member, MovedBy, Reason},
         incident::State,
         policy::Action,
         time::{Span, Timestamp},
@@ -18,6 +18,10 @@ use crate::{
     scope::Cx,
     stages::raise::Raiser,
 };
+
+mod words;
+use words::{ago, every, nearest, percent, times};
+pub use words::{brief, called, named};
 
 /// An alert, and the episode that it might be in.
 #[derive(Clone, Copy, Debug)]
@@ -40,18 +44,15 @@ impl Correlator {
         let mut subject = Subject::new(&seen, self.learned.ln_background(&seen, &lens), &self.learned, &lens);
         let (score, odds) = subject.in_full(profile, &self.learned, &lens);
         let place = self.reason(alert, &seen, (score, other.id), &lens);
-        let stays = self.profiles.get(&own.id).filter(|profile| profile.alerts > 1);
+        let of_own = self.profiles.get(&own.id);
+        let stays = of_own.filter(|profile| profile.alerts > 1);
         let stays = stays.map(|profile| subject.of_own(profile, &self.learned, &lens).total);
         let hysteresis = millinats(cx.policy.correlate.revise.hysteresis);
+        let worth = signed(hysteresis);
         let why_needed = match stays {
-            None => format!("it is alone where it is, and a move has to be worth {}", signed(hysteresis)),
-            Some(stays) => {
-                format!(
-                    "where it is it weighs {}, and a move has to be worth {} more",
-                    signed(stays),
-                    signed(hysteresis)
-                )
-            }
+            Some(stays) => format!("where it is it weighs {}, and a move has to be worth {worth} more", signed(stays)),
+            None if of_own.is_some() => format!("it is alone where it is, and a move has to be worth {worth}"),
+            None => format!("a move has to be worth {worth}"),
         };
         Some(Weighing {
             alert: Some(alert.id),
@@ -63,6 +64,7 @@ impl Correlator {
         })
     }
 
+    /// The parts of a sum, with what each is of.
     fn clauses(
         &self,
         parts: Evidence,
@@ -70,21 +72,22 @@ impl Correlator {
         place: &Reason,
         (seen, profile): (&Sighting, &Profile),
     ) -> Vec<Clause> {
-        let texts = [
-            format!("{}; it drew alerts {} then", nearest(profile, seen.at), every(odds.density)),
-            match percent(odds.alive) {
+        let text = |name: &str| match name {
+            "time" => format!("{}; it drew alerts {} then", nearest(profile, seen.at), every(odds.density)),
+            "lifetimes" => match percent(odds.alive) {
                 100 => "all of it was open then".to_owned(),
                 part => format!("{part}% of it was open then, or had not cleared for long"),
             },
-            match place {
+            "place" => match place {
                 Reason::SameTime => format!("nothing in common is known; {}", times(odds.fit.odds)),
                 reason => format!("{reason}; {}", times(odds.fit.odds)),
             },
-            self.company(seen.check, profile, odds.what),
-            format!("its check opens by itself {}", every(rate)),
-        ];
-        let clause = |((name, millinats), text)| Clause { name, millinats: i64::from(millinats), text };
-        parts.parts().into_iter().zip(texts).map(clause).collect()
+            "what" => self.company(seen.check, profile, odds.what),
+            "rarity" => format!("its check opens by itself {}", every(rate)),
+            other => other.to_owned(),
+        };
+        let clause = |(name, part)| Clause { name, millinats: i64::from(part), text: text(name) };
+        parts.parts().into_iter().map(clause).collect()
     }
 
     /// Whether a check comes with those of an episode.
@@ -207,7 +210,7 @@ impl Correlator {
                 note(
                     NoteKind::NoCandidate,
                     format!(
-                        "{who} is not weighed against {there}: no ground leads from one to the other, and {} others had alerts later",
+                        "{who} is not weighed against {there}: {} others are nearer, or had alerts later (correlate.candidates_max)",
                         cx.policy.correlate.candidates_max
                     ),
                 );
@@ -247,7 +250,7 @@ impl Correlator {
         let scope = &cx.core.name;
         let Member { evidence, moved, .. } = member;
         let who = format!("{} {}", member.entity, member.check);
-        let alone = moved.as_ref().filter(|moved| moved.gain.is_none());
+        let alone = moved.as_ref().filter(|moved| moved.by == MovedBy::Itself);
         let when = alone.map_or("when it opened".to_owned(), |moved| format!("when it moved{}", ago(moved.at, cx)));
         let next = evidence.next.map(|rival| self.now(rival.id()));
         let next = match next {
@@ -278,11 +281,6 @@ impl Correlator {
             }
         }
     }
-}
-
-/// ` 4 min ago`
-fn ago(at: Timestamp, cx: &Cx<'_>) -> String {
-    format!(" {} ago", brief(cx.core.clock - at))
 }
 
 /// Why an episode takes no more alerts, by its incident.
@@ -358,69 +356,4 @@ fn clauses_as_one(gain: Gain, (a, b): (&Profile, &Profile), shared: usize) -> Ve
     ];
     let clause = |((name, millinats), text)| Clause { name, millinats, text };
     gain.parts().into_iter().zip(texts).map(clause).collect()
-}
-
-/// `db latency`
-pub fn named(alert: &Alert) -> String {
-    format!("{} {}", alert.entity, alert.check)
-}
-
-/// An episode as people know it: `payments-12`, or by its first alert.
-pub fn called(episode: &Episode, raiser: &Raiser, scope: &str) -> String {
-    if let Some(incident) = episode.incident.and_then(|id| raiser.get(id)) {
-        return format!("{scope}-{}", incident.number);
-    }
-    match &episode.members[..] {
-        [] => "alerts that are no longer kept".to_owned(),
-        [first] => format!("the alert {} {} (of no incident)", first.entity, first.check),
-        [first, rest @ ..] => {
-            format!("the {} alerts from {} {} on (of no incident)", rest.len() + 1, first.entity, first.check)
-        }
-    }
-}
-
-/// How far in time the nearest alert of an episode is.
-fn nearest(profile: &Profile, at: Timestamp) -> String {
-    let gaps = profile.lives().iter().map(|(opened_at, _)| at - *opened_at);
-    match gaps.min_by_key(|gap| gap.0.saturating_abs()) {
-        None => "it has no alerts".to_owned(),
-        Some(Span(0)) => "at the same time as the nearest of its alerts".to_owned(),
-        Some(gap) if gap.0 > 0 => format!("{} after the nearest of its alerts", brief(gap)),
-        Some(gap) => format!("{} before the nearest of its alerts", brief(Span(gap.0.saturating_abs()))),
-    }
-}
-
-/// A rate in words: `one alert in 80 min`.
-fn every(rate: f64) -> String {
-    if rate >= 1.0 {
-        return format!("{rate:.0} times a second");
-    }
-    // A century is as good as never.
-    let seconds = (1.0 / rate.max(1e-12)).min(100.0 * 365.0 * 86_400.0);
-    format!("once in {}", brief(Span((seconds * 1_000.0) as i64)))
-}
-
-/// A ratio in words.
-fn times(odds: f64) -> String {
-    if odds >= 1.0 {
-        format!("{odds:.1} times as likely there as anywhere")
-    } else {
-        format!("{:.1} times less likely there than anywhere", 1.0 / odds.max(1e-9))
-    }
-}
-
-fn percent(part: f64) -> i64 {
-    libm::round(part * 100.0) as i64
-}
-
-/// A span in one unit.
-pub fn brief(span: Span) -> String {
-    let seconds = span.0.saturating_add(500) / 1_000;
-    match seconds {
-        ..=0 => format!("{} ms", span.0),
-        1..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", (seconds + 30) / 60),
-        7_200..172_800 => format!("{} h", (seconds + 1_800) / 3_600),
-        _ => format!("{} days", (seconds + 43_200) / 86_400),
-    }
 }

@@ -3,7 +3,7 @@ use super::{Correlator, Lens, await_end};
 use crate::{
     domain::{
         alert::{Alert, AlertId, Fingerprint},
-        episode::{Episode, EpisodeId, Evidence, Member, Moved, Reason},
+        episode::{Episode, EpisodeId, Evidence, Member, Moved, MovedBy, Reason},
         time::Timestamp,
     },
     output::Placed,
@@ -62,7 +62,7 @@ impl Correlator {
         self.index.forget_time(target);
         // It takes alerts for as long as the group that it took in.
         target.policy = target.policy.take().or(policy);
-        let moved = by_hand.then(|| Arc::new(Moved { at: cx.core.clock, gain: None }));
+        let moved = by_hand.then(|| Arc::new(Moved { at: cx.core.clock, by: MovedBy::Itself }));
         let known: BTreeSet<AlertId> = target.members.iter().map(|m| m.alert).collect();
         for mut member in members {
             if moved.is_some() {
@@ -150,7 +150,7 @@ impl Correlator {
         if let Some(target) = self.episodes.get_mut(&into) {
             self.index.forget_time(target);
             let is_known = target.members.iter().any(|m| m.alert == member.alert);
-            let moved = Some(Arc::new(Moved { at: cx.core.clock, gain: None }));
+            let moved = Some(Arc::new(Moved { at: cx.core.clock, by: MovedBy::Itself }));
             let member = Member { reason, evidence, moved, ..member };
             receive((member, is_known), from, target, deduplicator, cx);
             if let Some(profile) = self.profiles.get_mut(&into) {

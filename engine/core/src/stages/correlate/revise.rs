@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::{
         alert::{Alert, AlertId, Fingerprint},
-        episode::{Episode, EpisodeId, Evidence, Gain, Moved, Reason},
+        episode::{Episode, EpisodeId, Evidence, Gain, Moved, MovedBy, Reason},
         time::{Span, Timestamp},
         topology::places::{GroundKind, Ring},
     },
@@ -115,9 +115,9 @@ impl Correlator {
             if alone {
                 // The whole episode goes, so that it is for the incidents which of the two remains.
                 let united = self.unite((own, into), Because { margin, gain: None }, deduplicator, raiser, cx, moves);
-                if united == Some(into) {
-                    trace_move((id, into), numbers, &why, cx);
-                    self.explain(key, into, why, deduplicator);
+                if let Some(united) = united {
+                    trace_move((id, united), numbers, &why, cx);
+                    self.explain(key, united, why, deduplicator);
                 }
             } else if attended {
                 moves.suggestions.push(Suggestion { from: own, into: Some(into), alert: Some(key), margin });
@@ -148,7 +148,7 @@ impl Correlator {
         Some((occurrence, near))
     }
 
-    /// An alert that was alone has gone to another episode: it says why.
+    /// An alert that was alone has become one with another episode: it says why.
     fn explain(&mut self, key: Fingerprint, into: EpisodeId, why: (Reason, Evidence), deduplicator: &Deduplicator) {
         let place = deduplicator.get(key).map(Alert::member);
         let member = self.episodes.get_mut(&into).zip(place).and_then(|(e, place)| e.members.get_mut(place));
@@ -205,7 +205,7 @@ impl Correlator {
         survivor(self.episodes.get(&a)?, self.episodes.get(&b)?, raiser, cx)
     }
 
-    /// Merges two episodes; where somebody looks after the incident that would end by it, that is only suggested.
+    /// Merges two episodes, of which the first may be an alert that is alone; where somebody looks after the incident that would end by it, that is only suggested.
     fn unite(
         &mut self,
         (a, b): (EpisodeId, EpisodeId),
@@ -223,7 +223,12 @@ impl Correlator {
             return None;
         }
         cx.core.revisions += 1;
-        let moved = Arc::new(Moved { at: cx.core.clock, gain });
+        let by = match gain {
+            Some(gain) => MovedBy::Merge(gain),
+            None if from == a => MovedBy::Itself,
+            None => MovedBy::Another,
+        };
+        let moved = Arc::new(Moved { at: cx.core.clock, by });
         episode.members.iter_mut().for_each(|member| member.moved = Some(moved.clone()));
         if let Some(trace) = &mut cx.out.trace {
             let (scope, at, total) = (cx.core.name.clone(), cx.core.clock, margin);

@@ -167,7 +167,7 @@ fn next_best(member: &Member, own: EpisodeId, correlator: &Correlator) -> Option
 /// What brought whole episodes, with how many of the members came so: the latest, oldest first.
 fn merges(members: &[Member]) -> Vec<(Moved, usize)> {
     let mut found: Vec<(Moved, usize)> = Vec::new();
-    for moved in members.iter().filter_map(|m| m.moved.as_deref()).filter(|moved| moved.gain.is_some()) {
+    for moved in members.iter().filter_map(|m| m.moved.as_deref()).filter(|moved| moved.gain().is_some()) {
         match found.iter_mut().find(|(known, _)| known == moved) {
             Some((_, alerts)) => *alerts += 1,
             None => found.push((*moved, 1)),
