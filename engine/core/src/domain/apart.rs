@@ -53,7 +53,9 @@ pub enum NoteKind {
     NoCandidate,
     /// Somebody looks after it: the model only suggests.
     Attended,
-    /// What was decided when it was placed.
+    /// When one was placed, the other was the best place beside the one that it got.
+    NextBest,
+    /// What else was decided when it was placed.
     Then,
 }
 
@@ -72,13 +74,19 @@ impl NoteKind {
             Self::NoGround => "no_ground",
             Self::NoCandidate => "no_candidate",
             Self::Attended => "attended",
+            Self::NextBest => "next_best",
             Self::Then => "then",
         }
     }
 
+    /// Whether it decides before anything is weighed, whenever that was.
+    pub const fn is_told_first(self) -> bool {
+        matches!(self, Self::Scope | Self::Hidden | Self::Policy | Self::ByHand | Self::Muted)
+    }
+
     /// Whether it alone keeps them apart.
     pub const fn decides(self) -> bool {
-        !matches!(self, Self::Attended | Self::Then | Self::NoCandidate)
+        !matches!(self, Self::Attended | Self::NextBest | Self::Then | Self::NoCandidate)
     }
 }
 

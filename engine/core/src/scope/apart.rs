@@ -89,7 +89,10 @@ impl<'a> Known<'a> {
         // What is weighed, and whether nothing keeps it from being decided by that.
         let (mut weighed, mut open) = (Vec::new(), Vec::new());
         for (one, own, other) in [(a, here, there), (b, there, here)] {
-            let Some(alert) = one.alert else { continue };
+            let Some(alert) = one.alert else {
+                apart.notes.extend(self.correlator.next_best((own, other), self.raiser, cx));
+                continue;
+            };
             let pair = Pair { alert, own, other };
             let notes = self.correlator.notes(pair, self.raiser, cx);
             open.push(notes.iter().all(|note| !note.kind.decides()));
@@ -204,7 +207,11 @@ fn verdict(apart: &Apart, open: &[bool]) -> String {
     let nearest = ways.max_by_key(|weighing| weighing.ahead());
     let keeps = |note: &&Note| note.kind.decides() && (nearest.is_none() || note.kind == NoteKind::NoGround);
     let Some(Weighing { title, total, needed, .. }) = nearest.filter(|nearest| nearest.ahead() > 0) else {
-        let keeps = apart.notes.iter().find(keeps).map(|note| sentence(&note.text));
+        let decided = |note: &&Note| nearest.is_none() && note.kind.is_told_first();
+        let then = |note: &&Note| nearest.is_none() && note.kind == NoteKind::NextBest;
+        let notes = || apart.notes.iter();
+        let told = notes().find(decided).or_else(|| notes().find(then)).or_else(|| notes().find(keeps));
+        let keeps = told.map(|note| sentence(&note.text));
         return keeps.or_else(|| nearest.map(missing)).unwrap_or_else(|| first(&apart.notes));
     };
     let (total, needed) = (signed(*total), signed(*needed));

@@ -134,7 +134,7 @@ impl Correlator {
     /// What keeps two episodes from becoming one whatever the numbers say.
     pub fn notes_as_one(&self, of: [&Episode; 2], raiser: &Raiser, cx: &Cx<'_>) -> Vec<Note> {
         let mut notes = Vec::new();
-        for episode in of {
+        for (episode, other) in [(of[0], of[1]), (of[1], of[0])] {
             let there = called(episode, raiser, &cx.core.name);
             let mut note = |kind, text| notes.push(Note { kind, text });
             let by_hand = episode.members.iter().filter(|m| m.reason == Reason::ByHand).count();
@@ -150,7 +150,8 @@ impl Correlator {
             if !raiser.takes_alerts(episode, cx.core.clock, cx.policy) {
                 note(NoteKind::Closed, why_it_takes_none(episode, &there, raiser, cx));
             } else if !self.profiles.contains_key(&episode.id) && episode.policy.is_none() {
-                note(NoteKind::Window, no_more(episode, &there, cx));
+                let who = called(other, raiser, &cx.core.name);
+                note(NoteKind::Window, took_none(episode, other.founded_at, (&who, &there), cx));
             }
         }
         let (from, _) = by_rank(of[0], of[1], raiser);
@@ -200,7 +201,7 @@ impl Correlator {
         if !raiser.takes_alerts(other, at, cx.policy) {
             note(NoteKind::Closed, why_it_takes_none(other, &there, raiser, cx));
         } else if profile.is_none() && other.policy.is_none() {
-            note(NoteKind::Window, no_more(other, &there, cx));
+            note(NoteKind::Window, took_none(other, at, (&who, &there), cx));
         }
         let seen = Sighting::of(alert, &self.learned, &lens).look(&self.learned, &lens);
         if let Some(profile) = profile {
@@ -231,22 +232,19 @@ impl Correlator {
             );
         }
         // What a policy places is not weighed.
-        if let Some(text) =
-            member.filter(|_| own.policy.is_none()).and_then(|member| self.then(member, (own, other), raiser, cx))
-        {
-            note(NoteKind::Then, text);
-        }
+        let member = member.filter(|_| own.policy.is_none());
+        notes.extend(member.and_then(|member| self.then(member, (own, other), raiser, cx)));
         notes
     }
 
+    /// That the other was the next best for the first alert of one when that was placed.
+    pub fn next_best(&self, (own, other): (&Episode, &Episode), raiser: &Raiser, cx: &Cx<'_>) -> Option<Note> {
+        let first = own.members.first().filter(|_| own.policy.is_none())?;
+        self.then(first, (own, other), raiser, cx).filter(|note| note.kind == NoteKind::NextBest)
+    }
+
     /// What was decided when a member was placed.
-    fn then(
-        &self,
-        member: &Member,
-        (own, other): (&Episode, &Episode),
-        raiser: &Raiser,
-        cx: &Cx<'_>,
-    ) -> Option<String> {
+    fn then(&self, member: &Member, (own, other): (&Episode, &Episode), raiser: &Raiser, cx: &Cx<'_>) -> Option<Note> {
         let scope = &cx.core.name;
         let Member { evidence, moved, .. } = member;
         let who = format!("{} {}", member.entity, member.check);
@@ -261,25 +259,22 @@ impl Correlator {
         };
         let is_it = evidence.next.and_then(|rival| self.now(rival.id())).is_some_and(|next| next.id == other.id);
         let margin = i64::from(evidence.margin);
-        match member.reason {
+        let text = match member.reason {
             Reason::First if evidence.next.is_none() => {
-                Some(format!("{when} nothing else was there that {who} might have belonged to"))
+                format!("{when} nothing else was there that {who} might have belonged to")
             }
-            Reason::First => Some(format!(
-                "{when} the best place for {who} was {next}, at {}: less than one of its own",
-                signed(-margin)
-            )),
-            _ if !evidence.is_weighed() => None,
-            _ => {
-                let just = if is_it { "just this one" } else { &next };
-                Some(format!(
-                    "{when} {who} weighed {} where it is ({}); next was {just}, {} behind",
-                    signed(evidence.total()),
-                    member.reason,
-                    signed(margin).trim_start_matches('+')
-                ))
+            Reason::First => {
+                format!("{when} the best place for {who} was {next}, at {}: less than one of its own", signed(-margin))
             }
-        }
+            _ if !evidence.is_weighed() => return None,
+            _ => format!(
+                "{when} {who} weighed {} where it is ({}); next was {next}, {} behind",
+                signed(evidence.total()),
+                member.reason,
+                signed(margin).trim_start_matches('+')
+            ),
+        };
+        Some(Note { kind: if is_it { NoteKind::NextBest } else { NoteKind::Then }, text })
     }
 }
 
@@ -299,6 +294,16 @@ fn why_it_takes_none(episode: &Episode, there: &str, raiser: &Raiser, cx: &Cx<'_
         }
         None => format!("{there} takes no more alerts"),
     }
+}
+
+/// That an episode has ended, and whether that was so when an alert came.
+fn took_none(episode: &Episode, at: Timestamp, (who, there): (&str, &str), cx: &Cx<'_>) -> String {
+    let (gap, window) = (at - episode.last_joined_at, cx.policy.correlate.window);
+    if gap <= window {
+        return no_more(episode, there, cx);
+    }
+    let (gap, window) = (brief(gap), brief(window));
+    format!("{who} began {gap} after the latest alert of {there}, which took some for {window} (correlate.window)")
 }
 
 fn no_more(episode: &Episode, there: &str, cx: &Cx<'_>) -> String {
