@@ -5,7 +5,7 @@ use crate::{
         alert::{Alert, SuppressedBy},
         apart::{Apart, Note, NoteKind, Subject, Weighing, signed},
         command::{Code, Command, CommandResult, Refusal},
-        episode::{Episode, Member, Moved, Reason},
+        episode::{Episode, Member, MovedBy, Reason},
         incident::Incident,
     },
     output::{Body, Outputs},
@@ -179,10 +179,11 @@ fn kind_of(member: &Member) -> NoteKind {
 /// Why a member is where it is, and since when.
 fn why_here(member: &Member, who: &str, cx: &Cx<'_>) -> String {
     let since = member.moved.as_ref().map_or(member.opened_at, |moved| moved.at);
-    let came = match member.moved.as_deref().map(Moved::gain) {
+    let came = match member.moved.as_ref().map(|moved| moved.by) {
         None => String::new(),
-        Some(None) => ", it moved there".to_owned(),
-        Some(Some(gain)) => format!(", it came with its group by {}", signed(gain.total())),
+        Some(MovedBy::Itself) => ", it moved there".to_owned(),
+        Some(MovedBy::Another) => ", its group came to another's alert that belongs to it".to_owned(),
+        Some(MovedBy::Merge(gain)) => format!(", it came with its group by {}", signed(gain.total())),
     };
     let weighed = if member.evidence.is_weighed() {
         let ahead = signed(member.evidence.margin.into());

@@ -264,7 +264,10 @@ impl Correlator {
                 format!("{when} nothing else was there that {who} might have belonged to")
             }
             Reason::First => {
-                format!("{when} the best place for {who} was {next}, at {}: less than one of its own", signed(-margin))
+                format!(
+                    "{when} the best place for {who} was {next}, at {}: no more than one of its own",
+                    signed(-margin)
+                )
             }
             _ if !evidence.is_weighed() => return None,
             _ => format!(
