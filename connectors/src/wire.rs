@@ -23,7 +23,7 @@ pub mod correction;
 mod incident;
 pub mod suppression;
 pub use incident::{
-    incident, incident_update, number as incident_number, problem, problem_number, state as incident_state,
+    apart, incident, incident_update, number as incident_number, problem, problem_number, state as incident_state,
     state_back as incident_state_back,
 };
 

@@ -3,6 +3,7 @@ use anyhow::{Context, Result, bail};
 use quell_core::{
     domain::{
         alert::AlertId,
+        apart::Subject,
         command::{About, Act, Action, Command, IncidentAct, Relating},
         correction::{CorrectionId, Relation},
         hash::Framed,
@@ -29,6 +30,7 @@ pub fn read(now: Timestamp, verb: &str, words: &[&str], line: usize) -> Result<C
     }
     let action = match (verb, &words[..]) {
         ("normal", [alert]) => Action::MarkNormal { alert: by_name(alert), undo: false },
+        ("why-not", [one, other]) => Action::WhyNot(subject(one), subject(other)),
         ("normal", [alert, "undo"]) => Action::MarkNormal { alert: by_name(alert), undo: true },
         ("move", [alerts @ .., from, into]) => {
             let alerts = alerts.iter().map(|alert| by_name(alert)).collect();
@@ -84,6 +86,11 @@ fn on_incident(verb: &str, words: &[&str]) -> Result<IncidentAct> {
     Ok(IncidentAct { incident: number(incident)?, revision: None, comment: String::new(), act })
 }
 
+/// An incident by its number, or an alert by its name.
+fn subject(word: &str) -> Subject {
+    word.parse().map_or_else(|_| Subject::Alert(by_name(word)), |number| Subject::Incident(IncidentId(number)))
+}
+
 /// Stands for an alert by `entity/check` until it is known; an underscore for a blank.
 fn by_name(name: &str) -> AlertId {
     AlertId(Framed::default().field(name.replace('_', " ")).hash64())
@@ -131,6 +138,14 @@ pub fn resolved(input: &Input, engine: &mut Engine) -> Input {
             kept.sort_by_key(|correction| (correction.at, correction.relation, correction.id));
             let of = usize::try_from(place.0).ok().and_then(|place| kept.get(place.checked_sub(1)?));
             *place = of.map_or(*place, |correction| correction.id);
+        }
+        Action::WhyNot(one, other) => {
+            for subject in [one, other] {
+                match subject {
+                    Subject::Alert(named) => *named = alert(*named),
+                    Subject::Incident(number) => *number = id(*number),
+                }
+            }
         }
         _ => {}
     }

@@ -3,6 +3,7 @@ use anyhow::{Context as _, Result};
 use quell_connectors::wire;
 use quell_core::domain::{
     alert::AlertId,
+    apart::Subject,
     command::{About, Act, Action, Command, IncidentAct, Relating},
     correction::{CorrectionId, Relation},
     incident::{IncidentId, State, Ticket},
@@ -98,7 +99,7 @@ impl People {
     fn action(&mut self, n: usize, request_id: &str) -> Option<Action> {
         let Known { scope, id, revision, at, entity, alerts } = self.known.get(n)?;
         let (random, at) = (&mut self.random, *at);
-        let act = match random.random_range(0..21) {
+        let act = match random.random_range(0..22) {
             0..3 => Act::Acknowledge,
             3..5 => Act::Comment,
             5 => Act::Assign("ann".to_owned()),
@@ -152,6 +153,12 @@ impl People {
                     hits: 0,
                 };
                 return Some(Action::CreateSilence { silence, force: random.random_bool(0.5) });
+            }
+            17 => {
+                let alert = *alerts.get(random.random_range(0..alerts.len().max(1)))?;
+                let others: Vec<_> = self.known.iter().filter(|other| other.scope == *scope).collect();
+                let other = others.get(random.random_range(0..others.len().max(1)))?.id;
+                return Some(Action::WhyNot(Subject::Alert(alert), Subject::Incident(other)));
             }
             _ => {
                 let mut text = MaintenanceText { id: request_id.into(), title: "work".into(), ..Default::default() };

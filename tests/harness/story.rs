@@ -15,6 +15,7 @@
 //!                                          incidents by number)
 //! 05:00 not_related db/latency 2           (also same_cause; of alerts and incidents)
 //! 05:00 undo 1                             (the first correction that is kept)
+//! 05:00 why-not 1 db/latency                           (incidents by number, alerts by name)
 //! 05:00 normal db/latency_unusual                      (this is normal; with `undo`: it was not)
 //! 00:40 topology db <- checkout            (instead of the one before)
 //! 00:25 sample db latency_p99 812          (a measurement)
@@ -164,7 +165,7 @@ impl Story {
             ["firing", entity, check, ref rest @ ..] => self.event(now, Status::Firing, [entity, check], rest)?,
             ["resolved", entity, check, ref rest @ ..] => self.event(now, Status::Resolved, [entity, check], rest)?,
             [
-                "state" | "ack" | "assign" | "comment" | "merge" | "split" | "move" | "ticket" | "normal"
+                "state" | "ack" | "assign" | "comment" | "merge" | "split" | "move" | "ticket" | "normal" | "why-not"
                 | "same_cause" | "not_related" | "undo",
                 ref rest @ ..,
             ] => Input::Command(command::read(now, words[0], rest, self.inputs.len())?),

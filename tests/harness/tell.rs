@@ -3,6 +3,7 @@ use super::START;
 use quell_core::{
     domain::{
         alert::{Alert, AlertId, SuppressedBy},
+        apart::{Weighing, signed},
         command::{Code, CommandResult},
         correction::{Correction, Party},
         health::Level,
@@ -156,8 +157,21 @@ impl<'a> Teller<'a> {
         self.line(*at, &update.scope, &format!("correction {relation} by {actor} ({deed:?}): {one} | {other}"));
     }
 
-    /// Refusals only: what was done is told by what it did.
+    /// Refusals and answers only: what was done is told by what it did.
     fn result(&mut self, result: &CommandResult) {
+        if let Some(answer) = &result.answer {
+            self.text.push_str(&format!("answer: {}\n", answer.verdict));
+            for note in &answer.notes {
+                self.text.push_str(&format!("  {}: {}\n", note.kind.name(), note.text));
+            }
+            for Weighing { title, parts, total, needed, why_needed, .. } in &answer.weighed {
+                let (total, needed) = (signed(*total), signed(*needed));
+                self.text.push_str(&format!("  {title}: {total}, more than {needed} is needed: {why_needed}\n"));
+                for part in parts {
+                    self.text.push_str(&format!("    {} {} {}\n", signed(part.millinats), part.name, part.text));
+                }
+            }
+        }
         if result.code != Code::Ok {
             self.text.push_str(&format!("refused {}: {:?}, {}\n", result.request_id, result.code, result.message));
         }

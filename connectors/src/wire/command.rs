@@ -2,13 +2,14 @@
 use super::{
     Invalid,
     correction::{correction, relation, relation_back},
-    incident::{problem, state, state_back, ticket},
+    incident::{apart, problem, state, state_back, ticket},
     suppression::{silence, silence_back, window, window_back},
 };
 use prost::Message as _;
 use quell_core::{
     domain::{
         alert::AlertId,
+        apart::Subject,
         command::{About, Act, Action, Command, CommandResult, IncidentAct, Relating},
         correction::CorrectionId,
         hash::Framed,
@@ -19,7 +20,7 @@ use quell_core::{
     },
     output::{CorrectionUpdate, ProblemUpdate, SilenceUpdate, WindowUpdate},
 };
-use quell_proto::v1::{self, about, command, command_output::Body, incident_act, schedule};
+use quell_proto::v1::{self, about, command, command_output::Body, incident_act, schedule, why_not};
 
 /// A command of the journal.
 pub fn command(asked: &Command) -> v1::Command {
@@ -52,7 +53,25 @@ fn action(asked: &Action) -> command::Action {
             command::Action::Relate(v1::Relate { relation, one, other, comment })
         }
         Action::UndoCorrection(id) => command::Action::UndoCorrection(id.0),
+        Action::WhyNot(one, other) => {
+            command::Action::WhyNot(v1::WhyNot { one: Some(subject(*one)), other: Some(subject(*other)) })
+        }
     }
+}
+
+const fn subject(of: Subject) -> why_not::Subject {
+    let of = match of {
+        Subject::Alert(id) => why_not::subject::Of::Alert(id.0),
+        Subject::Incident(id) => why_not::subject::Of::Incident(id.0),
+    };
+    why_not::Subject { of: Some(of) }
+}
+
+fn subject_back(of: Option<why_not::Subject>) -> Option<Subject> {
+    Some(match of?.of? {
+        why_not::subject::Of::Alert(id) => Subject::Alert(AlertId(id)),
+        why_not::subject::Of::Incident(id) => Subject::Incident(IncidentId(id)),
+    })
 }
 
 /// Tells an action from another one under the same request id. Its times are left out: `for two hours` is another moment when it
@@ -98,6 +117,10 @@ pub fn command_back(asked: v1::Command) -> Result<Command, Invalid> {
         }
         Some(command::Action::Relate(asked)) => Action::Relate(relating_back(asked).ok_or_else(unknown)?),
         Some(command::Action::UndoCorrection(id)) => Action::UndoCorrection(CorrectionId(id)),
+        Some(command::Action::WhyNot(v1::WhyNot { one, other })) => {
+            let (one, other) = (subject_back(one), subject_back(other));
+            Action::WhyNot(one.ok_or_else(unknown)?, other.ok_or_else(unknown)?)
+        }
     };
     Ok(Command {
         request_id: asked.request_id,
@@ -183,6 +206,7 @@ pub fn result(result: &CommandResult) -> Body {
         message: result.message.clone(),
         name: result.name.clone(),
         digest: result.digest,
+        answer: result.answer.as_deref().map(|answer| apart(&result.scope, answer)),
     })
 }
 

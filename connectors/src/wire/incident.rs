@@ -3,8 +3,11 @@ use super::{alert_state, severity, time};
 use quell_core::{
     domain::{
         alert::Alert,
-        episode::Evidence,
-        incident::{Cause, Incident, IncidentId, NearbyChange, ShortAlert, State, Ticket, TimelineEntry},
+        apart::{Apart, Clause, Note, Weighing},
+        episode::{Evidence, Moved},
+        incident::{
+            Cause, Incident, IncidentId, NearbyChange, NextBest, Place, ShortAlert, State, Ticket, TimelineEntry,
+        },
         recurrence::{Problem, SimilarIncident},
     },
     output::IncidentUpdate,
@@ -71,6 +74,7 @@ pub fn incident(update: &IncidentUpdate) -> v1::Incident {
         changes: incident.changes.iter().map(change).collect(),
         similar: incident.similar.iter().map(|one| similar(scope, one)).collect(),
         problem: incident.problem.as_ref().map(|one| problem(scope, one)),
+        merges: update.merges.iter().map(merge).collect(),
     }
 }
 
@@ -128,25 +132,70 @@ fn short(scope: &str, a: &ShortAlert) -> v1::IncidentAlert {
         opened_at: Some(time(a.opened_at)),
         summary: a.summary.to_string(),
         parts: parts(a.evidence),
-        margin: nats(a.evidence.margin),
+        margin: nats(a.evidence.margin.into()),
+        next_best: a.next_best.map(|next| next_best(scope, next)),
+        moved_at: a.moved_at.map(time),
     }
 }
 
-fn nats(thousandths: i16) -> f64 {
-    f64::from(thousandths) / 1_000.0
+/// Of thousandths.
+fn nats(thousandths: i64) -> f64 {
+    thousandths as f64 / 1_000.0
 }
 
-/// What was weighed, in the order of the sum. Each is signed as it counts: the rarer its check, the more speaks against chance.
+/// A part of what decided.
+fn part(name: &str, thousandths: i64) -> v1::ReasonPart {
+    v1::ReasonPart { name: name.to_owned(), log_odds: nats(thousandths), text: String::new() }
+}
+
+/// Why two are apart.
+pub fn apart(scope: &str, apart: &Apart) -> v1::Apart {
+    let note = |note: &Note| v1::ApartNote {
+        kind: note.kind.name().to_owned(),
+        text: note.text.clone(),
+        decides: note.kind.decides(),
+    };
+    let clause = |clause: &Clause| v1::ReasonPart { text: clause.text.clone(), ..part(clause.name, clause.millinats) };
+    let weighing = |weighing: &Weighing| v1::Weighing {
+        alert: weighing.alert.map(|id| Alert::name(scope, id)).unwrap_or_default(),
+        title: weighing.title.clone(),
+        parts: weighing.parts.iter().map(clause).collect(),
+        total: nats(weighing.total),
+        needed: nats(weighing.needed),
+        why_needed: weighing.why_needed.clone(),
+    };
+    v1::Apart {
+        together: apart.together,
+        verdict: apart.verdict.clone(),
+        notes: apart.notes.iter().map(note).collect(),
+        weighed: apart.weighed.iter().map(weighing).collect(),
+    }
+}
+
+/// What was weighed, in the order of the sum.
 fn parts(evidence: Evidence) -> Vec<v1::ReasonPart> {
-    let Evidence { time, lifetimes, place, what, background, corrections, .. } = evidence;
-    if (time, place, what, background) == (0, 0, 0, 0) {
+    if !evidence.is_weighed() {
         return Vec::new();
     }
-    let part = |name: &str, log_odds| v1::ReasonPart { name: name.to_owned(), log_odds };
-    let all = [("time", time), ("lifetimes", lifetimes), ("place", place), ("what", what), ("rarity", background)];
-    // Of most alerts nobody said anything.
-    let said = Some(("corrections", corrections)).filter(|_| corrections != 0);
-    all.into_iter().chain(said).map(|(name, thousandths)| part(name, nats(thousandths))).collect()
+    evidence.parts().map(|(name, thousandths)| part(name, thousandths.into())).collect()
+}
+
+fn next_best(scope: &str, next: NextBest) -> v1::NextBest {
+    use v1::next_best::Place as To;
+    let (place, incident) = match next.place {
+        Place::Own => (To::Own, String::new()),
+        Place::Incident(id) => (To::Incident, Incident::name(scope, id)),
+        Place::Alerts => (To::Alerts, String::new()),
+        Place::Here => (To::Here, String::new()),
+        Place::Gone => (To::Gone, String::new()),
+    };
+    v1::NextBest { place: place as i32, incident, log_odds: nats(next.total) }
+}
+
+fn merge((moved, alerts): &(Moved, usize)) -> v1::Merge {
+    let parts = moved.gain().into_iter().flat_map(|gain| gain.parts());
+    let parts = parts.map(|(name, thousandths)| part(name, thousandths)).collect();
+    v1::Merge { at: Some(time(moved.at)), parts, alert_count: *alerts as u32 }
 }
 
 fn cause(c: &Cause) -> v1::Cause {

@@ -20,6 +20,7 @@ pub mod settle;
 pub mod silence;
 pub mod table;
 pub mod topology;
+pub mod why_not;
 
 /// A failure that is the user's to mend: exit code 2. What may succeed when it is tried again is none.
 #[derive(Debug, thiserror::Error)]

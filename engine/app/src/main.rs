@@ -3,7 +3,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use quell::{
     commands::{
         BadInput, act, alerts, check, completion, corrections, demo, explain, feed, incidents, maintenance, normal,
-        problems, replay, run, services, settle, silence, topology,
+        problems, replay, run, services, settle, silence, topology, why_not,
     },
     demo::screen::LogWriter,
 };
@@ -34,6 +34,7 @@ enum Command {
     Incidents(incidents::IncidentsArgs),
     Explain(explain::ExplainArgs),
     Problems(problems::ProblemsArgs),
+    WhyNot(why_not::WhyNotArgs),
     Alerts(alerts::AlertsArgs),
     Normal(normal::NormalArgs),
     Services(services::ServicesArgs),
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         Command::Incidents(args) => block_on(incidents::run(args)),
         Command::Explain(args) => block_on(explain::run(args)),
         Command::Problems(args) => block_on(problems::run(args)),
+        Command::WhyNot(args) => block_on(why_not::run(args)),
         Command::Alerts(args) => block_on(alerts::run(args)),
         Command::Normal(args) => block_on(normal::run(args)),
         Command::Services(args) => block_on(services::run(args)),

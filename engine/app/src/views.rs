@@ -51,6 +51,8 @@ impl Seen {
 
 /// Results of commands that are remembered: whoever asked waits for it now.
 const RESULTS_MAX: usize = 100_000;
+/// Answers to questions that are remembered: they are larger, and nobody comes back for one.
+const ANSWERS_MAX: usize = 1_000;
 
 /// Changes that wait for a slow watch, which then looks at everything.
 const SERVICE_CHANGES_MAX: usize = 1_024;
@@ -65,12 +67,12 @@ struct Results {
 }
 
 impl Results {
-    fn put(&mut self, result: v1::CommandResult) {
+    fn put(&mut self, result: v1::CommandResult, max: usize) {
         let key = (result.scope.clone(), result.request_id.clone());
         if self.by_id.insert(key.clone(), result).is_none() {
             self.queue.push_back(key);
         }
-        if self.queue.len() > RESULTS_MAX
+        if self.queue.len() > max
             && let Some(oldest) = self.queue.pop_front()
         {
             self.by_id.remove(&oldest);
@@ -98,6 +100,8 @@ pub struct Views {
     pub corrections: DashMap<String, Arc<v1::Correction>>,
     /// What came of commands, lately.
     results: Mutex<Results>,
+    /// Answers to questions, lately.
+    answers: Mutex<Results>,
     /// The incident that an episode became.
     episodes: DashMap<EpisodeId, IncidentId>,
     seen: Vec<Mutex<Seen>>,
@@ -148,6 +152,7 @@ impl Views {
             problems: DashMap::new(),
             corrections: DashMap::new(),
             results: Mutex::default(),
+            answers: Mutex::default(),
             episodes: DashMap::new(),
             seen: (0..partitions).map(|_| Mutex::default()).collect(),
             incident_updates: AtomicU64::new(0),
@@ -253,15 +258,19 @@ impl Views {
 
     /// What came of a command.
     pub fn result(&self, scope: &str, request_id: &str) -> Option<v1::CommandResult> {
-        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.by_id.get(&(scope.to_owned(), request_id.to_owned())).cloned()
+        let key = (scope.to_owned(), request_id.to_owned());
+        let results =
+            [&self.results, &self.answers].map(|results| results.lock().unwrap_or_else(PoisonError::into_inner));
+        results.iter().find_map(|results| results.by_id.get(&key)).cloned()
     }
 
     fn put_command(&self, body: command_output::Body) {
         use command_output::Body;
         match body {
             Body::Result(result) => {
-                self.results.lock().unwrap_or_else(PoisonError::into_inner).put(result);
+                let answers = result.answer.is_some();
+                let (results, max) = if answers { (&self.answers, ANSWERS_MAX) } else { (&self.results, RESULTS_MAX) };
+                results.lock().unwrap_or_else(PoisonError::into_inner).put(result, max);
             }
             Body::Silence(silence) => drop(self.silences.insert(silence.name.clone(), Arc::new(silence))),
             Body::Problem(problem) => drop(self.problems.insert(problem.name.clone(), Arc::new(problem))),
@@ -363,6 +372,7 @@ pub mod tests {
             open_alert_count: 1,
             added: Vec::new(),
             removed: Vec::new(),
+            merges: Vec::new(),
             change: "updated",
         }
     }

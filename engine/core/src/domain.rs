@@ -1,5 +1,6 @@
 //! What things are.
 pub mod alert;
+pub mod apart;
 pub mod check;
 pub mod command;
 pub mod correction;

@@ -4,7 +4,7 @@ use crate::{
         alert::{Alert, AlertId},
         command::CommandResult,
         correction::{Correction, CorrectionId},
-        episode::EpisodeId,
+        episode::{EpisodeId, Evidence, Gain, Moved},
         event::Event,
         health::Level,
         incident::{Incident, IncidentId, ShortAlert},
@@ -123,6 +123,8 @@ pub struct IncidentUpdate {
     pub added: Vec<AlertId>,
     /// Those that left with this revision.
     pub removed: Vec<AlertId>,
+    /// What made it one of several, the latest 16, oldest first; with how many of its alerts came so.
+    pub merges: Vec<(Moved, usize)>,
     /// For people.
     pub change: &'static str,
 }
@@ -249,6 +251,48 @@ impl Outputs {
 pub struct Trace {
     pub verdicts: Vec<Verdict>,
     pub placed: Vec<Placed>,
+    /// What the model decided of alerts,
+    pub weighed: Vec<Weighed>,
+    /// and of whole episodes.
+    pub united: Vec<United>,
+}
+
+/// An alert was weighed, and placed by it. Numbers are log-odds in thousandths of a nat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weighed {
+    pub scope: Arc<str>,
+    pub alert: AlertId,
+    /// Where it went.
+    pub episode: EpisodeId,
+    /// It had a place before.
+    pub moves: bool,
+    /// That is an episode of its own: `total` is what spoke for the best of the others, or for staying.
+    pub founds: bool,
+    /// As it was compared,
+    pub total: i64,
+    /// with what it had to be more than; no more than, where it founds.
+    pub needed: i64,
+    /// What the next best had.
+    pub second: i64,
+    /// Of the odds, not of the parts: the same but for their rounding.
+    pub odds: i64,
+    /// Of all candidates together.
+    pub together: i64,
+    /// What is told of it.
+    pub evidence: Evidence,
+}
+
+/// Two episodes became one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct United {
+    pub scope: Arc<str>,
+    pub from: EpisodeId,
+    pub into: EpisodeId,
+    pub at: Timestamp,
+    /// As it was compared, in thousandths of a nat.
+    pub total: i64,
+    /// `None`: an alert that was alone is better off there.
+    pub gain: Option<Gain>,
 }
 
 /// What became of an event.

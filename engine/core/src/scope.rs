@@ -38,6 +38,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
+mod apart;
 mod correct;
 mod regroup;
 mod suppression;
@@ -137,6 +138,8 @@ pub struct Scope {
     changes: Changes,
     raiser: Raiser,
     requests: Requests,
+    /// Those that only asked something: they push out none that decided something.
+    questions: Requests,
 }
 
 impl Scope {
@@ -170,6 +173,7 @@ impl Scope {
             changes: Changes::default(),
             raiser: Raiser::default(),
             requests: Requests::default(),
+            questions: Requests::default(),
         }
     }
 
@@ -406,10 +410,11 @@ impl Scope {
             self.core.top = self.core.top.max(command.at);
         }
         self.advance(world, out);
-        if self.requests.knows(&command.request_id) {
+        if self.requests.knows(&command.request_id) || self.questions.knows(&command.request_id) {
             return;
         }
         let done = match &command.action {
+            Action::WhyNot(a, b) => return self.answer(command, [*a, *b], world, out),
             Action::Incident(act) => self.on_act(act, command, world, out),
             Action::CreateSilence { silence, force } => self.create_silence(silence, *force, world, out),
             Action::ExpireSilence(id) => self.expire_silence(id, world, out),
@@ -428,7 +433,7 @@ impl Scope {
 
     /// Commands that were folded may be folded again; for tests.
     pub(crate) fn forget_requests(&mut self) {
-        self.requests = Requests::default();
+        (self.requests, self.questions) = Default::default();
     }
 
     fn on_act(
@@ -700,10 +705,10 @@ impl Scope {
         let scope = self.core.name.clone();
         let alerts = self.deduplicator.iter().cloned();
         let alerts = alerts.map(|alert| AlertUpdate { scope: scope.clone(), alert }).collect();
-        let incident = |i| Some(self.raiser.update(i, self.correlator.get(i.episode)?, &scope));
+        let incident = |i| self.raiser.update(i, &self.correlator, &scope);
         let incidents = self.raiser.iter().filter_map(incident).collect();
         let services = self.health.updates(&cx(&mut self.core, world, &mut out)).collect();
-        let results = self.requests.iter().cloned().collect();
+        let results = self.requests.iter().chain(self.questions.iter()).cloned().collect();
         let silence = |s: &Silence| SilenceUpdate { scope: scope.clone(), silence: s.clone() };
         let window = |w: &Maintenance| WindowUpdate { scope: scope.clone(), window: w.clone() };
         let silences = self.suppressor.silences().map(silence).collect();

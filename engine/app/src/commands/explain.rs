@@ -1,12 +1,17 @@
 //! `quell explain`: why these alerts, why raised, why this priority, and what the cause probably is.
 use super::{
-    client::{self, Connection},
+    client::{self, Client, Connection},
     incidents::{facts, head, tickets},
     problems::every,
-    table::{Cell, Look, Room, Table, Tone, time},
+    table::{self, Cell, Look, Room, Table, Tone, time},
 };
 use crate::demo::text::lasted;
-use quell_proto::v1::{Cause, Incident, IncidentAlert, NearbyChange, Problem, SimilarIncident};
+use quell_core::domain::apart::signed;
+use quell_proto::v1::{
+    Cause, GetIncidentRequest, Incident, IncidentAlert, Merge, NearbyChange, NextBest, Problem, ReasonPart,
+    SimilarIncident, next_best::Place,
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// From this confidence on a cause is likely. It is not given in percent: too few causes were confirmed by people to count
 /// how often it holds.
@@ -19,9 +24,19 @@ const THE_FIRST: &str = "the first";
 /// As people read it, where the group became part of another.
 const FIRST_OF_OTHERS: &str = "the first of alerts that were found to be part of this";
 
-/// Why an incident is what it is.
+/// Other incidents that are called by their numbers; more are called by their ids.
+const OTHERS_MAX: usize = 20;
+/// What the numbers mean.
+const UNITS: &str = "Numbers are log-odds: +0.7 doubles the odds that it belongs, +2.3 makes them tenfold. Time: how densely alerts came; open: how many of them still were; place: how well it lies there; check: how usual its check is among theirs; rarity: how seldom its check opens by itself.";
+/// The same of merges.
+const UNITS_OF_MERGES: &str = "Began: the younger within the older, not by itself; drawn: their alerts came with each other's; place: where they lie; check: which checks they have; size: large outages are rare.";
+
+/// Why an incident is what it is: what speaks for each of its alerts in words and numbers, how close the call was, and where
+/// else it might have been.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  quell explain payments-1042\n  quell explain 1042 --json | jq '.alerts[].reason'")]
+#[command(
+    after_help = "Examples:\n  quell explain payments-1042\n  quell explain 1042 --json | jq '.alerts[] | {entity, check, reason, parts, margin, next_best}'\n\nquell why-not says why an alert or an incident is not in it."
+)]
 pub struct ExplainArgs {
     /// payments-1042, 1042 in the scope `default`, or a resource name.
     #[arg(value_name = "INCIDENT")]
@@ -37,10 +52,28 @@ pub struct ExplainArgs {
 pub async fn run(args: ExplainArgs) -> anyhow::Result<()> {
     let mut client = args.connection.client().await?;
     let incident = client::incident(&mut client, &args.incident).await?;
-    args.connection.show("Incident", &incident, told)
+    let others = if args.connection.json { Others::default() } else { others(&mut client, &incident).await };
+    args.connection.show("Incident", &incident, |incident, look| told(incident, &others, look))
 }
 
-fn told(incident: &Incident, look: Look) -> String {
+/// Numbers of other incidents, by name.
+type Others = BTreeMap<String, String>;
+
+/// What the incidents are called in which alerts of this one might have been. One that is no longer kept is called by its id.
+async fn others(client: &mut Client, incident: &Incident) -> Others {
+    let next = incident.alerts.iter().filter_map(|alert| alert.next_best.as_ref());
+    let names: BTreeSet<_> = next.map(|next| &next.incident).filter(|name| !name.is_empty()).take(OTHERS_MAX).collect();
+    let mut others = Others::new();
+    for name in names {
+        let asked = GetIncidentRequest { name: name.clone(), ..Default::default() };
+        if let Ok(found) = client.get_incident(asked).await {
+            others.insert(name.clone(), found.into_inner().number);
+        }
+    }
+    others
+}
+
+fn told(incident: &Incident, others: &Others, look: Look) -> String {
     let mut text = head(incident, look) + &look.paragraph(&incident.summary, 0);
     let mut section = |title: &str, body: String| {
         if !body.is_empty() {
@@ -53,7 +86,8 @@ fn told(incident: &Incident, look: Look) -> String {
     section("Changes nearby", changes(incident, look));
     section("What keeps coming back", incident.problem.as_ref().map_or(String::new(), |p| problem(p, look)));
     section("Similar past incidents", similar(incident, look));
-    section("Why these alerts", alerts(incident, look));
+    section("Why these alerts", alerts(incident, others, look));
+    section("How groups of alerts became one", merges(incident, look));
     section("What happened to it", timeline(incident, look));
     section("Beside it", beside(incident, look));
     text
@@ -148,8 +182,9 @@ fn how(past: &SimilarIncident) -> String {
     parts.collect::<Vec<_>>().join("; ")
 }
 
-fn alerts(incident: &Incident, look: Look) -> String {
-    let mut text = String::new();
+fn alerts(incident: &Incident, others: &Others, look: Look) -> String {
+    let weighed = incident.alerts.iter().any(|alert| !alert.parts.is_empty());
+    let mut text = if weighed { look.paragraph(UNITS, 2) } else { String::new() };
     for alert in &incident.alerts {
         let mut table = Table::bare(&[Room::Whole, Room::Whole, Room::Whole, Room::Text]);
         table.row(vec![
@@ -159,7 +194,9 @@ fn alerts(incident: &Incident, look: Look) -> String {
             Cell::new(&format!("{} {}", alert.entity, alert.check)),
         ]);
         text.push_str(&table.text(look, 2));
-        text.push_str(&look.paragraph(&why(alert, reason(alert, incident)), 6));
+        for line in why(alert, reason(alert, incident), others) {
+            text.push_str(&look.paragraph(&line, 6));
+        }
     }
     if incident.alerts_truncated {
         text.push_str("  and more, that do not fit into one answer\n");
@@ -179,17 +216,70 @@ pub fn reason<'a>(alert: &'a IncidentAlert, incident: &Incident) -> &'a str {
     }
 }
 
-/// `shares a service with db-1 latency (time +1.2, place +0.8); 2.0 ahead of the next best place`
-fn why(alert: &IncidentAlert, reason: &str) -> String {
-    let parts: Vec<String> = alert.parts.iter().map(|part| format!("{} {:+.1}", part.name, part.log_odds)).collect();
-    let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
-    // Without parts nothing was weighed.
-    let margin = match alert.margin {
-        _ if alert.parts.is_empty() => String::new(),
-        margin if margin < CLOSE => format!("; a close call, {margin:.1} ahead of the next best place"),
-        margin => format!("; {margin:.1} ahead of the next best place"),
+/// Why it is there, what speaks for it, what else might have been, and whether it came from elsewhere.
+fn why(alert: &IncidentAlert, reason: &str, others: &Others) -> Vec<String> {
+    let mut lines = vec![reason.to_owned()];
+    if !alert.parts.is_empty() {
+        lines.push(sum(&alert.parts));
+    }
+    if let Some(next) = &alert.next_best {
+        lines.push(format!("next best: {}, {}", called(next, others), behind(alert.margin)));
+    }
+    if let Some(at) = &alert.moved_at {
+        lines.push(format!("it came here from another place at {}", time(Some(at))));
+    }
+    lines
+}
+
+/// `0.4 behind: a close call`
+fn behind(margin: f64) -> String {
+    let behind = format!("{} behind", signed(thousandths(margin)).trim_start_matches('+'));
+    if margin < CLOSE { format!("{behind}: a close call") } else { behind }
+}
+
+fn called(next: &NextBest, others: &Others) -> String {
+    match next.place() {
+        Place::Incident => others.get(&next.incident).cloned().unwrap_or_else(|| table::id(&next.incident)),
+        Place::Alerts => "alerts that are of no incident".to_owned(),
+        Place::Here => "alerts that have become part of this since".to_owned(),
+        Place::Gone => "alerts that are no longer kept".to_owned(),
+        Place::Own | Place::Unspecified => "an incident of its own".to_owned(),
+    }
+}
+
+/// `+2.3 = +1.0 place, +1.3 rarity`
+fn sum(parts: &[ReasonPart]) -> String {
+    let total = parts.iter().map(|part| thousandths(part.log_odds)).sum();
+    let parts: Vec<_> =
+        parts.iter().map(|part| format!("{} {}", signed(thousandths(part.log_odds)), word_of(&part.name))).collect();
+    format!("{} = {}", signed(total), parts.join(", "))
+}
+
+/// As the engine counts.
+pub fn thousandths(log_odds: f64) -> i64 {
+    (log_odds * 1_000.0).round() as i64
+}
+
+/// What a part is of, in a word.
+fn word_of(name: &str) -> &str {
+    match name {
+        "lifetimes" => "open",
+        "what" => "check",
+        other => other,
+    }
+}
+
+fn merges(incident: &Incident, look: Look) -> String {
+    let merge = |merge: &Merge| {
+        let alerts = if merge.alert_count == 1 { "one alert came" } else { "alerts came" };
+        let count = if merge.alert_count == 1 { String::new() } else { format!("{} ", merge.alert_count) };
+        let text = format!("{}  {count}{alerts}: {}", time(merge.at.as_ref()), sum(&merge.parts));
+        look.paragraph(&text, 2)
     };
-    format!("{reason}{parts}{margin}")
+    if incident.merges.is_empty() {
+        return String::new();
+    }
+    look.paragraph(UNITS_OF_MERGES, 2) + &incident.merges.iter().map(merge).collect::<String>()
 }
 
 fn timeline(incident: &Incident, look: Look) -> String {
@@ -232,17 +322,26 @@ mod tests {
             text.lines().map(|line| line.trim()).collect::<Vec<_>>(),
             ["likely    db-1 latency", "possible  db-1 latency"]
         );
-        let part = |name: &str, log_odds| ReasonPart { name: name.to_owned(), log_odds };
+        let part = |name: &str, log_odds| ReasonPart { name: name.to_owned(), log_odds, text: String::new() };
         let mut alert = IncidentAlert::default();
-        assert_eq!(why(&alert, "near db-1"), "near db-1");
-        alert.parts = vec![part("time", 1.24), part("place", -0.5)];
-        alert.margin = 0.7;
+        let none = Others::new();
+        assert_eq!(why(&alert, "near db-1", &none), ["near db-1"]);
+        alert.parts = vec![part("time", 1.249), part("place", -0.5)];
+        (alert.margin, alert.next_best) = (0.7, Some(NextBest { place: Place::Own.into(), ..NextBest::default() }));
         assert_eq!(
-            why(&alert, "near db-1"),
-            "near db-1 (time +1.2, place -0.5); a close call, 0.7 ahead of the next best place"
+            why(&alert, "near db-1", &none),
+            [
+                "near db-1",
+                "+0.7 = +1.2 time, -0.5 place",
+                "next best: an incident of its own, 0.7 behind: a close call"
+            ]
         );
+        let incident = "scopes/s/incidents/00000000000000ff".to_owned();
+        alert.next_best = Some(NextBest { place: Place::Incident.into(), incident: incident.clone(), log_odds: 0.0 });
         alert.margin = 2.0;
-        assert!(why(&alert, "near db-1").ends_with("; 2.0 ahead of the next best place"));
+        let last = |others: &Others| why(&alert, "near db-1", others).pop().unwrap_or_default();
+        assert_eq!(last(&none), "next best: s/00000000000000ff, 2.0 behind");
+        assert_eq!(last(&Others::from([(incident, "s-7".to_owned())])), "next best: s-7, 2.0 behind");
     }
 
     #[test]
@@ -255,7 +354,7 @@ mod tests {
         };
         let alerts = vec![alert("a", "the first", 20), alert("b", "same entity", 5), alert("c", "the first", 10)];
         let incident = Incident { alerts, ..Incident::default() };
-        let told = super::alerts(&incident, Look::default());
+        let told = super::alerts(&incident, &Others::new(), Look::default());
         let reasons: Vec<_> = told.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         assert_eq!(reasons.iter().filter(|reason| **reason == "the first").count(), 1, "{told}");
         assert_eq!([2, 0].map(|n| reason(&incident.alerts[n], &incident)), [THE_FIRST, FIRST_OF_OTHERS]);
@@ -285,7 +384,7 @@ mod tests {
             ..Default::default()
         };
         let incident = Incident { similar: vec![past.clone()], problem: Some(problem), ..Default::default() };
-        let text = told(&incident, Look::default()).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = told(&incident, &Others::new(), Look::default()).split_whitespace().collect::<Vec<_>>().join(" ");
         for part in [
             "payments-12 88 %",
             "resolved by anna after 25 min: restarted the pool; jira OPS-7; probable cause: latency on db",
@@ -295,7 +394,7 @@ mod tests {
         }
         let alone = SimilarIncident { resolved_by: String::new(), resolution: String::new(), ..past };
         assert!(how(&alone).starts_with("its alerts cleared after 25 min; jira OPS-7"), "{}", how(&alone));
-        assert!(!told(&Incident::default(), Look::default()).contains("past incidents"));
+        assert!(!told(&Incident::default(), &Others::new(), Look::default()).contains("past incidents"));
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Commands of people and programs: a record of the journal, answered when the fold's output shows what came of it (design
 //! rule 13).
 use super::{
-    errors::{invalid, refused, unavailable},
+    errors::{invalid, not_found, refused, unavailable},
     grpc::{Api, encode_position},
     names,
 };
 use quell_connectors::{decode::text, log::Topic, wire};
 use quell_core::domain::{
     alert::AlertId,
+    apart::{Apart, Note, NoteKind, Subject},
     command::{Act, Action, Command, IncidentAct},
     hash::partition_of,
     incident::{IncidentId, Ticket},
@@ -37,6 +38,8 @@ pub struct Done {
     pub name: String,
     /// For `min_position` of reads.
     pub position: String,
+    /// Where it was a question.
+    pub answer: Option<v1::Apart>,
 }
 
 /// What every request of an incident's command has, beside what it asks for.
@@ -81,7 +84,7 @@ impl Api {
             return Err(refused(Code::AlreadyExists, "REQUEST_ID_REUSED", message));
         }
         match Code::from_i32(result.code) {
-            Code::Ok => Ok(Done { name: result.name, position }),
+            Code::Ok => Ok(Done { name: result.name, position, answer: result.answer }),
             code => Err(refused(code, reason(code), result.message)),
         }
     }
@@ -173,6 +176,31 @@ impl Api {
         Ok(v1::AlertReply { alert, position: done.position })
     }
 
+    /// Why two are not together: of one scope its fold tells.
+    pub(super) async fn why_not_together(&self, request: v1::WhyNotRequest) -> Result<v1::WhyNotResponse, Status> {
+        let v1::WhyNotRequest { name, other, request_id, actor } = request;
+        let ((scope, one), (other_scope, two)) = (subject("name", &name)?, subject("other", &other)?);
+        if scope != other_scope {
+            for (name, subject) in [(&name, one), (&other, two)] {
+                self.is_there(name, subject)?;
+            }
+            return Ok(v1::WhyNotResponse { answer: Some(of_two_scopes(scope, other_scope)), position: String::new() });
+        }
+        let done = self.ask(scope, Asked { request_id, actor }, Action::WhyNot(one, two)).await?;
+        let answer = done.answer.ok_or_else(|| {
+            let message = "request_id: it was answered before, and answers are not kept; take a new one";
+            refused(Code::AlreadyExists, "REQUEST_ID_REUSED", message)
+        })?;
+        Ok(v1::WhyNotResponse { answer: Some(answer), position: done.position })
+    }
+
+    fn is_there(&self, name: &str, subject: Subject) -> Result<(), Status> {
+        match subject {
+            Subject::Alert(id) => self.views.alert(id).map(drop).ok_or_else(|| not_found("alert", name)),
+            Subject::Incident(id) => self.views.incident(id).map(drop).ok_or_else(|| not_found("incident", name)),
+        }
+    }
+
     pub(super) async fn link_ticket(&self, request: v1::LinkTicketRequest) -> Result<v1::IncidentReply, Status> {
         let ticket = request.ticket.unwrap_or_default();
         for (field, text) in [("ticket.system", &ticket.system), ("ticket.key", &ticket.key)] {
@@ -203,6 +231,21 @@ pub(super) fn at_most(field: &str, text: &str, max: usize) -> Result<(), Status>
 /// As the texts of events are kept: on one line, without control characters.
 pub(super) fn cleaned(text: String) -> String {
     text::line(text.into(), usize::MAX)
+}
+
+/// The scope of an alert or an incident, and which it is.
+fn subject<'a>(field: &str, name: &'a str) -> Result<(&'a str, Subject), Status> {
+    if name.split('/').nth(2) == Some("incidents") {
+        return incident_id(field, name).map(|(scope, id)| (scope, Subject::Incident(id)));
+    }
+    names::parse_id(field, name, "alerts").map(|(scope, id)| (scope, Subject::Alert(AlertId(id))))
+}
+
+/// Nothing crosses a scope: there is nothing to weigh.
+fn of_two_scopes(one: &str, other: &str) -> v1::Apart {
+    let text = format!("one is of the scope {one}, the other of {other}: alerts of two scopes are never together");
+    let verdict = format!("{text}.");
+    wire::apart(one, &Apart { verdict, notes: vec![Note { kind: NoteKind::Scope, text }], ..Apart::default() })
 }
 
 fn incident_id<'a>(field: &str, name: &'a str) -> Result<(&'a str, IncidentId), Status> {

@@ -327,6 +327,10 @@ impl Quell for Api {
         self.link_ticket(request.into_inner()).await.map(Response::new)
     }
 
+    async fn why_not(&self, request: Request<v1::WhyNotRequest>) -> Result<Response<v1::WhyNotResponse>, Status> {
+        self.why_not_together(request.into_inner()).await.map(Response::new)
+    }
+
     async fn mark_alert_normal(
         &self,
         request: Request<v1::MarkAlertNormalRequest>,

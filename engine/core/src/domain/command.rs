@@ -1,6 +1,7 @@
 //! What people and programs ask for: folded like every other input (design rule 13).
 use super::{
     alert::AlertId,
+    apart::{Apart, Subject},
     correction::{CorrectionId, Relation},
     incident::{IncidentId, State, Ticket},
     maintenance::Maintenance,
@@ -33,7 +34,7 @@ impl Command {
             Err(Refusal { code, message }) => (code, message, String::new()),
         };
         let (scope, request_id) = (self.scope.as_str().into(), self.request_id.as_str().into());
-        CommandResult { scope, request_id, code, message, name, digest: self.digest }
+        CommandResult { scope, request_id, code, message, name, digest: self.digest, answer: None }
     }
 }
 
@@ -59,6 +60,8 @@ pub enum Action {
     Relate(Relating),
     /// What people said holds no more; what they did stays.
     UndoCorrection(CorrectionId),
+    /// Why two are not together: a question, which changes nothing.
+    WhyNot(Subject, Subject),
 }
 
 /// A person says that two have the same cause, or that they are not related. Nothing is moved.
@@ -148,4 +151,7 @@ pub struct CommandResult {
     pub name: String,
     /// Of the command that it is of.
     pub digest: u64,
+    /// Where it was a question. It is not kept.
+    #[serde(skip)]
+    pub answer: Option<Arc<Apart>>,
 }

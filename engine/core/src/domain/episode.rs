@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    num::NonZeroU64,
     sync::Arc,
 };
 
@@ -124,17 +125,111 @@ pub struct Evidence {
     pub corrections: i16,
     /// How much better this episode was than the next best, or than one of its own.
     pub margin: i16,
+    /// The next best; `None`: one of its own, or nothing was weighed.
+    pub next: Option<Rival>,
+}
+
+/// An episode that an alert was weighed against and did not get. An id that is 0, which no hash is in practice, is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rival(NonZeroU64);
+
+impl Rival {
+    /// This one.
+    pub fn of(id: EpisodeId) -> Option<Self> {
+        NonZeroU64::new(id.0).map(Self)
+    }
+
+    /// Its id.
+    pub const fn id(self) -> EpisodeId {
+        EpisodeId(self.0.get())
+    }
+}
+
+/// How much likelier two episodes or more are as one, in thousandths of a nat: what decides a merge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gain {
+    /// That the younger ones began within the oldest, and not by themselves.
+    pub began: i32,
+    /// That their alerts drew each other.
+    pub drawn: i32,
+    /// Where they lie, together less apart.
+    pub place: i32,
+    /// Which checks they have, together less apart.
+    pub what: i32,
+    /// How rare large outages are, and what each merge has to be worth.
+    pub size: i32,
+    /// What people said of such alerts before.
+    pub corrections: i32,
+}
+
+impl Gain {
+    /// What decided: the sum of all parts.
+    pub fn total(&self) -> i64 {
+        self.parts().map(|(_, millinats)| millinats).sum()
+    }
+
+    /// Its parts by name, in the order of the sum; what people said only where they did.
+    pub fn parts(self) -> impl Iterator<Item = (&'static str, i64)> {
+        let Self { began, drawn, place, what, size, corrections } = self;
+        let model = [("began", began), ("drawn", drawn), ("place", place), ("what", what), ("size", size)];
+        told(model, corrections).map(|(name, millinats)| (name, millinats.into()))
+    }
+}
+
+/// The parts of the model, and what people said if they did.
+fn told<T: Copy + Default + PartialEq>(
+    model: [(&'static str, T); 5],
+    corrections: T,
+) -> impl Iterator<Item = (&'static str, T)> {
+    model.into_iter().chain((corrections != T::default()).then_some(("corrections", corrections)))
+}
+
+/// How a member came to its episode from another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    pub at: Timestamp,
+    pub by: MovedBy,
+}
+
+/// What decided that a member goes elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MovedBy {
+    /// It moved alone: its evidence is of then. Where a person or an alert that mutes it decided, nothing was weighed.
+    Itself,
+    /// An alert that was alone belongs to its episode, which came to that one: the evidence of the other is of then.
+    Another,
+    /// Its whole episode became one with others.
+    Merge(Gain),
+}
+
+impl Moved {
+    /// Of a merge.
+    pub const fn gain(&self) -> Option<Gain> {
+        match self.by {
+            MovedBy::Merge(gain) => Some(gain),
+            MovedBy::Itself | MovedBy::Another => None,
+        }
+    }
 }
 
 impl Evidence {
     /// The log-odds that decided, in thousandths of a nat: the sum of all parts.
-    pub const fn total(&self) -> i64 {
-        self.time as i64
-            + self.lifetimes as i64
-            + self.place as i64
-            + self.what as i64
-            + self.background as i64
-            + self.corrections as i64
+    pub fn total(&self) -> i64 {
+        self.parts().map(|(_, millinats)| i64::from(millinats)).sum()
+    }
+
+    /// Its parts by name, in the order of the sum. Each is signed as it counts: the rarer its check, the more speaks against
+    /// chance. What people said stands there only where they did.
+    pub fn parts(self) -> impl Iterator<Item = (&'static str, i16)> {
+        let Self { time, lifetimes, place, what, background, corrections, .. } = self;
+        let model =
+            [("time", time), ("lifetimes", lifetimes), ("place", place), ("what", what), ("rarity", background)];
+        told(model, corrections)
+    }
+
+    /// Whether it was weighed at all: the first, what a policy or a person placed, and what came back are not.
+    pub fn is_weighed(&self) -> bool {
+        self.parts().any(|(_, part)| part != 0)
     }
 }
 
@@ -189,6 +284,8 @@ pub struct Member {
     pub evidence: Evidence,
     /// Seconds after the alert it joined, for people.
     pub after: i64,
+    /// Where it was placed elsewhere before; those that came together share it.
+    pub moved: Option<Arc<Moved>>,
     /// Of an alert whose origin tells of no ends: how unexpected its check was, in thousandths of a nat.
     pub surprise: Option<u16>,
 }
@@ -218,6 +315,7 @@ impl Member {
             reason,
             evidence,
             after,
+            moved: None,
             surprise: None,
         }
     }
@@ -370,6 +468,7 @@ mod tests {
             reason: Reason::First,
             evidence: Evidence::default(),
             after: 0,
+            moved: None,
             surprise,
             score: None,
             peer: None,

@@ -382,6 +382,32 @@ pub struct ShortAlert {
     /// Seconds after the alert it joined; 0 where it did not come after it.
     pub after: i64,
     pub opened_at: Timestamp,
+    /// The best other place that was considered; `None` where none was.
+    pub next_best: Option<NextBest>,
+    /// When it came here from another place.
+    pub moved_at: Option<Timestamp>,
+}
+
+/// The best other place that was considered for an alert, as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextBest {
+    pub place: Place,
+    /// Log-odds of it then, in thousandths of a nat.
+    pub total: i64,
+}
+
+/// Where an alert may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In an incident of its own.
+    Own,
+    Incident(IncidentId),
+    /// With alerts that are of no incident.
+    Alerts,
+    /// With alerts that have become part of the incident itself.
+    Here,
+    /// With alerts that are no longer kept.
+    Gone,
 }
 
 impl ShortAlert {

@@ -16,7 +16,7 @@ use crate::{
         time::{Span, Timestamp},
         topology::Topology,
     },
-    output::Placed,
+    output::{Placed, Weighed},
     room::give_back,
     scope::Cx,
     stages::{deduplicate::first_of, raise::Raiser},
@@ -26,6 +26,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod apart;
 mod bounded;
 mod correcting;
 mod corrections;
@@ -46,12 +47,14 @@ mod unite;
 mod urn;
 mod wiring;
 
+pub use apart::{Pair, brief, called, named};
 use corrections::Corrections;
 use groups::Groups;
 use index::{Index, is_open_at};
 use learned::Learned;
 pub use moves::{Moves, Suggestion};
 use profile::{Profile, Seed};
+use reason::Second;
 use score::{Score, Subject, millinats};
 use sighting::Sighting;
 use tables::Tables;
@@ -59,6 +62,8 @@ use wiring::Naming;
 
 /// A share of this of the episodes goes when there are too many.
 const EVICTED_SHARE: usize = 64;
+/// How often alerts are followed from episode to episode.
+const WENT_ON_MAX: usize = 16;
 
 /// What the model looks through: all that does not change while one alert is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -110,12 +115,29 @@ struct Choice {
     episode: Option<EpisodeId>,
     reason: Reason,
     evidence: Evidence,
+    /// The best of the others, whether it was chosen or not.
+    score: Score,
+    second: Second,
+    /// Log-odds of all of them together, in millinats: many weak links count too.
+    together: i64,
 }
 
 impl Correlator {
     /// An episode.
     pub fn get(&self, id: EpisodeId) -> Option<&Episode> {
         self.episodes.get(&id)
+    }
+
+    /// An episode, or the one that most of its alerts went to since it was emptied.
+    pub fn now(&self, mut id: EpisodeId) -> Option<&Episode> {
+        for _ in 0..WENT_ON_MAX {
+            let episode = self.episodes.get(&id)?;
+            match episode.went_mostly().filter(|_| episode.members.is_empty()) {
+                Some(next) => id = next,
+                None => return Some(episode),
+            }
+        }
+        None
     }
 
     /// Whether the silence of an alert's origin says nothing, as far as is known.
@@ -158,6 +180,22 @@ impl Correlator {
         let background = self.learned.ln_background(&seen, &lens);
         let choice = self.choose(alert, &seen, background, raiser, &lens);
         let id = choice.episode.unwrap_or_else(|| self.found(alert, cx));
+        if let Some(trace) = &mut cx.out.trace {
+            let Choice { score, second, evidence, together, .. } = choice;
+            trace.weighed.push(Weighed {
+                scope: cx.core.name.clone(),
+                alert: alert.id,
+                episode: id,
+                moves: false,
+                founds: choice.episode.is_none(),
+                total: score.total,
+                needed: 0,
+                second: second.total,
+                odds: millinats(libm::log(score.odds)),
+                together,
+                evidence,
+            });
+        }
         self.join(id, alert, choice.reason, choice.evidence, cx);
         self.profile(id, &seen, background, &lens);
         if self.episodes.get(&id).and_then(|e| e.members.get(alert.member())).is_some_and(|m| m.occurrences == 1) {
@@ -189,7 +227,7 @@ impl Correlator {
     /// The best episode, if it is better than one of its own.
     fn choose(&self, alert: &Alert, seen: &Sighting, background: f64, raiser: &Raiser, lens: &Lens<'_>) -> Choice {
         let mut best: Option<(Score, EpisodeId)> = None;
-        let mut second = 0;
+        let mut second = Second::default();
         let mut odds = 0.0;
         let mut subject = Subject::new((seen, self.said(seen, lens)), background, &self.learned, lens);
         for candidate in self.candidates(seen, &subject.said, lens.policy.correlate.candidates_max) {
@@ -202,21 +240,24 @@ impl Correlator {
             }
             odds += score.odds;
             if best.as_ref().is_none_or(|(b, other)| (score.total, *other) > (b.total, id)) {
-                second = best.map_or(second, |(b, _)| second.max(b.total));
+                second = best.map_or(second, |(b, id)| second.or(b.total, id));
                 best = Some((score, id));
             } else {
-                second = second.max(score.total);
+                second = second.or(score.total, id);
             }
         }
-        let nucleates = millinats(libm::log(odds.max(1e-30))) > millinats(lens.policy.correlate.revise.nucleation);
+        let together = millinats(libm::log(odds.max(1e-30)));
+        let nucleates = together > millinats(lens.policy.correlate.revise.nucleation);
         match best {
             Some((score, id)) if score.total > 0 || nucleates => {
                 let reason = self.reason_or_said(alert, seen, (score, id), lens);
-                Choice { episode: Some(id), reason, evidence: score.with_margin(second) }
+                Choice { episode: Some(id), reason, evidence: score.with_margin(second), score, second, together }
             }
             best => {
-                let evidence = Evidence::founding(best.map_or(0, |(b, _)| b.total));
-                Choice { episode: None, reason: Reason::First, evidence }
+                let next = best.map_or(Second::default(), |(b, id)| Second { total: b.total, episode: Some(id) });
+                let score = best.map_or(Score::default(), |(score, _)| score);
+                let evidence = Evidence::founding(next);
+                Choice { episode: None, reason: Reason::First, evidence, score, second: next, together }
             }
         }
     }

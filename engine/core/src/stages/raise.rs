@@ -355,8 +355,9 @@ impl Raiser {
     }
 
     /// An incident as its next update would say it.
-    pub fn update(&self, incident: &Incident, episode: &Episode, scope: &Arc<str>) -> IncidentUpdate {
-        say::update(incident, episode, (&episode.members, Vec::new()), scope, "")
+    pub fn update(&self, incident: &Incident, correlator: &Correlator, scope: &Arc<str>) -> Option<IncidentUpdate> {
+        let episode = correlator.get(incident.episode)?;
+        Some(say::update(incident, episode, (&episode.members, Vec::new()), correlator, scope, ""))
     }
 }
 

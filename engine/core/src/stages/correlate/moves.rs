@@ -4,7 +4,7 @@ use crate::{
     domain::{
         alert::{Alert, AlertId, Fingerprint},
         correction::Keys,
-        episode::{Episode, EpisodeId, Evidence, Member, Reason},
+        episode::{Episode, EpisodeId, Evidence, Member, Moved, MovedBy, Reason},
         time::Timestamp,
     },
     output::Placed,
@@ -67,10 +67,12 @@ impl Correlator {
         self.index.forget_time(target);
         // It takes alerts for as long as the group that it took in.
         target.policy = target.policy.take().or(policy);
+        let moved = by_hand.then(|| Arc::new(Moved { at: cx.core.clock, by: MovedBy::Itself }));
         let known: BTreeSet<AlertId> = target.members.iter().map(|m| m.alert).collect();
         for mut member in members {
-            if by_hand {
-                member.reason = Reason::ByHand;
+            if moved.is_some() {
+                (member.reason, member.evidence) = (Reason::ByHand, Evidence::default());
+                member.moved.clone_from(&moved);
             }
             raiser.on_left(incident, 0, member.alert);
             moves.alerts.push(member.fingerprint);
@@ -179,7 +181,9 @@ impl Correlator {
         if let Some(target) = self.episodes.get_mut(&into) {
             self.index.forget_time(target);
             let is_known = target.members.iter().any(|m| m.alert == member.alert);
-            receive((Member { reason, evidence, ..member }, is_known), from, target, deduplicator, cx);
+            let moved = Some(Arc::new(Moved { at: cx.core.clock, by: MovedBy::Itself }));
+            let member = Member { reason, evidence, moved, ..member };
+            receive((member, is_known), from, target, deduplicator, cx);
             if let Some(profile) = self.profiles.get_mut(&into) {
                 profile.relive(target);
                 self.index.inherit(&[], target);

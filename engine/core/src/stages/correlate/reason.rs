@@ -2,21 +2,37 @@
 use super::{Correlator, Lens, Score, Sighting, score::narrow, sighting::name_of};
 use crate::domain::{
     alert::Alert,
-    episode::{EpisodeId, Evidence, Reason},
+    episode::{EpisodeId, Evidence, Reason, Rival},
     topology::places::{GroundKind, Ring},
 };
 
 impl Score {
-    /// What speaks for it, beside the `second` best.
-    pub fn with_margin(self, second: i64) -> Evidence {
-        Evidence { margin: narrow(self.total - second), ..self.parts }
+    /// What speaks for it, beside the second best.
+    pub fn with_margin(self, second: Second) -> Evidence {
+        Evidence { margin: narrow(self.total - second.total), next: second.episode.and_then(Rival::of), ..self.parts }
     }
 }
 
 impl Evidence {
-    /// What speaks for an episode of its own: that the `best` other was worse.
-    pub fn founding(best: i64) -> Self {
-        Self { margin: narrow(-best), ..Self::default() }
+    /// What speaks for an episode of its own: that the best other was worse.
+    pub fn founding(best: Second) -> Self {
+        Self { margin: narrow(-best.total), next: best.episode.and_then(Rival::of), ..Self::default() }
+    }
+}
+
+/// What was not chosen: the best of the others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Second {
+    /// Log-odds in millinats; of an episode of its own 0, by definition.
+    pub total: i64,
+    /// `None`: one of its own.
+    pub episode: Option<EpisodeId>,
+}
+
+impl Second {
+    /// The better of this and another.
+    pub fn or(self, total: i64, episode: EpisodeId) -> Self {
+        if total > self.total { Self { total, episode: Some(episode) } } else { self }
     }
 }
 

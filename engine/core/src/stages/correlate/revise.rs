@@ -1,6 +1,6 @@
 //! What is looked at again some time after an alert opened: what came after it counts too.
 use super::{
-    Correlator, Lens, Score, Sighting,
+    Correlator, Lens, Score, Second, Sighting,
     corrections::FORBIDDEN,
     index::is_open_at,
     moves::{Moves, Suggestion},
@@ -10,15 +10,17 @@ use super::{
 };
 use crate::{
     domain::{
-        alert::Fingerprint,
-        episode::{Episode, EpisodeId, Evidence, Reason},
+        alert::{Alert, AlertId, Fingerprint},
+        episode::{Episode, EpisodeId, Evidence, Gain, Moved, MovedBy, Reason},
         policy::Policy,
         time::{Span, Timestamp},
         topology::places::{GroundKind, Ring},
     },
+    output::{United, Weighed},
     scope::Cx,
     stages::{deduplicate::Deduplicator, raise::Raiser},
 };
+use std::sync::Arc;
 
 /// Episodes that an alert's own is tested against.
 const RIVALS_MAX: usize = 4;
@@ -61,7 +63,7 @@ impl Correlator {
             if own != rival
                 && let Some(gain) = self.gain_as_one(own, rival, raiser, cx)
             {
-                self.unite((own, rival), gain, deduplicator, raiser, cx, &mut moves);
+                self.unite((own, rival), gain.into(), deduplicator, raiser, cx, &mut moves);
             }
         }
         self.consolidate(key, deduplicator, raiser, cx, &mut moves);
@@ -105,18 +107,27 @@ impl Correlator {
         let hysteresis = millinats(revise.hysteresis);
         let better = others.first().filter(|(score, _)| score.total > stays.max(0) + hysteresis).copied();
         let attended = raiser.is_attended(episode);
-        let second = others.get(1).map_or(0, |(score, _)| score.total).max(stays);
-        let reason = better.map(|best| (self.reason_or_said(alert, &seen, best, &lens), best.0.with_margin(second)));
+        let next = others.get(1).map_or(Second::default(), |(score, id)| Second::default().or(score.total, *id));
+        let next = if alone { next } else { next.or(stays, own) };
+        let reason = better.map(|best| (self.reason_or_said(alert, &seen, best, &lens), best.0.with_margin(next)));
+        let (background, id) = (subject.background, alert.id);
         if let (Some((score, into)), Some(why), false) = (better, reason, fixed) {
             let margin = score.total - stays.max(0);
+            let needed = stays.max(0) + hysteresis;
+            let numbers = (score.total, millinats(libm::log(score.odds)), needed, next.total);
             if alone {
                 // The whole episode goes, so that it is for the incidents which of the two remains.
-                self.unite((own, into), margin, deduplicator, raiser, cx, moves);
+                let united = self.unite((own, into), Because { margin, gain: None }, deduplicator, raiser, cx, moves);
+                if let Some(united) = united {
+                    trace_move((id, united), numbers, &why, cx);
+                    self.explain(key, united, why, deduplicator);
+                }
             } else if attended {
                 moves.suggestions.push(Suggestion { from: own, into: Some(into), alert: Some(key), margin });
             } else {
                 cx.core.revisions += 1;
                 cx.core.regroupings.moved.model += u64::from(episode.incident.is_some());
+                trace_move((id, into), numbers, &why, cx);
                 self.move_alert(key, into, why, deduplicator, raiser, cx, moves);
                 self.rejoin(&seen, background, into, cx);
             }
@@ -127,7 +138,10 @@ impl Correlator {
             cx.core.regroupings.split.model += u64::from(episode.incident.is_some());
             let alert = alert.clone();
             let into = self.found(&alert, cx);
-            let why = (Reason::First, Evidence::founding(stays));
+            let best = others.first().filter(|(score, _)| score.total > stays);
+            let next = best.map_or((stays, own), |(score, id)| (score.total, *id));
+            let why = (Reason::First, Evidence::founding(Second { total: next.0, episode: Some(next.1) }));
+            trace_move((id, into), (stays, stays, -hysteresis, next.0), &why, cx);
             self.move_alert(key, into, why, deduplicator, raiser, cx, moves);
             self.rejoin(&seen, background, into, cx);
         }
@@ -137,6 +151,15 @@ impl Correlator {
         let near = others.iter().take(RIVALS_MAX).filter(|(score, _)| score.total >= RIVAL_MIN);
         let near = near.map(|(_, id)| *id).collect();
         Some((occurrence, near))
+    }
+
+    /// An alert that was alone has become one with another episode: it says why.
+    fn explain(&mut self, key: Fingerprint, into: EpisodeId, why: (Reason, Evidence), deduplicator: &Deduplicator) {
+        let place = deduplicator.get(key).map(Alert::member);
+        let member = self.episodes.get_mut(&into).zip(place).and_then(|(e, place)| e.members.get_mut(place));
+        if let Some(member) = member.filter(|member| member.fingerprint == key) {
+            (member.reason, member.evidence) = why;
+        }
     }
 
     /// An alert that was moved counts in the make-up of its episode.
@@ -176,19 +199,18 @@ impl Correlator {
         found
     }
 
-    fn part(&self, id: EpisodeId) -> Option<Part<'_>> {
+    pub(super) fn part(&self, id: EpisodeId) -> Option<Part<'_>> {
         Some((id, self.profiles.get(&id)?))
     }
 
     /// How much likelier two episodes are as one, where they are and may be.
-    fn gain_as_one(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<i64> {
+    fn gain_as_one(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<Gain> {
         let (first, second) = (self.part(a)?, self.part(b)?);
         self.survivor(a, b, raiser, cx)?;
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
         let said = self.corrections.between(first.1.said_of(), second.1.said_of(), cx.policy) as f64 / 1_000.0;
-        let gain = millinats(unite::gain_of_pair(first, second, said, &self.learned, &lens)?);
-        (gain > 0).then_some(gain)
+        unite::gain_of_pair(first, second, said, &self.learned, &lens).filter(|gain| gain.total() > 0)
     }
 
     fn survivor(&self, a: EpisodeId, b: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<(EpisodeId, EpisodeId)> {
@@ -197,7 +219,7 @@ impl Correlator {
     }
 
     /// Whether people put alerts of the two apart.
-    fn are_apart(&self, a: EpisodeId, b: EpisodeId, cx: &Cx<'_>) -> bool {
+    pub(super) fn are_apart(&self, a: EpisodeId, b: EpisodeId, cx: &Cx<'_>) -> bool {
         let (Some(a), Some(b)) = (self.profiles.get(&a), self.profiles.get(&b)) else { return false };
         self.corrections.between(a.said_of(), b.said_of(), cx.policy) <= FORBIDDEN
     }
@@ -209,22 +231,35 @@ impl Correlator {
         said.sum::<i64>() as f64 / 1_000.0
     }
 
-    /// Merges two episodes; where somebody looks after the incident that would end by it, that is only suggested.
+    /// Merges two episodes, of which the first may be an alert that is alone; where somebody looks after the incident that would end by it, that is only suggested.
     fn unite(
         &mut self,
         (a, b): (EpisodeId, EpisodeId),
-        margin: i64,
+        why: Because,
         deduplicator: &mut Deduplicator,
         raiser: &mut Raiser,
         cx: &mut Cx<'_>,
         moves: &mut Moves,
     ) -> Option<EpisodeId> {
         let (from, into) = self.survivor(a, b, raiser, cx)?;
-        if raiser.is_attended(self.episodes.get(&from)?) {
+        let Because { margin, gain } = why;
+        let episode = self.episodes.get_mut(&from)?;
+        if raiser.is_attended(episode) {
             moves.suggestions.push(Suggestion { from, into: Some(into), alert: None, margin });
             return None;
         }
         cx.core.revisions += 1;
+        let by = match gain {
+            Some(gain) => MovedBy::Merge(gain),
+            None if from == a => MovedBy::Itself,
+            None => MovedBy::Another,
+        };
+        let moved = Arc::new(Moved { at: cx.core.clock, by });
+        episode.members.iter_mut().for_each(|member| member.moved = Some(moved.clone()));
+        if let Some(trace) = &mut cx.out.trace {
+            let (scope, at, total) = (cx.core.name.clone(), cx.core.clock, margin);
+            trace.united.push(United { scope, from, into, at, total, gain });
+        }
         self.merge((from, into), false, deduplicator, raiser, cx, moves);
         Some(into)
     }
@@ -248,15 +283,15 @@ impl Correlator {
         let Some((gain, set)) = self.best_set(own, raiser, cx) else { return };
         let mut into = own;
         for other in set {
-            into = self.unite((into, other), gain, deduplicator, raiser, cx, moves).unwrap_or(into);
+            into = self.unite((into, other), gain.into(), deduplicator, raiser, cx, moves).unwrap_or(into);
         }
     }
 
     /// The others that it is most surely one with, and how much likelier all are so.
-    fn best_set(&self, own: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<(i64, Vec<EpisodeId>)> {
+    fn best_set(&self, own: EpisodeId, raiser: &Raiser, cx: &Cx<'_>) -> Option<(Gain, Vec<EpisodeId>)> {
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
-        let mut best: Option<(i64, Vec<EpisodeId>)> = None;
+        let mut best: Option<(Gain, Vec<EpisodeId>)> = None;
         for ground in self.joint_grounds(own, &lens)?.into_iter().map(Some).chain([None]) {
             let others = self.sharing(own, ground, raiser, &lens, cx);
             if others.len() < 2 {
@@ -264,8 +299,8 @@ impl Correlator {
             }
             let parts: Vec<Part<'_>> = [own].iter().chain(&others).filter_map(|id| self.part(*id)).collect();
             let said = self.said_of_all(&parts, cx.policy);
-            let gain = millinats(unite::gain_of_many(&parts, said, &self.learned, &lens));
-            if gain > best.as_ref().map_or(0, |(gain, _)| *gain) {
+            let gain = unite::gain_of_many(&parts, said, &self.learned, &lens);
+            if gain.total() > best.as_ref().map_or(0, |(gain, _)| gain.total()) {
                 best = Some((gain, others));
             }
         }
@@ -327,15 +362,61 @@ impl Correlator {
     }
 }
 
+/// What decides that episodes become one.
+#[derive(Clone, Copy, Debug)]
+struct Because {
+    /// In millinats.
+    margin: i64,
+    /// Part by part; `None`: an alert that is alone is better off there.
+    gain: Option<Gain>,
+}
+
+impl From<Gain> for Because {
+    fn from(gain: Gain) -> Self {
+        Self { margin: gain.total(), gain: Some(gain) }
+    }
+}
+
+/// An alert that had a place before has another: `total` had to be more than `needed`, or no more where it founds.
+fn trace_move(
+    (alert, episode): (AlertId, EpisodeId),
+    (total, odds, needed, second): (i64, i64, i64, i64),
+    why: &(Reason, Evidence),
+    cx: &mut Cx<'_>,
+) {
+    if let Some(trace) = &mut cx.out.trace {
+        let (scope, evidence, founds) = (cx.core.name.clone(), why.1, why.0 == Reason::First);
+        let (moves, together) = (true, odds);
+        trace.weighed.push(Weighed {
+            scope,
+            alert,
+            episode,
+            moves,
+            founds,
+            total,
+            needed,
+            second,
+            odds,
+            together,
+            evidence,
+        });
+    }
+}
+
 fn mostly_on(profile: &super::Profile, ground: u64) -> bool {
     profile.tally(ground).total() * JOINT_SHARE.1 >= profile.entities() * JOINT_SHARE.0
+}
+
+/// Which of two would go, and into which.
+pub(super) fn by_rank<'a>(a: &'a Episode, b: &'a Episode, raiser: &Raiser) -> (&'a Episode, &'a Episode) {
+    let rank = |e: &Episode| (e.incident.is_none(), raiser.opened_at(e), e.founded_at, e.id);
+    if rank(a) <= rank(b) { (b, a) } else { (a, b) }
 }
 
 /// Which of two goes into which: an announced one survives one that is not, the older incident the younger, else the older
 /// episode. `None` where that would move what is settled by time or by people.
 fn survivor(a: &Episode, b: &Episode, raiser: &Raiser, cx: &Cx<'_>) -> Option<(EpisodeId, EpisodeId)> {
-    let rank = |e: &Episode| (e.incident.is_none(), raiser.opened_at(e), e.founded_at, e.id);
-    let (into, from) = if rank(a) <= rank(b) { (a, b) } else { (b, a) };
+    let (from, into) = by_rank(a, b, raiser);
     let settled = cx.core.clock > from.founded_at + cx.policy.correlate.revise.until;
     let decided = from.members.iter().chain(&into.members).any(|m| m.reason.is_decided());
     let room = from.members.len() + into.members.len() <= cx.policy.limits.alerts_per_episode;

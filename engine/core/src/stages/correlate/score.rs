@@ -24,7 +24,7 @@ const HOPELESS: f64 = 0.01;
 const ALIVE_MIN: f64 = 1e-4;
 
 /// What one alert's place in one episode is worth.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Score {
     /// Log-odds, in millinats: the sum of the parts, each rounded first, so that what is told is what decided.
     pub total: i64,
@@ -38,15 +38,16 @@ pub struct Score {
 
 /// What an episode is worth to an alert, as odds.
 #[derive(Clone, Copy, Debug)]
-struct Odds {
+pub struct Odds {
     /// Alerts that it draws, per second.
-    density: f64,
+    pub density: f64,
     /// How much of it is alive.
-    alive: f64,
-    fit: Fit,
-    what: f64,
+    pub alive: f64,
+    pub fit: Fit,
+    /// How usual the alert's check is there.
+    pub what: f64,
     /// What people said, in millinats.
-    said: i64,
+    pub said: i64,
 }
 
 /// In thousandths of a nat.
@@ -66,6 +67,7 @@ impl Score {
             background: narrow(millinats(-subject.background)),
             corrections: narrow(odds.said),
             margin: 0,
+            next: None,
         };
         let all = odds.density * odds.alive * odds.fit.odds * odds.what * odds_of(odds.said);
         Self { total: parts.total(), odds: all / subject.rate, parts, ground: odds.fit.ground }
@@ -124,7 +126,7 @@ pub struct Subject<'a> {
     /// `ln` of the rate.
     pub background: f64,
     /// Per second.
-    rate: f64,
+    pub rate: f64,
     /// How much likelier than anywhere it is near, at most.
     rarest: f64,
     /// How finely the origins tell time.
@@ -176,6 +178,16 @@ impl<'a> Subject<'a> {
         let ended_at = self.seen.ended_at.unwrap_or(Timestamp::MAX);
         let alive = alive(profile, self.seen.at, ended_at, cx);
         self.against(profile, is_near, (density, alive, said), learned, cx)
+    }
+
+    /// The same however hopeless it is, with what the parts are of.
+    pub fn in_full(&mut self, profile: &Profile, learned: &Learned, cx: &Lens<'_>) -> (Score, Odds) {
+        let density = self.density(profile, cx).times(0.5);
+        let alive = alive(profile, self.seen.at, self.seen.ended_at.unwrap_or(Timestamp::MAX), cx);
+        let what = density.what(self.what((&profile.checks, profile.alerts), false, learned, cx), self.any);
+        let said = self.said.of_episode(profile.said_of());
+        let odds = Odds { density: density.sum(), alive, fit: profile.fit(self.seen, learned, cx), what, said };
+        (Score::of(odds, self), odds)
     }
 
     fn density(&self, profile: &Profile, cx: &Lens<'_>) -> Density {

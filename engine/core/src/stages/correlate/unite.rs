@@ -9,10 +9,10 @@ use super::{
     nest::{self, Nest},
     place::{self, Tally},
     profile::{Profile, Shared},
-    score,
+    score::{self, millinats},
 };
 use crate::domain::{
-    episode::EpisodeId,
+    episode::{EpisodeId, Gain},
     policy::Clue,
     time::{Span, Timestamp},
 };
@@ -27,9 +27,9 @@ const LIVES: usize = 8;
 /// An episode's make-up.
 pub type Part<'a> = (EpisodeId, &'a Profile);
 
-/// How much likelier two episodes are as one, in nats, where people `said` so much for it; `None` where they have no ground
-/// in common: nothing outweighs that but what people said.
-pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, said: f64, learned: &Learned, cx: &Lens<'_>) -> Option<f64> {
+/// How much likelier two episodes are as one, where people `said` so much for it; `None` where they have no ground in common:
+/// nothing outweighs that but what people said.
+pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, said: f64, learned: &Learned, cx: &Lens<'_>) -> Option<Gain> {
     let shared = a.1.shared(b.1, learned, cx);
     let place = where_together(a.1, b.1, &shared, said > 0.0, learned, cx)?;
     let (older, younger) = if a.1.seed.at <= b.1.seed.at { (a, b) } else { (b, a) };
@@ -38,33 +38,44 @@ pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, said: f64, learned: &Learned, cx: 
     let soon = |by: Part<'_>, at| 0.5 * alive * by.1.density(at, resolution, cx);
     let late = |by: Part<'_>, to: Part<'_>| 0.5 * alive * by.1.lingering_for(to.1, &shared, cx);
     let lent = (soon(older, younger.1.seed.at), late(older, younger));
-    let mut gain = began_within(younger, lent, learned, cx);
+    let began = began_within(younger, lent, learned, cx);
+    let mut drawn = 0.0;
     for (part, other) in [(a, b), (b, a)] {
         let late = late(other, part);
-        gain += drawn_together(part, SAMPLES, resolution, cx, |at| soon(other, at) + late);
+        drawn += drawn_together(part, SAMPLES, resolution, cx, |at| soon(other, at) + late);
     }
     // What comes late is another step: that its checks are others says nothing.
     let by_checks = if lent.1 > 0.0 { lent.0 / (lent.0 + lent.1) } else { 1.0 };
-    Some(gain + said + place + by_checks * alike(&[a, b], learned, cx) + sizes(&[a, b], cx))
+    let what = by_checks * alike(&[a, b], learned, cx);
+    Some(rounded([began, drawn, place, what, sizes(&[a, b], cx), said]))
 }
 
-/// How much likelier several episodes are as one, in nats, where people `said` so much for it.
-pub fn gain_of_many(parts: &[Part<'_>], said: f64, learned: &Learned, cx: &Lens<'_>) -> f64 {
+/// What decides is the sum of the parts as they are told.
+fn rounded(nats: [f64; 6]) -> Gain {
+    let most = i64::from(i32::MAX);
+    let [began, drawn, place, what, size, corrections] = nats.map(|part| millinats(part).clamp(-most, most) as i32);
+    Gain { began, drawn, place, what, size, corrections }
+}
+
+/// How much likelier several episodes are as one, where people `said` so much for it.
+pub fn gain_of_many(parts: &[Part<'_>], said: f64, learned: &Learned, cx: &Lens<'_>) -> Gain {
     let resolution = learned.resolution(cx);
-    let Some(oldest) = (0..parts.len()).min_by_key(|n| (parts[*n].1.seed.at, parts[*n].0)) else { return 0.0 };
-    let mut gain = said + alike(parts, learned, cx) + sizes(parts, cx);
+    let Some(oldest) = (0..parts.len()).min_by_key(|n| (parts[*n].1.seed.at, parts[*n].0)) else {
+        return Gain::default();
+    };
+    let (mut began, mut drawn, mut place) = (0.0, 0.0, where_of_many(parts, learned, cx));
     for (n, part) in parts.iter().enumerate() {
         let others = || parts.iter().enumerate().filter(move |(m, _)| *m != n).map(|(_, p)| *p);
         let lives: Vec<f64> = others().map(|other| overlap_of_lives(other.1, part.1, cx)).collect();
         let lent =
             |at| others().zip(&lives).map(|(o, alive)| 0.5 * alive * o.1.density(at, resolution, cx)).sum::<f64>();
-        gain += drawn_together(*part, JOINT_SAMPLES, resolution, cx, lent);
+        drawn += drawn_together(*part, JOINT_SAMPLES, resolution, cx, lent);
         if n != oldest {
-            gain += began_within(*part, (lent(part.1.seed.at), 0.0), learned, cx);
+            began += began_within(*part, (lent(part.1.seed.at), 0.0), learned, cx);
         }
-        gain -= part.1.evidence_now(learned, cx) + urn(part.1.alerts, part.1.entities(), part.1.crowding, cx);
+        place -= part.1.evidence_now(learned, cx) + urn(part.1.alerts, part.1.entities(), part.1.crowding, cx);
     }
-    gain + where_of_many(parts, learned, cx)
+    rounded([began, drawn, place, alike(parts, learned, cx), sizes(parts, cx), said])
 }
 
 /// The seed of the younger was no background, and not its own cause: others drew it, soon or late.

@@ -180,7 +180,7 @@ impl Raiser {
         let removed = std::mem::take(&mut incident.removed);
         let inherited = Inherited::of(incident);
         if let Some(episode) = by.correlator.get(incident.episode) {
-            let last = update(incident, episode, (&episode.members, removed), &cx.core.name, "merged");
+            let last = update(incident, episode, (&episode.members, removed), by.correlator, &cx.core.name, "merged");
             cx.out.say(Body::Incident(Box::new(last)));
         }
         cx.core.held.release(from);

@@ -8,11 +8,12 @@ use super::{
 use crate::{
     domain::{
         alert::AlertId,
-        episode::{Episode, Member},
-        incident::{Incident, ShortAlert},
+        episode::{Episode, EpisodeId, Member, Moved},
+        incident::{Incident, NextBest, Place, ShortAlert},
     },
     output::{Body, IncidentUpdate},
     scope::Cx,
+    stages::correlate::Correlator,
 };
 use std::{fmt::Write as _, sync::Arc};
 
@@ -22,15 +23,19 @@ const UPDATE_BYTES_MAX: usize = 800_000;
 /// Of it names of alerts that joined or left take at most so many.
 const NAMES_BYTES_MAX: usize = 200_000;
 /// The most that a short alert takes beside its texts and its scope: the words of its name and its reason, and the parts of that,
-const ALERT_BYTES: usize = 300;
-/// a name beside its scope,
+const ALERT_BYTES: usize = 320;
+/// the best other place beside its scope,
+const NEXT_BYTES: usize = 70;
+/// /// a name beside its scope,
 const NAME_BYTES: usize = 40;
 /// another part beside its texts,
 const PART_BYTES: usize = 120;
 /// resources that are named once: it, its number, its episode, others that it is linked to,
 const RELATED_MAX: usize = 6;
 /// and what else is there once.
-const FIXED_BYTES: usize = 1_000;
+const FIXED_BYTES: usize = 1_000 + MERGES_MAX * 200;
+/// Merges of one incident that are told,
+const MERGES_MAX: usize = 16;
 const SERVICES_MAX: usize = 100;
 /// Services named in a title or a summary.
 const NAMED_MAX: usize = 3;
@@ -93,7 +98,7 @@ pub(super) fn say(
     }
     let shown = if cx.out.brief { &[][..] } else { &episode.members };
     let removed = std::mem::take(&mut incident.removed);
-    let update = update(incident, episode, (shown, removed), &cx.core.name, change);
+    let update = update(incident, episode, (shown, removed), by.correlator, &cx.core.name, change);
     incident.members_said = episode.members.len();
     cx.out.say(Body::Incident(Box::new(update)));
 }
@@ -103,6 +108,7 @@ pub(super) fn update(
     incident: &Incident,
     episode: &Episode,
     (shown, mut removed): (&[Member], Vec<AlertId>),
+    correlator: &Correlator,
     scope: &Arc<str>,
     change: &'static str,
 ) -> IncidentUpdate {
@@ -116,7 +122,8 @@ pub(super) fn update(
     let mut bytes = rest + (added.len() + removed.len()) * name_bytes;
     let mut fits = |m: &&Member| {
         let texts = m.entity.len() + m.check.len() + m.summary.len() + m.reason.about().len();
-        bytes += ALERT_BYTES + texts + scope.len();
+        let next = if m.evidence.next.is_some() { NEXT_BYTES + scope.len() } else { 0 };
+        bytes += ALERT_BYTES + texts + scope.len() + next;
         bytes <= UPDATE_BYTES_MAX
     };
     let short = |m: &Member| ShortAlert {
@@ -130,6 +137,8 @@ pub(super) fn update(
         evidence: m.evidence,
         after: m.after,
         opened_at: m.opened_at,
+        next_best: next_best(m, episode.id, correlator),
+        moved_at: m.moved.as_ref().map(|moved| moved.at),
     };
     let alerts: Vec<_> = shown.iter().take_while(&mut fits).map(short).collect();
     IncidentUpdate {
@@ -141,8 +150,41 @@ pub(super) fn update(
         open_alert_count: episode.open,
         added,
         removed,
+        merges: merges(shown),
         change,
     }
+}
+
+/// The best other place that was considered for a member of an episode.
+fn next_best(member: &Member, own: EpisodeId, correlator: &Correlator) -> Option<NextBest> {
+    let Member { evidence, .. } = member;
+    if !evidence.is_weighed() && evidence.next.is_none() {
+        return None;
+    }
+    let place = match evidence.next.map(|rival| correlator.now(rival.id())) {
+        None => Place::Own,
+        Some(None) => Place::Gone,
+        Some(Some(episode)) if episode.id == own => Place::Here,
+        Some(Some(episode)) => episode.incident.map_or(Place::Alerts, Place::Incident),
+    };
+    Some(NextBest { place, total: evidence.total() - i64::from(evidence.margin) })
+}
+
+/// What brought whole episodes, with how many of the members came so: the latest, oldest first.
+fn merges(members: &[Member]) -> Vec<(Moved, usize)> {
+    let mut found: Vec<(Moved, usize)> = Vec::new();
+    for moved in members.iter().filter_map(|m| m.moved.as_deref()).filter(|moved| moved.gain().is_some()) {
+        match found.iter_mut().find(|(known, _)| known == moved) {
+            Some((_, alerts)) => *alerts += 1,
+            None => found.push((*moved, 1)),
+        }
+        if found.len() > MERGES_MAX {
+            let first = (0..found.len()).min_by_key(|n| found[*n].0.at).unwrap_or(0);
+            found.remove(first);
+        }
+    }
+    found.sort_by_key(|(moved, _)| moved.at);
+    found
 }
 
 /// What an update takes beside its alerts and those that came and went, in bytes; generous.

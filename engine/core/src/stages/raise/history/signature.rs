@@ -126,6 +126,7 @@ pub(super) mod tests {
             reason: Reason::First,
             evidence: Evidence::default(),
             after: 0,
+            moved: None,
             surprise: None,
             score: None,
             peer: None,
