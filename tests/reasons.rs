@@ -19,7 +19,6 @@ use quell_core::{
 use quell_proto::v1::ReasonPart;
 use quell_tests::stream;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
-use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -193,40 +192,6 @@ fn the_demo_is_told_as_it_was_decided() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Outages that overlap: of a rack, an application, a host, and now and then something by itself; what belongs together comes
-/// in disorder, so that much of it is placed before its company is there.
-fn crowded(seed: u64) -> Vec<String> {
-    let mut random = StdRng::seed_from_u64(seed);
-    let mut events = Vec::new();
-    let mut begin = 0;
-    for _ in 0..60 {
-        begin += random.random_range(20..400);
-        let (rack, app) = (random.random_range(0..4), random.random_range(0..5));
-        let wide = random.random_range(0..4);
-        for _ in 0..random.random_range(1..14) {
-            let host = match wide {
-                0 => (rack, random.random_range(0..5)),
-                1 => (random.random_range(0..4), app),
-                2 => (rack, app),
-                _ => (random.random_range(0..4), random.random_range(0..5)),
-            };
-            let at = begin + random.random_range(0..90);
-            let check = ["up", "latency", "errors", "disk", "queue"][random.random_range(0..5)];
-            let lasts = random.random_range(60..900);
-            for (at, status) in [(at, "firing"), (at + lasts, "resolved")] {
-                let (entity, app, rack) =
-                    (format!("app{}-r{}", host.1, host.0), format!("app{}", host.1), format!("r{}", host.0));
-                let event = json!({"id": format!("{}-{at}", events.len()), "time": EPOCH_MS + 1_000 * at,
-                    "entity": entity, "check": check, "status": status, "severity": "major",
-                    "labels": {"app": app, "rack": rack}});
-                events.push((at, event.to_string()));
-            }
-        }
-    }
-    events.sort();
-    events.into_iter().map(|(_, event)| event).collect()
-}
-
 #[test]
 fn made_up_streams_are_told_as_they_were_decided() -> anyhow::Result<()> {
     let mut all = Counts::default();
@@ -234,7 +199,7 @@ fn made_up_streams_are_told_as_they_were_decided() -> anyhow::Result<()> {
         let stream = stream::generate(seed, 2_000);
         let events = stream.iter().map(|event| &*event.json);
         all.add(World::of(events, &stream::topology(), Policy::default())?.counts);
-        all.add(World::of(crowded(seed).iter().map(|event| &**event), "{}", Policy::default())?.counts);
+        all.add(World::of(stream::crowded(seed).iter().map(|event| &**event), "{}", Policy::default())?.counts);
     }
     let Counts { joined, founded, moved, merged, told, told_merges } = all;
     ensure!(joined > 500 && founded > 300 && moved > 5 && merged > 20, "{all:?}");
@@ -289,7 +254,7 @@ fn asked(events: &[String], questions: usize, random: &mut StdRng) -> anyhow::Re
 
 #[test]
 fn questions_are_answered_by_the_model_and_change_nothing() -> anyhow::Result<()> {
-    let events = crowded(9);
+    let events = stream::crowded(9);
     let mut random = StdRng::seed_from_u64(9);
     let (unasked, ..) = asked(&events, 0, &mut random)?;
     let (said, answers, weighed) = asked(&events, 1, &mut random)?;

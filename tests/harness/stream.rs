@@ -70,6 +70,40 @@ pub fn alerts(seed: u64, size: usize) -> Vec<StreamEvent> {
     in_order(outages(seed, size, None), size)
 }
 
+/// Outages that overlap: of a rack, an application, a host, and now and then something by itself; what belongs together comes
+/// in disorder, so that much of it is placed before its company is there.
+pub fn crowded(seed: u64) -> Vec<String> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut events = Vec::new();
+    let mut begin = 0;
+    for _ in 0..60 {
+        begin += random.random_range(20..400);
+        let (rack, app) = (random.random_range(0..4), random.random_range(0..5));
+        let wide = random.random_range(0..4);
+        for _ in 0..random.random_range(1..14) {
+            let host = match wide {
+                0 => (rack, random.random_range(0..5)),
+                1 => (random.random_range(0..4), app),
+                2 => (rack, app),
+                _ => (random.random_range(0..4), random.random_range(0..5)),
+            };
+            let at = begin + random.random_range(0..90);
+            let check = ["up", "latency", "errors", "disk", "queue"][random.random_range(0..5)];
+            let lasts = random.random_range(60..900);
+            for (at, status) in [(at, "firing"), (at + lasts, "resolved")] {
+                let (entity, app, rack) =
+                    (format!("app{}-r{}", host.1, host.0), format!("app{}", host.1), format!("r{}", host.0));
+                let event = json!({"id": format!("{}-{at}", events.len()), "time": EPOCH_MS + 1_000 * at,
+                    "entity": entity, "check": check, "status": status, "severity": "major",
+                    "labels": {"app": app, "rack": rack}});
+                events.push((at, event.to_string()));
+            }
+        }
+    }
+    events.sort();
+    events.into_iter().map(|(_, event)| event).collect()
+}
+
 /// Each with the moment at which it arrives.
 type Arriving = Vec<(i64, StreamEvent)>;
 

@@ -234,7 +234,7 @@ impl Correlator {
             let id = candidate.id;
             let is_open = |p: &&Profile| is_open_at(p, seen.at, Some(seen.entity), lens);
             let Some(profile) = self.profiles.get(&id).filter(is_open) else { continue };
-            let Some(score) = subject.at_opening((profile, candidate.is_near), &self.learned, lens) else { continue };
+            let Some(score) = subject.at_opening((profile, candidate.likeliest), &self.learned, lens) else { continue };
             if score.is_forbidden() || !self.takes_alerts(id, seen.at, raiser, lens) {
                 continue;
             }

@@ -60,7 +60,7 @@ impl Correlator {
                 break;
             }
             if found.iter().all(|candidate| candidate.id != id) {
-                found.push(Candidate { id, is_near: true });
+                found.push(Candidate { id, likeliest: f64::MAX });
             }
         }
         found

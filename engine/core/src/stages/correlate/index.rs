@@ -153,36 +153,36 @@ impl Index {
 
     /// Up to `max` episodes: those on the grounds that lead to fewest first, then the latest.
     pub fn candidates(&self, seen: &Sighting, max: usize) -> impl Iterator<Item = Candidate> + use<> {
-        let mut grounds: Vec<(usize, u64, &[EpisodeId])> = Vec::with_capacity(seen.facets.len());
+        let mut grounds: Vec<(usize, u64, f64, &[EpisodeId])> = Vec::with_capacity(seen.facets.len());
         for (facet, known) in seen.facets.iter().zip(&seen.known) {
-            let share = known.shares[facet.ring as usize].max(known.shares[Ring::Own as usize]);
-            if share < COMMON
+            let (ring, own) = (known.shares[facet.ring as usize], known.shares[Ring::Own as usize]);
+            if ring.max(own) < COMMON
                 && let Some(ids) = self.by_ground.get(&{ facet.ground }).map(Ids::as_slice)
             {
-                grounds.push((ids.len(), facet.ground, ids));
+                grounds.push((ids.len(), facet.ground, 1.0 / ring, ids));
             }
         }
-        grounds.sort_unstable();
-        let mut found: Vec<EpisodeId> = Vec::with_capacity(2 * max);
-        for (.., ids) in grounds {
-            found.extend(ids.iter().rev().take(PER_GROUND));
+        grounds.sort_unstable_by_key(|(most, ground, ..)| (*most, *ground));
+        let mut found: Vec<Candidate> = Vec::with_capacity(2 * max);
+        for (.., likeliest, ids) in grounds {
+            found.extend(ids.iter().rev().take(PER_GROUND).map(|id| Candidate { id: *id, likeliest }));
             if found.len() >= 2 * max {
                 break;
             }
         }
-        found.sort_unstable();
-        found.dedup();
+        found.sort_unstable_by(|a, b| a.id.cmp(&b.id).then(b.likeliest.total_cmp(&a.likeliest)));
+        found.dedup_by_key(|candidate| candidate.id);
         found.truncate(max);
         let near = found.len();
         for id in self.latest().take(max) {
             if found.len() >= max {
                 break;
             }
-            if found[..near].binary_search(&id).is_err() {
-                found.push(id);
+            if found[..near].binary_search_by_key(&id, |candidate| candidate.id).is_err() {
+                found.push(Candidate { id, likeliest: 1.0 / COMMON });
             }
         }
-        found.into_iter().enumerate().map(move |(n, id)| Candidate { id, is_near: n < near })
+        found.into_iter()
     }
 }
 
@@ -190,8 +190,8 @@ impl Index {
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
     pub id: EpisodeId,
-    /// A ground led to it on which not everything lies.
-    pub is_near: bool,
+    /// How much likelier than anywhere the alert is there, at most: by the rarest ground that led to it.
+    pub likeliest: f64,
 }
 
 /// Whether an episode may take an alert of that time, and of that entity.

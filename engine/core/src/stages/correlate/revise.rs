@@ -189,7 +189,7 @@ impl Correlator {
             else {
                 continue;
             };
-            let score = subject.looking_back((profile, candidate.is_near), &self.learned, cx);
+            let score = subject.looking_back((profile, candidate.likeliest), &self.learned, cx);
             let may = |score: &Score| !score.is_forbidden() && self.takes_alerts(candidate.id, seen.at, raiser, cx);
             if let Some(score) = score.filter(may) {
                 found.push((score, candidate.id));

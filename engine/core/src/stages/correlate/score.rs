@@ -2,7 +2,6 @@
 use super::{
     Lens,
     corrections::{FORBIDDEN, Said},
-    index::COMMON,
     learned::Learned,
     place::Fit,
     profile::Profile,
@@ -127,8 +126,6 @@ pub struct Subject<'a> {
     pub background: f64,
     /// Per second.
     pub rate: f64,
-    /// How much likelier than anywhere it is near, at most.
-    rarest: f64,
     /// How finely the origins tell time.
     resolution: Span,
     /// The share of its check among what is found together,
@@ -142,42 +139,40 @@ pub struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// An alert, and `ln` of the rate of its check by itself.
     pub fn new((seen, said): (&'a Sighting, Said<'a>), background: f64, learned: &Learned, cx: &Lens<'_>) -> Self {
-        let shares = seen.facets.iter().zip(&seen.known).map(|(facet, known)| known.shares[facet.ring as usize]);
-        let rarest = 1.0 / shares.fold(1.0, f64::min);
         let (usual, any, resolution) = (learned.usual(seen.check, cx), learned.any(), learned.resolution(cx));
         let rate = libm::exp(background);
-        Self { seen, said, background, rate, rarest, resolution, usual, any, expected: [None; SLOTS] }
+        Self { seen, said, background, rate, resolution, usual, any, expected: [None; SLOTS] }
     }
 
     /// As it opens, against an episode that may be near. `None` where nothing could come of it.
     pub fn at_opening(
         &mut self,
-        (profile, is_near): (&Profile, bool),
+        (profile, likeliest): (&Profile, f64),
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
         let (density, said) = (self.density(profile, cx), self.said.of_episode(profile.said_of()));
-        if self.is_hopeless(density.sum() * odds_of(said), is_near) {
+        if self.is_hopeless(density.sum() * odds_of(said), likeliest) {
             return None;
         }
         let alive = alive(profile, self.seen.at, Timestamp::MAX, cx);
-        self.against(profile, is_near, (density, alive, said), learned, cx)
+        self.against(profile, likeliest, (density, alive, said), learned, cx)
     }
 
     /// The same some time later, when what came after it counts too: half of each, for one of the two was first.
     pub fn looking_back(
         &mut self,
-        (profile, is_near): (&Profile, bool),
+        (profile, likeliest): (&Profile, f64),
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
         let (density, said) = (self.density(profile, cx).times(0.5), self.said.of_episode(profile.said_of()));
-        if self.is_hopeless(density.sum() * odds_of(said), is_near) {
+        if self.is_hopeless(density.sum() * odds_of(said), likeliest) {
             return None;
         }
         let ended_at = self.seen.ended_at.unwrap_or(Timestamp::MAX);
         let alive = alive(profile, self.seen.at, ended_at, cx);
-        self.against(profile, is_near, (density, alive, said), learned, cx)
+        self.against(profile, likeliest, (density, alive, said), learned, cx)
     }
 
     /// The same however hopeless it is, with what the parts are of.
@@ -198,26 +193,25 @@ impl<'a> Subject<'a> {
     }
 
     /// Cheap things first: most episodes fall out by time alone.
-    fn is_hopeless(&self, odds: f64, is_near: bool) -> bool {
-        let most = if is_near { self.rarest } else { 1.0 / COMMON };
-        odds * most < HOPELESS * self.rate
+    fn is_hopeless(&self, odds: f64, likeliest: f64) -> bool {
+        odds * likeliest < HOPELESS * self.rate
     }
 
     fn against(
         &mut self,
         profile: &Profile,
-        is_near: bool,
+        likeliest: f64,
         (density, alive, said): (Density, f64, i64),
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
         let likelier = odds_of(said);
-        if self.is_hopeless(density.sum() * alive * likelier, is_near) {
+        if self.is_hopeless(density.sum() * alive * likelier, likeliest) {
             return None;
         }
         let what = density.what(self.what((&profile.checks, profile.alerts), false, learned, cx), self.any);
         let density = density.sum();
-        if self.is_hopeless(density * alive * what * likelier, is_near) {
+        if self.is_hopeless(density * alive * what * likelier, likeliest) {
             return None;
         }
         Some(Score::of(Odds { density, alive, fit: profile.fit(self.seen, learned, cx), what, said }, self))
