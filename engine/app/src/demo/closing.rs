@@ -88,7 +88,7 @@ impl Closing<'_> {
 
     fn doors(&self, follower: &Follower) -> Vec<Row> {
         let at = self.address;
-        let (from, to) = (minute(self.ends, 1), minute(self.ends, 3));
+        let (from, to) = (minute(self.ends, 1), minute(self.ends, 4));
         let mut rows = vec![heading(if self.forever { "The doors are open" } else { "Where things are" })];
         if !self.forever {
             rows.push(plain(format!("  quell demo --forever keeps the doors open, at {at}:")));
