@@ -445,18 +445,20 @@ impl Episode {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn member(check: &str, surprise: Option<u16>) -> Member {
+    /// An alert of a check on an entity of a service; of none where it is empty.
+    pub fn member(entity: &str, check: &str, service: &str) -> Member {
+        let services: Vec<_> = [service].into_iter().filter(|s| !s.is_empty()).map(Into::into).collect();
         Member {
             alert: AlertId(1),
             fingerprint: Fingerprint(1),
-            entity: "web".into(),
+            entity: entity.into(),
             check: check.into(),
             summary: "".into(),
-            services: Arc::default(),
-            severity: Severity::Warning,
+            services: services.into(),
+            severity: Severity::Major,
             open: true,
             flapping: false,
             muted: false,
@@ -469,7 +471,7 @@ mod tests {
             evidence: Evidence::default(),
             after: 0,
             moved: None,
-            surprise,
+            surprise: None,
             score: None,
             peer: None,
             muted_by: None,
@@ -480,7 +482,7 @@ mod tests {
     fn a_check_surprises_once_and_what_tells_of_no_ends_is_not_steady() {
         let mut episode = Episode::new(EpisodeId(1), Timestamp(0));
         for (check, surprise) in [("scan", Some(5_000)), ("scan", Some(4_000)), ("shell", Some(7_000)), ("up", None)] {
-            episode.add(member(check, surprise));
+            episode.add(Member { surprise, ..member("web", check, "") });
             episode.open += 1;
         }
         assert_eq!((episode.surprise, episode.steady(), episode.steady_entities(9)), (12_000, 1, 1));

@@ -95,44 +95,9 @@ fn key(kind: usize, fields: &[&str]) -> u64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use crate::domain::{
-        alert::{AlertId, Fingerprint},
-        episode::{Evidence, Reason},
-        severity::Severity,
-        time::Timestamp,
-    };
-
-    /// An alert of a check on an entity of a service; of none where it is empty.
-    pub fn member(entity: &str, check: &str, service: &str) -> Member {
-        let services: Vec<_> = [service].into_iter().filter(|s| !s.is_empty()).map(Into::into).collect();
-        Member {
-            alert: AlertId(1),
-            fingerprint: Fingerprint(1),
-            entity: entity.into(),
-            check: check.into(),
-            summary: "".into(),
-            services: services.into(),
-            severity: Severity::Major,
-            open: true,
-            flapping: false,
-            muted: false,
-            opened_at: Timestamp(0),
-            started_at: Timestamp(0),
-            cleared_at: Timestamp::MIN,
-            expired: false,
-            occurrences: 1,
-            reason: Reason::First,
-            evidence: Evidence::default(),
-            after: 0,
-            moved: None,
-            surprise: None,
-            score: None,
-            peer: None,
-            muted_by: None,
-        }
-    }
+    use crate::domain::episode::tests::member;
 
     fn of(members: &[(&str, &str, &str)]) -> Signature {
         let members: Vec<_> = members.iter().map(|(entity, check, service)| member(entity, check, service)).collect();

@@ -1,4 +1,5 @@
-use super::{signature::tests::member, *};
+use super::*;
+use crate::domain::episode::tests::member;
 use crate::{
     domain::{incident::IncidentId, policy::Policy, recurrence::ProblemId, time::Span},
     output::{Body, Outputs},
