@@ -242,6 +242,8 @@ pub struct Incident {
     pub unsaid: bool,
     /// and its causes may be others.
     pub rank_again: bool,
+    /// Of how many alerts they were ranked.
+    pub ranked: usize,
     /// What the model has suggested to do with it.
     pub suggested: Vec<Suggested>,
     /// Those of the past that it is most like, best first.
@@ -306,6 +308,7 @@ impl Incident {
             merged_into: None,
             unsaid: false,
             rank_again: false,
+            ranked: 0,
             suggested: Vec::new(),
             similar: Vec::new(),
             problem: None,

@@ -37,6 +37,8 @@ const FIXED_BYTES: usize = 1_000 + MERGES_MAX * 200;
 /// Merges of one incident that are told,
 const MERGES_MAX: usize = 16;
 const SERVICES_MAX: usize = 100;
+/// Of so many alerts causes are ranked with each that comes.
+const RANKED_EACH: usize = 8;
 /// Services named in a title or a summary.
 const NAMED_MAX: usize = 3;
 
@@ -57,12 +59,12 @@ pub(super) fn say(
     if incident.members_said != episode.members.len() {
         let began = joined.iter().map(|m| m.started_at).min();
         incident.started_at = began.map_or(incident.started_at, |began| began.min(incident.started_at));
-        // Later ones are no suspects.
-        incident.rank_again |= incident.members_said < SUSPECTS_MAX;
+        incident.rank_again |= is_more_to_rank(incident.ranked, episode.members.len());
         add_services(&mut incident.services, joined);
     }
     let ranks = std::mem::take(&mut incident.rank_again);
     if ranks {
+        incident.ranked = episode.members.len().min(SUSPECTS_MAX);
         (incident.causes, incident.changes) = causes::rank(incident, episode, by, cx);
     }
     // One whose alerts are all clear stays as grave as it was.
@@ -101,6 +103,15 @@ pub(super) fn say(
     let update = update(incident, episode, (shown, removed), by.correlator, &cx.core.name, change);
     incident.members_said = episode.members.len();
     cx.out.say(Body::Incident(Box::new(update)));
+}
+
+/// Whether so many more alerts came since causes were ranked that it has to be done anew: with each of the first, then with
+/// each quarter more: it takes as long as there are alerts, and a storm brings one after the other. Those after the first suspects say
+/// no more.
+fn is_more_to_rank(ranked: usize, members: usize) -> bool {
+    let suspects = members.min(SUSPECTS_MAX);
+    let is_due = suspects <= RANKED_EACH || 4 * suspects > 5 * ranked || suspects == SUSPECTS_MAX;
+    is_due && suspects > ranked
 }
 
 /// A revision that shows these of the members, and which have left. What does not fit is left out.
