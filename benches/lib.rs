@@ -14,7 +14,7 @@ use quell_core::domain::{
     time::Timestamp,
     topology::{Dependency, EntityEntry, ServiceEntry, TopologyFile},
 };
-use std::{env, fs, sync::Arc};
+use std::{env, fs, path::Path, sync::Arc};
 
 const SERVICES: u64 = 100;
 const HOSTS_PER_SERVICE: u64 = 20;
@@ -59,6 +59,16 @@ pub fn workload(events: usize) -> anyhow::Result<Workload> {
         }
     }
     Ok(Workload { name, events, topology })
+}
+
+/// The text of a file that is compressed with zstd.
+///
+/// # Errors
+/// Where it can't be read, or is no such text.
+pub fn unpacked(path: &Path) -> anyhow::Result<String> {
+    let bytes =
+        fs::read(path).and_then(|bytes| zstd::decode_all(&*bytes)).with_context(|| path.display().to_string())?;
+    Ok(String::from_utf8(bytes)?)
 }
 
 /// Numbers that look random and are the same each time (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).

@@ -58,12 +58,6 @@ impl Set {
     }
 }
 
-/// The text of a file compressed with zstd.
-pub fn unpacked(path: &Path) -> anyhow::Result<String> {
-    let file = fs::File::open(path).with_context(|| path.display().to_string())?;
-    Ok(String::from_utf8(zstd::decode_all(file)?)?)
-}
-
 /// A table: the names of its columns, and its rows.
 #[derive(Debug)]
 pub struct Rows {

@@ -1,9 +1,10 @@
 //! Nezha: microservices with metrics, spans and logs; one fault after another.
 use super::{
-    data::{Rows, Set, Truth, number, severity, unpacked},
+    data::{Rows, Set, Truth, number, severity},
     detect::{CAP, Floor, Reference, THRESHOLD, sustained},
 };
 use counts::Counts;
+use quell_benches::unpacked;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{

@@ -1,9 +1,10 @@
 //! PetShop: services of an AWS application, measured every five minutes; one issue after another.
 use super::{
-    data::{Set, Truth, number, severity, unpacked},
+    data::{Set, Truth, number, severity},
     detect::{CAP, Floor, Reference, THRESHOLD, sustained},
 };
 use anyhow::Context as _;
+use quell_benches::unpacked;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -5,6 +5,7 @@
 //! et al., "Introducing a new alert data set for multi-step attack analysis", 2024) is `alerts.csv` beside `labels.csv`. Each file may
 //! be compressed (`.zst`).
 use anyhow::Context as _;
+use quell_benches::unpacked;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -83,9 +84,7 @@ fn read(dir: &Path, file: &str) -> anyhow::Result<Vec<u8>> {
     if plain.exists() {
         return fs::read(&plain).with_context(|| plain.display().to_string());
     }
-    let packed = dir.join(format!("{file}.zst"));
-    let text = fs::read(&packed).and_then(|bytes| zstd::decode_all(&*bytes));
-    text.with_context(|| packed.display().to_string())
+    Ok(unpacked(&dir.join(format!("{file}.zst")))?.into_bytes())
 }
 
 fn write(out: &Path, events: &str, topology: Option<&Value>, truth: &str) -> anyhow::Result<()> {

@@ -269,6 +269,22 @@ pub fn parent(scope: Option<&str>) -> String {
     scope.map(|scope| format!("scopes/{scope}")).unwrap_or_default()
 }
 
+/// All that stands on the pages of a list, which are asked for by token: what is on one, and the token of the next.
+///
+/// # Errors
+/// Where a page can't be had.
+pub async fn every_page<T>(
+    mut page: impl AsyncFnMut(String) -> anyhow::Result<(Vec<T>, String)>,
+) -> anyhow::Result<Vec<T>> {
+    let (mut all, mut token) = page(String::new()).await?;
+    while !token.is_empty() {
+        let (more, next) = page(token).await?;
+        all.extend(more);
+        token = next;
+    }
+    Ok(all)
+}
+
 /// The incident that a person means: by its resource name, by its number `payments-1042`, or `1042` in the scope
 /// `default`.
 ///

@@ -155,17 +155,13 @@ async fn undo(args: UndoArgs) -> anyhow::Result<()> {
 
 async fn list(args: CorrectionsArgs) -> anyhow::Result<()> {
     let mut client = args.connection.client().await?;
-    let (mut corrections, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let corrections = client::every_page(async |page_token| {
         let (parent, filter) = (parent(args.scope.as_deref()), args.filter.clone());
         let asked = ListCorrectionsRequest { parent, page_token, filter, ..Default::default() };
         let page = client.list_corrections(asked).await.map_err(explain)?.into_inner();
-        corrections.extend(page.corrections);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+        Ok((page.corrections, page.next_page_token))
+    })
+    .await?;
     args.connection.show_all("Correction", &corrections, table)?;
     if corrections.is_empty() {
         args.connection.remark("nobody has merged, split, moved or related anything of late");

@@ -1,7 +1,7 @@
 //! `quell maintenance`: planned work, once or again and again.
 use super::{
     bad_input,
-    client::{Acting, Connection, Page, Window, explain, parent, quoted, resource},
+    client::{Acting, Connection, Page, Window, every_page, explain, parent, quoted, resource},
     table::{Cell, Look, Room, Table, id, when},
 };
 use crate::clock::{Outside as _, System};
@@ -162,17 +162,13 @@ async fn end(args: EndArgs) -> anyhow::Result<()> {
 
 async fn list(args: Page) -> anyhow::Result<()> {
     let mut client = args.connection.client().await?;
-    let (mut windows, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let mut windows = every_page(async |page_token| {
         let parent = parent(args.scope.as_deref());
         let asked = ListMaintenanceWindowsRequest { parent, page_token, ..Default::default() };
         let page = client.list_maintenance_windows(asked).await.map_err(explain)?.into_inner();
-        windows.extend(page.maintenance_windows);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+        Ok((page.maintenance_windows, page.next_page_token))
+    })
+    .await?;
     windows.retain(|window: &MaintenanceWindow| args.all || !window.ended);
     args.connection.show_all("MaintenanceWindow", &windows, table)?;
     if windows.is_empty() {

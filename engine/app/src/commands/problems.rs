@@ -43,18 +43,14 @@ pub async fn run(args: ProblemsArgs) -> anyhow::Result<()> {
 }
 
 async fn all(client: &mut Client, scope: Option<&str>, filter: &str) -> anyhow::Result<Vec<Problem>> {
-    let (mut problems, mut page_token) = (Vec::new(), String::new());
-    loop {
+    client::every_page(async |page_token| {
         let (parent, filter) = (parent(scope), filter.to_owned());
         let page_size = client::page_size(usize::MAX);
         let asked = ListProblemsRequest { parent, page_size, page_token, filter, ..Default::default() };
         let page = client.list_problems(asked).await.map_err(explain)?.into_inner();
-        problems.extend(page.problems);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(problems);
-        }
-    }
+        Ok((page.problems, page.next_page_token))
+    })
+    .await
 }
 
 fn list(problems: &[Problem], look: Look) -> String {

@@ -55,18 +55,14 @@ pub async fn run(args: ServicesArgs) -> anyhow::Result<()> {
 
 /// Those of a scope, or of all, that pass.
 async fn all(client: &mut Client, scope: Option<&str>, filter: &str) -> anyhow::Result<Vec<Service>> {
-    let (mut services, mut page_token) = (Vec::new(), String::new());
-    loop {
+    client::every_page(async |page_token| {
         let (parent, filter) = (parent(scope), filter.to_owned());
         let page_size = client::page_size(usize::MAX);
         let asked = ListServicesRequest { parent, page_size, page_token, filter, ..Default::default() };
         let page = client.list_services(asked).await.map_err(explain)?.into_inner();
-        services.extend(page.services);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(services);
-        }
-    }
+        Ok((page.services, page.next_page_token))
+    })
+    .await
 }
 
 /// The service that a person means: by its resource name, its id in the scope `default`, or its id or name in any.

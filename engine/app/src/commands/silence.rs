@@ -1,6 +1,6 @@
 //! `quell silence`: keeps what matches it quiet for a while, because somebody asked for it.
 use super::{
-    client::{Acting, Connection, Page, Window, explain, parent, resource},
+    client::{Acting, Connection, Page, Window, every_page, explain, parent, resource},
     table::{Cell, Look, Room, Table, id, word},
 };
 use quell_proto::v1::{CreateSilenceRequest, ExpireSilenceRequest, ListSilencesRequest, Silence, silence};
@@ -111,17 +111,13 @@ async fn expire(args: ExpireArgs) -> anyhow::Result<()> {
 async fn list(args: Page) -> anyhow::Result<()> {
     let mut client = args.connection.client().await?;
     let filter = if args.all { String::new() } else { "state != \"EXPIRED\"".to_owned() };
-    let (mut silences, mut page_token) = (Vec::new(), String::new());
-    loop {
+    let silences = every_page(async |page_token| {
         let (parent, filter) = (parent(args.scope.as_deref()), filter.clone());
         let asked = ListSilencesRequest { parent, page_token, filter, ..Default::default() };
         let page = client.list_silences(asked).await.map_err(explain)?.into_inner();
-        silences.extend(page.silences);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+        Ok((page.silences, page.next_page_token))
+    })
+    .await?;
     args.connection.show_all("Silence", &silences, table)?;
     if silences.is_empty() {
         args.connection.remark(if args.all {
