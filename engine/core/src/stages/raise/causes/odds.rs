@@ -7,6 +7,7 @@ use crate::domain::{
     time::Timestamp,
     topology::Topology,
 };
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Sufferers without an alert beyond so many do not make it any less likely.
@@ -42,7 +43,7 @@ pub struct Alerts<'a> {
     pub groups: Vec<Group<'a>>,
     pub lit: BTreeMap<Unit<'a>, Lit<'a>>,
     /// The groups that trouble of each suspect may show as.
-    shows: BTreeMap<Unit<'a>, Vec<(usize, Reached)>>,
+    shows: FxHashMap<Unit<'a>, Vec<(usize, Reached)>>,
     /// How many with an alert lie on each, and depend on it directly.
     heard: BTreeMap<Unit<'a>, (usize, usize)>,
     model: &'a CauseModel,
@@ -84,7 +85,7 @@ impl<'a> Alerts<'a> {
             let known = lit.entry(unit).or_insert(Lit { started_at, first: member, count: 0 });
             (known.started_at, known.count) = (known.started_at.min(started_at), known.count + 1);
         }
-        let mut shows: BTreeMap<Unit<'_>, Vec<(usize, Reached)>> = BTreeMap::new();
+        let mut shows: FxHashMap<Unit<'_>, Vec<(usize, Reached)>> = FxHashMap::default();
         let mut groups = Vec::with_capacity(found.len());
         for ((unit, kind, peer), (weight, count)) in found {
             let mut spread = map.spread(unit, kind);
@@ -103,6 +104,7 @@ impl<'a> Alerts<'a> {
     }
 
     /// Who has an alert, who stands at the other end of one, and of the rest those that would explain most.
+    #[expect(clippy::disallowed_methods, reason = "sorted by what they would explain, then by name")]
     pub fn suspects(&self) -> BTreeSet<Unit<'a>> {
         let mut silent: Vec<_> = Vec::new();
         for (unit, shown) in self.shows.iter().filter(|(unit, _)| !self.lit.contains_key(unit)) {

@@ -20,7 +20,7 @@ const LEVELS_MAX: u8 = 3;
 const NEAR_MAX: usize = 64;
 
 /// What may be a cause: a service with the one entity that it rests on and that serves no other, or either by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unit<'a> {
     Entity(&'a str),
     Service(&'a str),
@@ -59,7 +59,7 @@ pub struct Reached {
 }
 
 /// From where an alert is, what could show there.
-pub type Spread<'a> = BTreeMap<Unit<'a>, Reached>;
+pub type Spread<'a> = FxHashMap<Unit<'a>, Reached>;
 
 /// Suspects and how they hang together.
 #[derive(Debug)]
@@ -69,13 +69,13 @@ pub struct Map<'a> {
     model: &'a CauseModel,
     /// What lies on what by the word of alerts: they name services, or are muted.
     told: BTreeMap<Unit<'a>, BTreeSet<Unit<'a>>>,
-    held: BTreeMap<Unit<'a>, Rc<[(Unit<'a>, f64)]>>,
+    held: FxHashMap<Unit<'a>, Rc<[(Unit<'a>, f64)]>>,
 }
 
 impl<'a> Map<'a> {
     /// With what the members of an incident tell.
     pub fn new(members: &[&'a Member], topology: &'a Topology, scope: &'a str, model: &'a CauseModel) -> Self {
-        let mut map = Self { topology, scope, model, told: BTreeMap::new(), held: BTreeMap::new() };
+        let mut map = Self { topology, scope, model, told: BTreeMap::new(), held: FxHashMap::default() };
         for member in members {
             let unit = map.unit(&member.entity);
             let known = map.entity(unit).map_or(&[][..], |e| &e.services);
@@ -209,7 +209,7 @@ impl<'a> Map<'a> {
 
     /// All that could show as an alert of this kind on this suspect.
     pub fn spread(&mut self, unit: Unit<'a>, kind: CheckKind) -> Spread<'a> {
-        let mut spread = Spread::new();
+        let mut spread = Spread::default();
         self.add(&mut spread, unit, (1.0, Way::Carried, true));
         if kind == CheckKind::Own {
             return label(spread, unit);
@@ -285,8 +285,9 @@ pub fn muted_by<'a>(member: &'a Member, members: &[&'a Member]) -> Option<&'a st
 }
 
 /// What shows on itself, and on what it consists of.
+#[expect(clippy::disallowed_methods, reason = "each is looked at by itself")]
 fn label<'a>(mut spread: Spread<'a>, unit: Unit<'a>) -> Spread<'a> {
-    for (suspect, reached) in &mut spread {
+    for (suspect, reached) in spread.iter_mut() {
         if *suspect == unit {
             reached.way = Way::Itself;
         } else if reached.way == Way::Carried && matches!((suspect, unit), (Unit::Service(_), Unit::Entity(_))) {
