@@ -16,8 +16,10 @@ use std::{
     fmt,
     sync::Arc,
 };
+use units::Units;
 
 pub mod places;
+pub mod units;
 
 /// The file as people write it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -205,10 +207,12 @@ pub struct Service {
 struct Layer {
     /// As they come in the file: dense, for there may be a million.
     entities: IndexMap<Arc<str>, Entity, FxBuildHasher>,
-    services: FxHashMap<Arc<str>, Service>,
+    /// Sorted by name.
+    services: IndexMap<Arc<str>, Service, FxBuildHasher>,
     /// KPIs by the check of their series: the service and the place among its KPIs.
     kpis: FxHashMap<Arc<str>, Vec<(Arc<str>, usize)>>,
     places: Places,
+    units: Units,
 }
 
 /// Indexed for reading. What names no scope is in every one.
@@ -347,7 +351,11 @@ impl Topology {
             draft.settle(topology.layer_of(scope));
         }
         topology.common.connect()?;
-        topology.scoped.values_mut().try_for_each(Layer::connect)?;
+        topology.common.units = Units::new(&topology.common, None);
+        for layer in topology.scoped.values_mut() {
+            layer.connect()?;
+            layer.units = Units::new(layer, Some(&topology.common));
+        }
         Ok(topology)
     }
 
@@ -396,7 +404,7 @@ impl Topology {
 
     /// The ids of the services of `scope`, those of every scope too.
     pub fn services(&self, scope: &str) -> BTreeSet<&Arc<str>> {
-        self.layers(scope).flat_map(Layer::ids).collect()
+        self.layers(scope).flat_map(|layer| layer.services.keys()).collect()
     }
 
     /// A KPI of a service as `scope` sees it.
@@ -480,14 +488,9 @@ fn kpis(entry: &ServiceEntry) -> Result<Vec<Kpi>, TopologyError> {
 }
 
 impl Layer {
-    /// The ids of its services.
-    #[expect(clippy::disallowed_methods, reason = "they are sorted")]
-    fn ids(&self) -> BTreeSet<&Arc<str>> {
-        self.services.keys().collect()
-    }
-
     fn connect(&mut self) -> Result<(), TopologyError> {
-        let ids: Vec<Arc<str>> = self.ids().into_iter().cloned().collect();
+        self.services.sort_unstable_keys();
+        let ids: Vec<Arc<str>> = self.services.keys().cloned().collect();
         let mut dependents: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = BTreeMap::new();
         for id in &ids {
             for other in self.services.get(id).into_iter().flat_map(|s| s.depends_on.keys()) {

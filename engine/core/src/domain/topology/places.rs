@@ -105,7 +105,7 @@ impl Layer {
         for parent in self.entities.values().flat_map(|e| &*e.on) {
             *carried.entry(parent.clone()).or_default() += 1;
         }
-        let ids: Vec<Arc<str>> = self.ids().into_iter().cloned().collect();
+        let ids: Vec<Arc<str>> = self.services.keys().cloned().collect();
         for id in ids {
             let (kind, size) = (GroundKind::Service, [0; Ring::COUNT]);
             places.grounds.insert(hash_of(&id), Ground { kind, size });
@@ -164,7 +164,7 @@ impl Layer {
 
     /// What is connected by dependencies; named by the first of its services.
     fn find_systems(&mut self) {
-        let ids: Vec<Arc<str>> = self.ids().into_iter().cloned().collect();
+        let ids: Vec<Arc<str>> = self.services.keys().cloned().collect();
         let mut found: BTreeMap<Arc<str>, u64> = BTreeMap::new();
         for id in &ids {
             let system = hash_of(id);

@@ -12,7 +12,7 @@ use crate::{
     stages::changes::Change,
 };
 use odds::{Alerts, Sort, Weighed, confidence, rounded, shares};
-use reach::{Unit, Way, muted_by};
+use reach::{Way, muted_by};
 use std::{cmp::Reverse, sync::Arc};
 
 mod odds;
@@ -53,7 +53,7 @@ pub(super) fn rank(
 
 /// Who may have been it.
 enum Suspect<'a> {
-    Unit(Weighed<'a>),
+    Unit(Weighed),
     Change { odds: f64, change: &'a Change, reason: String },
 }
 
@@ -70,7 +70,9 @@ impl Suspect<'_> {
 fn sort(ranked: &mut [Suspect<'_>], alerts: &Alerts<'_>) {
     ranked.sort_by_cached_key(|suspect| {
         let (began, unit) = match suspect {
-            Suspect::Unit(weighed) => (alerts.lit.get(&weighed.unit).map(|lit| lit.started_at), Some(weighed.unit)),
+            Suspect::Unit(Weighed { unit, .. }) => {
+                (alerts.lit.get(unit).map(|lit| lit.started_at), Some(alerts.map.order(*unit)))
+            }
             Suspect::Change { .. } => (None, None),
         };
         (Reverse(rounded(suspect.odds())), began.unwrap_or(Timestamp::MAX), unit)
@@ -80,8 +82,7 @@ fn sort(ranked: &mut [Suspect<'_>], alerts: &Alerts<'_>) {
 /// The entity of a suspect: as its alert names it, else as the topology does.
 fn entity(suspect: &Suspect<'_>, alerts: &Alerts<'_>) -> Option<Arc<str>> {
     let Suspect::Unit(weighed) = suspect else { return None };
-    let (Unit::Entity(id) | Unit::Service(id)) = weighed.unit;
-    let known = || shared::text(alerts.map.body(weighed.unit).unwrap_or(id));
+    let known = || shared::text(alerts.map.name(weighed.unit));
     Some(alerts.lit.get(&weighed.unit).map_or_else(known, |lit| lit.first.entity.clone()))
 }
 
@@ -106,7 +107,7 @@ fn cause<'a>(suspect: Suspect<'a>, confidence: u32, members: &[&'a Member], aler
 }
 
 /// What speaks for a suspect, for people: `2 of 3 other alerts are on what depends on it, it came first`.
-fn reason<'a>(weighed: &Weighed<'a>, members: &[&'a Member], alerts: &Alerts<'a>) -> String {
+fn reason<'a>(weighed: &Weighed, members: &[&'a Member], alerts: &Alerts<'a>) -> String {
     let lit = alerts.lit.get(&weighed.unit);
     let others = members.len() - lit.map_or(0, |lit| lit.count);
     let other = if lit.is_some() { "other " } else { "" };
@@ -127,7 +128,7 @@ fn reason<'a>(weighed: &Weighed<'a>, members: &[&'a Member], alerts: &Alerts<'a>
             (_, true) => parts.push(format!("{explained} of {others} {other}alerts are {what}")),
         }
     }
-    if members.iter().filter_map(|m| muted_by(m, members)).any(|by| alerts.map.unit(by) == weighed.unit) {
+    if members.iter().filter_map(|m| muted_by(m, members)).any(|by| alerts.map.unit(by) == Some(weighed.unit)) {
         parts.push("it mutes others".to_owned());
     }
     let first = members.iter().map(|m| m.started_at).min();
@@ -165,8 +166,8 @@ fn nearby<'a>(
         .changes
         .before(incident.started_at, cx)
         .filter_map(|change| {
-            let own = alerts.map.unit(&change.entity);
-            let units = change.services.iter().map(|service| Unit::Service(service)).chain([own]);
+            let services = change.services.iter().filter_map(|service| alerts.map.service(service));
+            let units = services.chain(alerts.map.unit(&change.entity));
             let explained = units.map(|unit| alerts.explained(unit, model.ground)).fold(1.0, f64::max);
             let what = match place(change, members, best, cx) {
                 Some(what) => what,

@@ -1,14 +1,16 @@
 //! What of an incident's alerts each suspect explains, as odds: products only, rounded before anything is compared.
-use super::reach::{Map, Reached, Unit, Way};
+use super::reach::{Map, Reached, Way};
 use crate::domain::{
     check::{CheckKind, Checks, has_word, parts},
     episode::Member,
     policy::{CauseModel, Policy},
     time::Timestamp,
-    topology::Topology,
+    topology::{Topology, units::Unit},
 };
-use rustc_hash::FxHashMap;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// Sufferers without an alert beyond so many do not make it any less likely.
 const MISSED_MAX: usize = 1_000;
@@ -17,8 +19,8 @@ const ROUNDED_BITS: u32 = 20;
 
 /// The alerts of one suspect, one kind and one other end: the largest counts, so that what tells much cannot outvote the rest.
 #[derive(Debug)]
-pub struct Group<'a> {
-    pub unit: Unit<'a>,
+pub struct Group {
+    pub unit: Unit,
     kind: CheckKind,
     /// Its size by the size that doubles the odds.
     weight: f64,
@@ -40,12 +42,12 @@ pub struct Lit<'a> {
 #[derive(Debug)]
 pub struct Alerts<'a> {
     pub map: Map<'a>,
-    pub groups: Vec<Group<'a>>,
-    pub lit: BTreeMap<Unit<'a>, Lit<'a>>,
-    /// The groups that trouble of each suspect may show as.
-    shows: FxHashMap<Unit<'a>, Vec<(usize, Reached)>>,
+    pub groups: Vec<Group>,
+    pub lit: BTreeMap<Unit, Lit<'a>>,
+    /// The groups that trouble of each suspect may show as; sorted.
+    shows: Vec<(Unit, usize, Reached)>,
     /// How many with an alert lie on each, and depend on it directly.
-    heard: BTreeMap<Unit<'a>, (usize, usize)>,
+    heard: BTreeMap<Unit, (usize, usize)>,
     model: &'a CauseModel,
 }
 
@@ -60,8 +62,8 @@ pub enum Sort {
 
 /// A suspect, weighed.
 #[derive(Debug)]
-pub struct Weighed<'a> {
-    pub unit: Unit<'a>,
+pub struct Weighed {
+    pub unit: Unit,
     pub odds: f64,
     pub sort: Sort,
     /// Alerts of others that it explains, by the way.
@@ -73,19 +75,19 @@ impl<'a> Alerts<'a> {
     pub fn new(members: &[&'a Member], topology: &'a Topology, scope: &'a str, policy: &'a Policy) -> Self {
         let (model, checks) = (&policy.raise.cause, &policy.checks);
         let mut map = Map::new(members, topology, scope, model);
-        let mut lit: BTreeMap<Unit<'_>, Lit<'_>> = BTreeMap::new();
-        let mut found: BTreeMap<(Unit<'_>, CheckKind, Option<Unit<'_>>), (f64, usize)> = BTreeMap::new();
+        let mut lit: BTreeMap<Unit, Lit<'_>> = BTreeMap::new();
+        let mut found: BTreeMap<(Unit, CheckKind, Option<Unit>), (f64, usize)> = BTreeMap::new();
         for member in members {
-            let unit = map.unit(&member.entity);
+            let unit = map.meet(&member.entity);
             let (kind, weight) = weigh(member, checks, model);
-            let peer = member.peer.as_deref().filter(|_| kind == CheckKind::Own).map(|peer| map.unit(peer));
+            let peer = member.peer.as_deref().filter(|_| kind == CheckKind::Own).map(|peer| map.meet(peer));
             let group = found.entry((unit, kind, peer)).or_default();
             *group = (group.0.max(weight), group.1 + 1);
             let started_at = member.started_at;
             let known = lit.entry(unit).or_insert(Lit { started_at, first: member, count: 0 });
             (known.started_at, known.count) = (known.started_at.min(started_at), known.count + 1);
         }
-        let mut shows: FxHashMap<Unit<'_>, Vec<(usize, Reached)>> = FxHashMap::default();
+        let mut shows: Vec<(Unit, usize, Reached)> = Vec::new();
         let mut groups = Vec::with_capacity(found.len());
         for ((unit, kind, peer), (weight, count)) in found {
             let mut spread = map.spread(unit, kind);
@@ -94,43 +96,45 @@ impl<'a> Alerts<'a> {
                 let known = spread.entry(peer).or_insert(end);
                 *known = if known.chance < end.chance { end } else { *known };
             }
-            for (suspect, reached) in spread {
-                shows.entry(suspect).or_default().push((groups.len(), reached));
-            }
+            shows.extend(spread.into_iter().map(|(suspect, reached)| (suspect, groups.len(), reached)));
             groups.push(Group { unit, kind, weight, count });
         }
+        shows.sort_unstable_by_key(|(suspect, group, _)| (*suspect, *group));
         let heard = heard(&lit, &map);
         Self { map, groups, lit, shows, heard, model }
     }
 
     /// Who has an alert, who stands at the other end of one, and of the rest those that would explain most.
-    #[expect(clippy::disallowed_methods, reason = "sorted by what they would explain, then by name")]
-    pub fn suspects(&self) -> BTreeSet<Unit<'a>> {
+    pub fn suspects(&self) -> Vec<Unit> {
         let mut silent: Vec<_> = Vec::new();
-        for (unit, shown) in self.shows.iter().filter(|(unit, _)| !self.lit.contains_key(unit)) {
-            if shown.iter().any(|(_, reached)| reached.suggests) {
-                let sum = shown.iter().map(|(group, reached)| reached.chance * self.groups[*group].weight).sum();
-                silent.push((std::cmp::Reverse(rounded(sum)), *unit));
+        for shown in self.shows.chunk_by(|a, b| a.0 == b.0) {
+            if shown.iter().any(|(.., reached)| reached.suggests) && !self.lit.contains_key(&shown[0].0) {
+                let sum = shown.iter().map(|(_, group, reached)| reached.chance * self.groups[*group].weight).sum();
+                silent.push((Reverse(rounded(sum)), shown[0].0));
             }
         }
-        silent.sort_unstable();
-        let silent = silent.into_iter().take(self.model.silent_max).map(|(_, unit)| unit);
-        self.lit.keys().copied().chain(silent).collect()
+        if silent.len() > self.model.silent_max {
+            silent.sort_by_cached_key(|(sum, unit)| (*sum, self.map.order(*unit)));
+            silent.truncate(self.model.silent_max);
+        }
+        self.lit.keys().copied().chain(silent.into_iter().map(|(_, unit)| unit)).collect()
     }
 
     /// The groups that trouble of a suspect may show as.
-    fn shown(&self, unit: Unit<'a>) -> impl Iterator<Item = (&Group<'a>, Reached)> {
-        let shown = self.shows.get(&unit).into_iter().flatten();
-        shown.filter_map(|(group, reached)| Some((self.groups.get(*group)?, *reached)))
+    fn shown(&self, unit: Unit) -> impl Iterator<Item = (&Group, Reached)> {
+        let begin = self.shows.partition_point(|(suspect, ..)| *suspect < unit);
+        let shown =
+            self.shows.get(begin..).unwrap_or_default().iter().take_while(move |(suspect, ..)| *suspect == unit);
+        shown.filter_map(|(_, group, reached)| Some((self.groups.get(*group)?, *reached)))
     }
 
     /// How much likelier its alerts are if trouble of a suspect, or of what it lies on by `share`, caused them.
-    pub fn explained(&self, unit: Unit<'a>, share: f64) -> f64 {
+    pub fn explained(&self, unit: Unit, share: f64) -> f64 {
         self.shown(unit).map(|(group, reached)| 1.0 + share * reached.chance * group.weight).product()
     }
 
     /// The odds of a suspect; `None` where it explains nothing.
-    pub fn weigh(&self, unit: Unit<'a>) -> Option<Weighed<'a>> {
+    pub fn weigh(&self, unit: Unit) -> Option<Weighed> {
         let explained = self.explained(unit, 1.0);
         if explained <= 1.0 {
             return None;
@@ -145,7 +149,7 @@ impl<'a> Alerts<'a> {
         Some(Weighed { unit, odds, sort, explains })
     }
 
-    fn sort(&self, unit: Unit<'a>) -> (Sort, f64) {
+    fn sort(&self, unit: Unit) -> (Sort, f64) {
         let (Some(kind), model) = (self.map.kind(unit), self.model) else { return (Sort::Thing, 1.0) };
         let words = parts(kind);
         if has_word(&words, &model.interventions) {
@@ -160,7 +164,7 @@ impl<'a> Alerts<'a> {
     }
 
     /// How much less likely it is by those that would suffer directly and have no alert.
-    fn missed(&self, unit: Unit<'a>) -> f64 {
+    fn missed(&self, unit: Unit) -> f64 {
         let (on, dependants) = self.map.sufferers(unit);
         let (heard_on, heard_of) = self.heard.get(&unit).copied().unwrap_or_default();
         let factor = |chance: f64, all: usize, heard: usize| {
@@ -170,7 +174,7 @@ impl<'a> Alerts<'a> {
     }
 
     /// How much less likely it is by coming after what it would have caused.
-    fn late(&self, unit: Unit<'a>) -> f64 {
+    fn late(&self, unit: Unit) -> f64 {
         let Some(own) = self.lit.get(&unit) else { return 1.0 };
         let caused = self.shown(unit).filter(|(group, _)| group.unit != unit && group.kind != CheckKind::Own);
         let first = caused.filter_map(|(group, _)| self.lit.get(&group.unit)).map(|lit| lit.started_at).min();
@@ -181,17 +185,16 @@ impl<'a> Alerts<'a> {
 }
 
 /// How many with an alert lie on each, and depend on it directly: a service has one where an entity of it has.
-fn heard<'a>(lit: &BTreeMap<Unit<'a>, Lit<'a>>, map: &Map<'a>) -> BTreeMap<Unit<'a>, (usize, usize)> {
-    let services: BTreeSet<&str> = lit.keys().flat_map(|unit| map.services(*unit)).collect();
-    let units: BTreeSet<Unit<'_>> = lit.keys().copied().chain(services.iter().map(|id| Unit::Service(id))).collect();
-    let mut heard: BTreeMap<Unit<'a>, (usize, usize)> = BTreeMap::new();
+fn heard(lit: &BTreeMap<Unit, Lit<'_>>, map: &Map<'_>) -> BTreeMap<Unit, (usize, usize)> {
+    let services: BTreeSet<Unit> = lit.keys().flat_map(|unit| map.services(*unit)).collect();
+    let units: BTreeSet<Unit> = lit.keys().chain(&services).copied().collect();
+    let mut heard: BTreeMap<Unit, (usize, usize)> = BTreeMap::new();
     for unit in &units {
-        let grounds: BTreeSet<Unit<'_>> = map.grounds(*unit).into_iter().collect();
-        for ground in grounds {
+        for ground in map.grounds(*unit).collect::<BTreeSet<_>>() {
             heard.entry(ground).or_default().0 += 1;
         }
     }
-    for on in services.iter().flat_map(|id| map.depends_on(id)) {
+    for on in services.iter().flat_map(|service| map.depends_on(*service)) {
         heard.entry(on).or_default().1 += 1;
     }
     heard

@@ -1,6 +1,6 @@
 use super::{
     odds::{Alerts, confidence, shares},
-    reach::{Unit, Way},
+    reach::Way,
 };
 use crate::{
     domain::{
@@ -55,12 +55,7 @@ fn ranked(members: &[Member], topology: &Topology, policy: &Policy) -> Vec<(Stri
     let members: Vec<&Member> = members.iter().collect();
     let alerts = Alerts::new(&members, topology, "any", policy);
     let weighed = alerts.suspects().into_iter().filter_map(|unit| alerts.weigh(unit));
-    let mut all: Vec<(String, f64)> = weighed
-        .map(|w| {
-            let (Unit::Entity(id) | Unit::Service(id)) = w.unit;
-            (id.to_owned(), w.odds)
-        })
-        .collect();
+    let mut all: Vec<(String, f64)> = weighed.map(|w| (alerts.map.order(w.unit).1.to_owned(), w.odds)).collect();
     all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all
 }
@@ -90,10 +85,10 @@ fn how_far_trouble_shows_is_by_the_kind_of_check() {
     let (topology, policy) = (topology(CHAIN), Policy::default());
     let reached = |check: CheckKind, id: &'static str| {
         let mut map = super::reach::Map::new(&[], &topology, "any", &policy.raise.cause);
-        let unit = map.unit(id);
+        let unit = map.meet(id);
         let spread = map.spread(unit, check);
-        let of = |suspect: Unit<'_>| spread.get(&suspect).map(|r| ((r.chance * 1_000.0) as u32, r.way, r.suggests));
-        [Unit::Service("db"), Unit::Service("pay"), Unit::Service("shop"), Unit::Entity("host")].map(of)
+        let of = |suspect| spread.get(&map.unit(suspect)?).map(|r| ((r.chance * 1_000.0) as u32, r.way, r.suggests));
+        ["db", "pay", "shop", "host"].map(of)
     };
     use Way::{Carried, Depends, Idle, Itself};
     let own = reached(CheckKind::Own, "db-1");
@@ -222,7 +217,7 @@ fn what_speaks_for_a_suspect_is_said() {
     let told = |members: &[Member], id: &'static str| {
         let members: Vec<&Member> = members.iter().collect();
         let alerts = Alerts::new(&members, &topology, "any", &policy);
-        alerts.weigh(alerts.map.unit(id)).map(|weighed| super::reason(&weighed, &members, &alerts))
+        alerts.weigh(alerts.map.unit(id)?).map(|weighed| super::reason(&weighed, &members, &alerts))
     };
     let all = [member("shop", "errors", 0, &[]), member("pay-1", "latency", 5, &[]), member("db-1", "latency", 9, &[])];
     assert_eq!(told(&all, "db-1").as_deref(), Some("2 of 2 other alerts are on what depends on it"));
