@@ -10,6 +10,13 @@ pub fn excess(len: usize, capacity: usize) -> Option<usize> {
     (capacity > SMALL && len < capacity / 4).then_some(2 * len)
 }
 
+/// Room for one more: exactly that in an empty list, for most stay at one.
+pub fn one_more<T>(list: &mut Vec<T>) {
+    if list.is_empty() {
+        list.reserve_exact(1);
+    }
+}
+
 /// Gives back what a map has far too much of.
 pub fn give_back<K: Eq + Hash, V>(map: &mut FxHashMap<K, V>) {
     if let Some(room) = excess(map.len(), map.capacity()) {

@@ -100,7 +100,7 @@ pub struct Correlator {
     episodes: BTreeMap<EpisodeId, Episode>,
     /// The make-up of those that take alerts by the model.
     #[serde(with = "crate::snapshot::sorted")]
-    profiles: FxHashMap<EpisodeId, Profile>,
+    profiles: FxHashMap<EpisodeId, Box<Profile>>,
     index: Index,
     groups: Groups,
     learned: Learned,
@@ -232,8 +232,10 @@ impl Correlator {
         let mut subject = Subject::new((seen, self.said(seen, lens)), background, &self.learned, lens);
         for candidate in self.candidates(seen, &subject.said, lens.policy.correlate.candidates_max) {
             let id = candidate.id;
-            let is_open = |p: &&Profile| is_open_at(p, seen.at, Some(seen.entity), lens);
-            let Some(profile) = self.profiles.get(&id).filter(is_open) else { continue };
+            let Some(profile) = self.profiles.get(&id) else { continue };
+            if !is_open_at(profile, seen.at, Some(seen.entity), lens) {
+                continue;
+            }
             let Some(score) = subject.at_opening((profile, candidate.likeliest), &self.learned, lens) else { continue };
             if score.is_forbidden() || !self.takes_alerts(id, seen.at, raiser, lens) {
                 continue;
@@ -284,7 +286,7 @@ impl Correlator {
     fn profile(&mut self, id: EpisodeId, seen: &Sighting, background: f64, lens: &Lens<'_>) {
         let Some(episode) = self.episodes.get_mut(&id) else { return };
         let seed = Seed { at: seen.at, check: seen.check, background };
-        let profile = self.profiles.entry(id).or_insert_with(|| Profile::new(seed));
+        let profile = self.profiles.entry(id).or_insert_with(|| Box::new(Profile::new(seed)));
         profile.add(seen, &self.learned, lens);
         if profile.lives().len() != episode.members.len() {
             profile.relive(episode);
@@ -429,7 +431,7 @@ impl Correlator {
             return await_end(episode, cx);
         }
         let lingers_until = episode.last_joined_at + cx.policy.correlate.time.linger;
-        if lingers_until > due && self.profiles.get(&id).is_some_and(Profile::has_endless) {
+        if lingers_until > due && self.profiles.get(&id).is_some_and(|profile| profile.has_endless()) {
             self.index.list_lingering(episode);
             return cx.set(TimerKind::EndEpisode, u128::from(id.0), lingers_until);
         }

@@ -1,6 +1,6 @@
 //! How what people said finds its way into the model.
 use super::{
-    Correlator, Lens, Profile, Score, Sighting,
+    Correlator, Lens, Score, Sighting,
     corrections::{FORBIDDEN, Said},
     index::Candidate,
 };
@@ -68,7 +68,7 @@ impl Correlator {
 
     /// Whether people put an alert apart from one in an episode.
     pub fn is_apart(&self, alert: &Alert, from: EpisodeId, policy: &Policy) -> bool {
-        let present = self.profiles.get(&from).map(Profile::said_of);
+        let present = self.profiles.get(&from).map(|profile| profile.said_of());
         present.is_some_and(|present| {
             self.corrections.of(Party::of(alert).keys(), policy).of_episode(present) <= FORBIDDEN
         })

@@ -95,7 +95,7 @@ impl Correlator {
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
         if let (Some(from), Some(profile)) = (self.profiles.remove(&from), self.profiles.get_mut(&into)) {
-            profile.absorb(from, &self.learned, &lens);
+            profile.absorb(*from, &self.learned, &lens);
         }
     }
 

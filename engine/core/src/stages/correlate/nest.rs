@@ -14,6 +14,7 @@ use crate::domain::{
     policy::Clue,
     topology::places::{Facet, Ring},
 };
+use crate::room::one_more;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,7 @@ impl Nest {
         match self.place(seen.home) {
             Ok(place) => self.homes[place].entities += 1,
             Err(place) => {
+                one_more(&mut self.homes);
                 self.homes.insert(place, Home { id: seen.home, entities: 1, facets: seen.facets_of_home() });
                 self.weighed = None;
             }

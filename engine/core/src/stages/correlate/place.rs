@@ -79,12 +79,12 @@ impl Posterior {
         let root = ln_root(may_be_none, cx);
         let all = weighed(of, entities, learned, cx);
         let evidence = sum_of(&all, root);
-        let likely = all.iter().take(HYPOTHESES_MAX).filter(|h| h.0 > evidence - NEGLIGIBLE);
+        let likely = all.partition_point(|h| h.0 > evidence - NEGLIGIBLE).min(HYPOTHESES_MAX);
         let hypothesis = |&(weight, ground, tally): &Weighed| {
             let ratios = ratios(ground, tally, entities, learned, cx);
             Hypothesis { ground, weight: libm::exp(weight - evidence), ratios }
         };
-        Self { grounds: likely.map(hypothesis).collect(), root: libm::exp(root - evidence), evidence }
+        Self { grounds: all[..likely].iter().map(hypothesis).collect(), root: libm::exp(root - evidence), evidence }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::domain::{
     time::{Span, Timestamp},
     topology::places::{Facet, Ring},
 };
+use crate::room::one_more;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -175,6 +176,7 @@ impl Profile {
         match self.lives.get_mut(member) {
             Some(known) => *known = it.life(),
             None => {
+                one_more(&mut self.lives);
                 self.lives.push(it.life());
                 self.go_on(it);
             }
@@ -350,7 +352,10 @@ impl Profile {
         let bin = bin(at);
         match self.bins.binary_search_by_key(&bin, |b| b.0) {
             Ok(place) => self.bins[place].1 += n,
-            Err(place) => self.bins.insert(place, (bin, n)),
+            Err(place) => {
+                one_more(&mut self.bins);
+                self.bins.insert(place, (bin, n));
+            }
         }
     }
 
@@ -470,7 +475,10 @@ const fn bin(at: Timestamp) -> i64 {
 fn count(checks: &mut Vec<(u64, u32)>, check: u64, n: u32) {
     match checks.iter().position(|c| c.0 == check) {
         Some(known) => checks[known].1 += n,
-        None if checks.len() < CHECKS_MAX => checks.push((check, n)),
+        None if checks.len() < CHECKS_MAX => {
+            one_more(checks);
+            checks.push((check, n));
+        }
         None => checks[CHECKS_MAX - 1].1 += n,
     }
 }
