@@ -172,13 +172,14 @@ impl Index {
         }
         found.sort_unstable_by(|a, b| a.id.cmp(&b.id).then(b.likeliest.total_cmp(&a.likeliest)));
         found.dedup_by_key(|candidate| candidate.id);
+        found.sort_unstable_by(|a, b| b.likeliest.total_cmp(&a.likeliest).then(a.id.cmp(&b.id)));
         found.truncate(max);
         let near = found.len();
         for id in self.latest().take(max) {
             if found.len() >= max {
                 break;
             }
-            if found[..near].binary_search_by_key(&id, |candidate| candidate.id).is_err() {
+            if found[..near].iter().all(|candidate| candidate.id != id) {
                 found.push(Candidate { id, likeliest: 1.0 / COMMON });
             }
         }
