@@ -16,7 +16,7 @@ use quell_core::domain::{
     matcher::Field,
     policy::{
         Absence, Action, Assess, CauseModel, Clock, Correlate, Deduplicate, Flap, Inhibit, Limits, Policy, Raise,
-        Score, Suppress,
+        Score, Suppress, Weights,
     },
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
@@ -507,6 +507,10 @@ fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
         anyhow::ensure!(number > 0.0 && number < 1e6, "correlate.{name}: more than 0");
     }
     anyhow::ensure!((0.0..=1.0).contains(&correlate.background.company), "correlate.background.company: from 0 to 1");
+    for (name, weight) in Weights::NAMES.iter().zip(correlate.weights.all()) {
+        let most = Weights::MAX;
+        anyhow::ensure!((0.0..=most).contains(&weight), "correlate.weights.{name}: from 0 to {most}");
+    }
     let said = &correlate.corrections;
     for (name, nats) in [("alert", said.alert), ("kind", said.kind), ("max", said.max)] {
         // What people forbid outweighs all that speaks for it.

@@ -255,6 +255,16 @@ pub struct Trace {
     pub weighed: Vec<Weighed>,
     /// and of whole episodes.
     pub united: Vec<United>,
+    /// What alerts were weighed against as they opened, where it is asked for.
+    pub considered: Option<Vec<Considered>>,
+}
+
+/// An alert was weighed against an episode as it opened; `evidence` has no margin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Considered {
+    pub alert: AlertId,
+    pub episode: EpisodeId,
+    pub evidence: Evidence,
 }
 
 /// An alert was weighed, and placed by it. Numbers are log-odds in thousandths of a nat.

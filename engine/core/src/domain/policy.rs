@@ -16,7 +16,7 @@ mod cause;
 mod correlate;
 pub use cause::CauseModel;
 pub use correlate::{
-    Action, BackgroundModel, Break, Clue, CorrectionModel, Correlate, Grouping, PlaceModel, Revise, TimeModel,
+    Action, BackgroundModel, Break, Clue, CorrectionModel, Correlate, Grouping, PlaceModel, Revise, TimeModel, Weights,
     WhatModel, WiringModel,
 };
 

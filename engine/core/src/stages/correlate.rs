@@ -16,7 +16,7 @@ use crate::{
         time::{Span, Timestamp},
         topology::Topology,
     },
-    output::{Placed, Weighed},
+    output::{Considered, Placed, Weighed},
     room::give_back,
     scope::Cx,
     stages::{deduplicate::first_of, raise::Raiser},
@@ -50,7 +50,7 @@ mod wiring;
 pub use apart::{Pair, brief, called, named};
 use corrections::Corrections;
 use groups::Groups;
-use index::{Index, is_open_at};
+use index::{Candidate, Index, is_open_at};
 use learned::Learned;
 pub use moves::{Moves, Suggestion};
 use profile::{Profile, Seed};
@@ -178,6 +178,9 @@ impl Correlator {
         self.connect(&wired, &lens);
         let seen = seen.look(&self.learned, &lens);
         let background = self.learned.ln_background(&seen, &lens);
+        if let Some(considered) = cx.out.trace.as_mut().and_then(|trace| trace.considered.as_mut()) {
+            considered.extend(self.consider(alert, &seen, background, &lens));
+        }
         let choice = self.choose(alert, &seen, background, raiser, &lens);
         let id = choice.episode.unwrap_or_else(|| self.found(alert, cx));
         if let Some(trace) = &mut cx.out.trace {
@@ -262,6 +265,18 @@ impl Correlator {
                 Choice { episode: None, reason: Reason::First, evidence, score, second: next, together }
             }
         }
+    }
+
+    /// What it is weighed against, for who learns from it.
+    fn consider(&self, alert: &Alert, seen: &Sighting, background: f64, lens: &Lens<'_>) -> Vec<Considered> {
+        let mut subject = Subject::new((seen, self.said(seen, lens)), background, &self.learned, lens);
+        let candidates = self.candidates(seen, &subject.said, lens.policy.correlate.candidates_max);
+        let weigh = |Candidate { id, likeliest }| {
+            let profile = self.profiles.get(&id).filter(|p| is_open_at(p, seen.at, Some(seen.entity), lens))?;
+            let score = subject.at_opening((profile, likeliest), &self.learned, lens)?;
+            Some(Considered { alert: alert.id, episode: id, evidence: score.parts })
+        };
+        candidates.into_iter().filter_map(weigh).collect()
     }
 
     fn takes_alerts(&self, id: EpisodeId, at: Timestamp, raiser: &Raiser, lens: &Lens<'_>) -> bool {

@@ -21,6 +21,8 @@ pub struct Correlate {
     pub clues: BTreeSet<Clue>,
     /// What operators decide themselves; the first that matches wins over the model.
     pub policy: Vec<Grouping>,
+    #[serde(default)]
+    pub weights: Weights,
     pub time: TimeModel,
     pub place: PlaceModel,
     pub wiring: WiringModel,
@@ -79,6 +81,42 @@ impl Clue {
         Self::Alone,
         Self::Corrections,
     ];
+}
+
+/// What each part of the log-odds that an alert belongs to an episode counts: 1 takes the parts as independent. `quell learn`
+/// finds others in history, and `quell model apply` sets them over these.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weights {
+    pub time: f64,
+    pub lifetimes: f64,
+    pub place: f64,
+    pub what: f64,
+    pub background: f64,
+}
+
+impl Weights {
+    /// The most that a part counts.
+    pub const MAX: f64 = 5.0;
+    /// What the parts are called, in their order.
+    pub const NAMES: [&'static str; 5] = ["time", "lifetimes", "place", "what", "background"];
+
+    /// In the order of their names.
+    pub const fn all(&self) -> [f64; 5] {
+        [self.time, self.lifetimes, self.place, self.what, self.background]
+    }
+}
+
+impl From<[f64; 5]> for Weights {
+    fn from([time, lifetimes, place, what, background]: [f64; 5]) -> Self {
+        Self { time, lifetimes, place, what, background }
+    }
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self::from([1.0; 5])
+    }
 }
 
 /// How alerts of one cause follow each other.
@@ -279,6 +317,7 @@ impl Default for Correlate {
             candidates_max: 32,
             clues: Clue::ALL.into(),
             policy: Vec::new(),
+            weights: Weights::default(),
             time: TimeModel {
                 offspring: 0.8,
                 spans: [Span::seconds(10), Span::seconds(60), Span::minutes(3)],

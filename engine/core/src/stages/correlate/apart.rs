@@ -65,7 +65,7 @@ impl Correlator {
         Some(Weighing {
             alert: Some(alert.id),
             title: format!("{} in {}", named(alert), called(other, raiser, &scope)),
-            parts: self.clauses(score.parts, (odds, subject.rate), &place, (&seen, profile)),
+            parts: self.clauses(score.parts, (odds, libm::exp(subject.background)), &place, (&seen, profile)),
             total: score.total,
             needed: stays.unwrap_or(0).max(0) + hysteresis,
             why_needed,

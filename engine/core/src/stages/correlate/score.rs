@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::{
     episode::Evidence,
-    policy::Clue,
+    policy::{Clue, Weights},
     time::{Span, Timestamp},
 };
 
@@ -57,20 +57,31 @@ pub fn millinats(nats: f64) -> i64 {
 
 impl Score {
     fn of(odds: Odds, subject: &Subject<'_>) -> Self {
-        let ln = |odds: f64| narrow(millinats(libm::log(odds.max(1e-12))));
+        let weights = &subject.weights;
+        let ln = |odds: f64, weight: f64| narrow(millinats(weight * libm::log(odds.max(1e-12))));
         let parts = Evidence {
-            time: ln(odds.density),
-            lifetimes: ln(odds.alive),
-            place: ln(odds.fit.odds),
-            what: ln(odds.what),
-            background: narrow(millinats(-subject.background)),
+            time: ln(odds.density, weights.time),
+            lifetimes: ln(odds.alive, weights.lifetimes),
+            place: ln(odds.fit.odds, weights.place),
+            what: ln(odds.what, weights.what),
+            background: narrow(millinats(-weights.background * subject.background)),
             corrections: narrow(odds.said),
             margin: 0,
             next: None,
         };
-        let all = odds.density * odds.alive * odds.fit.odds * odds.what * odds_of(odds.said);
+        let all = counted(odds.density, weights.time)
+            * counted(odds.alive, weights.lifetimes)
+            * counted(odds.fit.odds, weights.place)
+            * counted(odds.what, weights.what)
+            * odds_of(odds.said);
         Self { total: parts.total(), odds: all / subject.rate, parts, ground: odds.fit.ground }
     }
+}
+
+/// Odds that count so much.
+fn counted(odds: f64, weight: f64) -> f64 {
+    // As a rule each counts as it is.
+    if weight.to_bits() == 1.0_f64.to_bits() { odds } else { libm::pow(odds, weight) }
 }
 
 /// Of so many millinats.
@@ -124,8 +135,9 @@ pub struct Subject<'a> {
     pub said: Said<'a>,
     /// `ln` of the rate.
     pub background: f64,
-    /// Per second.
-    pub rate: f64,
+    /// Per second, as it counts.
+    rate: f64,
+    weights: Weights,
     /// How finely the origins tell time.
     resolution: Span,
     /// The share of its check among what is found together,
@@ -140,8 +152,9 @@ impl<'a> Subject<'a> {
     /// An alert, and `ln` of the rate of its check by itself.
     pub fn new((seen, said): (&'a Sighting, Said<'a>), background: f64, learned: &Learned, cx: &Lens<'_>) -> Self {
         let (usual, any, resolution) = (learned.usual(seen.check, cx), learned.any(), learned.resolution(cx));
-        let rate = libm::exp(background);
-        Self { seen, said, background, rate, resolution, usual, any, expected: [None; SLOTS] }
+        let weights = cx.policy.correlate.weights;
+        let rate = libm::exp(weights.background * background);
+        Self { seen, said, background, rate, weights, resolution, usual, any, expected: [None; SLOTS] }
     }
 
     /// As it opens, against an episode that may be near. `None` where nothing could come of it.
@@ -152,7 +165,7 @@ impl<'a> Subject<'a> {
         cx: &Lens<'_>,
     ) -> Option<Score> {
         let (density, said) = (self.density(profile, cx), self.said.of_episode(profile.said_of()));
-        if self.is_hopeless(density.sum() * odds_of(said), likeliest) {
+        if self.is_hopeless([density.sum(), 1.0, 1.0], said, likeliest) {
             return None;
         }
         let alive = alive(profile, self.seen.at, Timestamp::MAX, cx);
@@ -167,7 +180,7 @@ impl<'a> Subject<'a> {
         cx: &Lens<'_>,
     ) -> Option<Score> {
         let (density, said) = (self.density(profile, cx).times(0.5), self.said.of_episode(profile.said_of()));
-        if self.is_hopeless(density.sum() * odds_of(said), likeliest) {
+        if self.is_hopeless([density.sum(), 1.0, 1.0], said, likeliest) {
             return None;
         }
         let ended_at = self.seen.ended_at.unwrap_or(Timestamp::MAX);
@@ -193,8 +206,10 @@ impl<'a> Subject<'a> {
     }
 
     /// Cheap things first: most episodes fall out by time alone.
-    fn is_hopeless(&self, odds: f64, likeliest: f64) -> bool {
-        odds * likeliest < HOPELESS * self.rate
+    fn is_hopeless(&self, [density, alive, what]: [f64; 3], said: i64, likeliest: f64) -> bool {
+        let Weights { time, lifetimes, place, what: checks, .. } = self.weights;
+        let odds = counted(density, time) * counted(alive, lifetimes) * counted(what, checks);
+        odds * odds_of(said) * counted(likeliest, place) < HOPELESS * self.rate
     }
 
     fn against(
@@ -205,13 +220,12 @@ impl<'a> Subject<'a> {
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        let likelier = odds_of(said);
-        if self.is_hopeless(density.sum() * alive * likelier, likeliest) {
+        if self.is_hopeless([density.sum(), alive, 1.0], said, likeliest) {
             return None;
         }
         let what = density.what(self.what((&profile.checks, profile.alerts), false, learned, cx), self.any);
         let density = density.sum();
-        if self.is_hopeless(density * alive * what * likelier, likeliest) {
+        if self.is_hopeless([density, alive, what], said, likeliest) {
             return None;
         }
         Some(Score::of(Odds { density, alive, fit: profile.fit(self.seen, learned, cx), what, said }, self))
