@@ -17,6 +17,7 @@ type Placed = BTreeMap<String, (String, String)>;
 fn replay(dir: &Path, lines: &[&str]) -> anyhow::Result<Placed> {
     let file = |name: &str, text: &str| fs::write(dir.join(name), text).map(|()| dir.join(name));
     let args = ReplayArgs {
+        model: None,
         config: None,
         topology: Some(dir.join("topology.json")),
         until: None,

@@ -60,6 +60,7 @@ pub fn run(set: &Set, together: bool, confidence: Option<f64>) -> anyhow::Result
     fs::write(&events, set.lines())?;
     fs::write(&topology, set.topology.to_string())?;
     let args = ReplayArgs {
+        model: None,
         config: Some(config),
         topology: Some(topology),
         until: None,

@@ -158,6 +158,7 @@ fn replay(recording: &Recording, topology: Option<PathBuf>, config: Option<&str>
         None => std::env::var_os("QUELL_CONFIG").map(PathBuf::from),
     };
     let args = ReplayArgs {
+        model: None,
         config,
         topology,
         until: None,

@@ -2,7 +2,7 @@
 //!
 //! A document is appended in chunks under the next version of its kind and name. Of several writers of one version, the
 //! one whose last chunk comes first wins, for every reader. It is never trimmed, so a journal names a version only.
-use crate::{clock::Outside, commands::bad_input};
+use crate::{clock::Outside, commands::bad_input, model::Model};
 use anyhow::{Context as _, bail};
 use prost::Message as _;
 use quell_connectors::{
@@ -46,7 +46,11 @@ pub struct MappingVersion {
 pub struct Contents {
     pub uuid: [u8; 16],
     pub partitions: u32,
+    /// That of the configuration with the model set over it, a version for each change of either.
     policies: Vec<Arc<Policy>>,
+    configured: Option<Arc<Policy>>,
+    /// As JSON; empty: none.
+    models: Vec<Arc<str>>,
     topologies: Vec<Arc<Topology>>,
     /// The latest topology as JSON.
     topology_json: Arc<str>,
@@ -77,6 +81,11 @@ impl Contents {
     /// The latest topology as JSON; empty before the first.
     pub fn topology_json(&self) -> &str {
         &self.topology_json
+    }
+
+    /// The versions of the model, the oldest first; empty: nothing is set over the configuration.
+    pub fn models(&self) -> &[Arc<str>] {
+        &self.models
     }
 
     /// The mapping of a record.
@@ -282,8 +291,23 @@ impl Control {
     /// # Errors
     /// Where the log can't be read.
     pub async fn apply_topology(&self, topology: &TopologyFile, expected: Option<u64>) -> anyhow::Result<Option<u64>> {
-        let content = serde_json::to_vec(topology)?;
-        let (hash, key) = (xxh3_64(&content), (ControlKind::Topology as i32, String::new()));
+        self.apply(ControlKind::Topology, &serde_json::to_vec(topology)?, expected).await
+    }
+
+    /// Sets a model over the configuration, or none; its version, and that of the policy that comes of it.
+    ///
+    /// # Errors
+    /// Where the log can't be read.
+    pub async fn apply_model(&self, model: Option<&Model>) -> anyhow::Result<(u64, u64)> {
+        let json = model.map(Model::json).unwrap_or_default();
+        let version = self.apply(ControlKind::Model, json.as_bytes(), None).await?;
+        Ok((version.unwrap_or_default(), self.latest().latest().policy))
+    }
+
+    /// Writes a document because somebody asks for it, whether it was superseded or not. The version that then holds; `None`
+    /// where `expected` is given and is not the latest.
+    async fn apply(&self, kind: ControlKind, content: &[u8], expected: Option<u64>) -> anyhow::Result<Option<u64>> {
+        let (hash, key) = (xxh3_64(content), (kind as i32, String::new()));
         self.refresh().await?;
         loop {
             let contents = self.latest();
@@ -296,7 +320,7 @@ impl Control {
                 return Ok(Some(latest));
             }
             let next = versions.len();
-            self.offer_version(ControlKind::Topology, "", latest + 1, &content).await?;
+            self.offer_version(kind, "", latest + 1, content).await?;
             // Another writer may have come first, with another content; or after us, as a later version.
             if self.latest().hashes.get(&key).and_then(|versions| versions.get(next)) == Some(&hash) {
                 return Ok(Some(latest + 1));
@@ -383,7 +407,12 @@ impl Contents {
         match kind {
             ControlKind::Policy => {
                 let policy = serde_json::from_slice(content).context("control: policy")?;
-                self.policies.push(Arc::new(policy));
+                self.configured = Some(Arc::new(policy));
+                self.set_policy()?;
+            }
+            ControlKind::Model => {
+                self.models.push(std::str::from_utf8(content).context("control: model")?.into());
+                self.set_policy()?;
             }
             ControlKind::Topology => {
                 let file: TopologyFile = serde_json::from_slice(content).context("control: topology")?;
@@ -400,6 +429,17 @@ impl Contents {
             }
             ControlKind::Unspecified => bail!("control: a document of an unknown kind: run the newer version"),
         }
+        Ok(())
+    }
+
+    /// The policy is another version: that of the configuration, with the latest model set over it.
+    fn set_policy(&mut self) -> anyhow::Result<()> {
+        let Some(configured) = &self.configured else { return Ok(()) };
+        let policy = match self.models.last().filter(|json| !json.is_empty()) {
+            Some(json) => Model::read(json).context("control: model")?.over(configured).into(),
+            None => configured.clone(),
+        };
+        self.policies.push(policy);
         Ok(())
     }
 }

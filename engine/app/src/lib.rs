@@ -9,6 +9,7 @@ pub mod human;
 pub mod ingest;
 pub mod journal;
 pub mod metrics;
+pub mod model;
 pub mod outputs;
 pub mod progress;
 pub mod rules;

@@ -2,8 +2,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 use quell::{
     commands::{
-        BadInput, act, alerts, check, completion, corrections, demo, explain, feed, incidents, maintenance, normal,
-        problems, replay, run, services, settle, silence, topology, why_not,
+        BadInput, act, alerts, check, completion, corrections, demo, explain, feed, incidents, learn, maintenance,
+        model, normal, problems, replay, run, services, settle, silence, topology, why_not,
     },
     demo::screen::LogWriter,
 };
@@ -29,6 +29,9 @@ enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
     Replay(replay::ReplayArgs),
+    Learn(learn::LearnArgs),
+    #[command(subcommand)]
+    Model(model::ModelCommand),
     Feed(feed::FeedArgs),
     Settle(settle::SettleArgs),
     Incidents(incidents::IncidentsArgs),
@@ -73,6 +76,8 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Replay(args) => replay::run(&args),
+        Command::Learn(args) => block_on(learn::run(args)),
+        Command::Model(command) => block_on(model::run(command)),
         Command::Run(args) => block_on(run::run(args)),
         Command::Feed(args) => block_on(feed::run(args)),
         Command::Settle(args) => block_on(settle::run(args)),

@@ -27,7 +27,8 @@ pub struct Folded {
     pub position: u64,
     /// The last number of each output topic.
     pub numbers: ByTopic<u64>,
-    /// The version of the topology that holds.
+    /// The versions of the policy and the topology that hold.
+    pub policy: u64,
     pub topology: u64,
     /// Recovered, and mute no more.
     pub ready: bool,
@@ -163,10 +164,19 @@ impl Progress {
 
     /// Waits until every partition has adopted a version of the topology.
     pub async fn wait_topology(&self, version: u64) {
+        self.wait_all(|folded| folded.topology >= version).await;
+    }
+
+    /// Waits until every partition has adopted a version of the policy.
+    pub async fn wait_policy(&self, version: u64) {
+        self.wait_all(|folded| folded.policy >= version).await;
+    }
+
+    async fn wait_all(&self, is: impl Fn(&Folded) -> bool) {
         for partition in 0..self.partitions() {
             let mut watch = self.get(partition).folded.subscribe();
             // The sender lives as long as we.
-            let _ = watch.wait_for(|folded| folded.ready && folded.topology >= version).await;
+            let _ = watch.wait_for(|folded| folded.ready && is(folded)).await;
         }
     }
 

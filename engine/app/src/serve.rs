@@ -9,6 +9,7 @@ pub mod feed;
 pub mod filter;
 pub mod grpc;
 pub mod http;
+mod model;
 pub mod names;
 pub mod page;
 pub mod publish;

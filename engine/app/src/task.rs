@@ -360,8 +360,9 @@ impl<'a> Owner<'a> {
             self.stands = Default::default();
             self.remove_sources();
         }
-        let topology = self.engine.versions().topology();
-        let folded = Folded { position, numbers: self.engine.numbers(), topology, ready: self.ready };
+        let versions = self.engine.versions();
+        let (policy, topology) = (versions.policy, versions.topology());
+        let folded = Folded { position, numbers: self.engine.numbers(), policy, topology, ready: self.ready };
         let arrived = if self.ready { self.folded(&arrivals) } else { None };
         // After a recovery too, which may find everything folded: those who wait look here only.
         if self.marked != Some(folded) {

@@ -32,7 +32,8 @@ impl Replay {
         fs::write(&topology, TOPOLOGY)?;
         let out = dir.path().join("a/b");
         let (topology, events) = (Some(topology), Some(events));
-        let args = ReplayArgs { config: None, topology, until: None, strict: false, events, journal: None, out };
+        let args =
+            ReplayArgs { config: None, topology, model: None, until: None, strict: false, events, journal: None, out };
         Ok(Self { dir, args, stdin: String::new(), stdout: String::new(), stderr: String::new() })
     }
 

@@ -1,6 +1,9 @@
 //! `quell replay`: recorded events folded offline, to byte-identical conclusions.
 use super::{BadInput, bad_input};
-use crate::config::{self, Config};
+use crate::{
+    config::{self, Config},
+    model::Model,
+};
 use anyhow::Context as _;
 use conclusions::Conclusions;
 use feed::Feed;
@@ -26,9 +29,9 @@ use std::{
 };
 
 pub mod conclusions;
-mod feed;
+pub(super) mod feed;
 mod files;
-mod journal;
+pub(super) mod journal;
 mod letters;
 mod lines;
 mod summary;
@@ -51,6 +54,9 @@ pub struct ReplayArgs {
     /// The topology, instead of the configuration's
     #[arg(long, value_name = "FILE")]
     pub topology: Option<PathBuf>,
+    /// What `quell learn` wrote, set over the configuration
+    #[arg(long, value_name = "FILE", conflicts_with = "journal")]
+    pub model: Option<PathBuf>,
     /// Stop at this time (RFC 3339) instead of letting time pass until nothing more can happen
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub until: Option<Timestamp>,
@@ -120,7 +126,7 @@ pub fn run_on(args: &ReplayArgs, console: Console<'_>) -> anyhow::Result<()> {
     let Some(events) = &args.events else {
         return journal::run(args, args.journal.as_ref().and_then(Option::as_deref), console);
     };
-    let setup = Setup::load(args)?;
+    let setup = Setup::load(args.config.as_deref(), args.topology.as_deref(), args.model.as_deref())?;
     let source = Source::of(events);
     let name = source.name();
     let unreadable = |error: io::Error| BadInput(format!("{name}: can't be read: {error}"));
@@ -157,19 +163,21 @@ pub fn run_on(args: &ReplayArgs, console: Console<'_>) -> anyhow::Result<()> {
 }
 
 /// What a replay is configured with.
-struct Setup {
-    policy: Arc<Policy>,
-    topology: Arc<Topology>,
+pub(super) struct Setup {
+    pub policy: Arc<Policy>,
+    pub topology: Arc<Topology>,
     mapping: Mapping,
     default_origin: String,
 }
 
 impl Setup {
-    fn load(args: &ReplayArgs) -> anyhow::Result<Self> {
-        let config = Config::load(args.config.as_deref()).map_err(bad_input)?;
-        let file = match &args.topology {
+    /// Of the files that are given.
+    pub fn load(config: Option<&Path>, topology: Option<&Path>, model: Option<&Path>) -> anyhow::Result<Self> {
+        let is_configured = config.is_some();
+        let config = Config::load(config).map_err(bad_input)?;
+        let file = match topology {
             Some(path) => config::read_topology(path).map_err(bad_input)?,
-            None if args.config.is_some() => config.read_topology().map_err(bad_input)?,
+            None if is_configured => config.read_topology().map_err(bad_input)?,
             None => TopologyFile::default(),
         };
         let topology = Topology::new(&file).map_err(bad_input)?;
@@ -180,6 +188,10 @@ impl Setup {
             _ => (DEFAULT_ORIGIN.to_owned(), Mapping::default()),
         };
         let policy = Policy { clock: Clock::Events, ..config.policy() };
+        let policy = match model {
+            Some(path) => Model::read_file(path).map_err(bad_input)?.over(&policy),
+            None => policy,
+        };
         Ok(Self { policy: policy.into(), topology: topology.into(), mapping, default_origin })
     }
 }

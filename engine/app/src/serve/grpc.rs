@@ -439,6 +439,18 @@ impl Quell for Api {
         self.apply(request.into_inner()).await.map(Response::new)
     }
 
+    async fn list_models(&self, _: Request<v1::ListModelsRequest>) -> Result<Response<v1::ListModelsResponse>, Status> {
+        Ok(Response::new(self.models()))
+    }
+
+    async fn apply_model(&self, request: Request<v1::ApplyModelRequest>) -> Result<Response<v1::Model>, Status> {
+        self.apply_model(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn restore_model(&self, request: Request<v1::RestoreModelRequest>) -> Result<Response<v1::Model>, Status> {
+        self.restore_model(request.into_inner()).await.map(Response::new)
+    }
+
     async fn publish_events(
         &self,
         request: Request<tonic::Streaming<v1::PublishEventsRequest>>,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 
 /// How long a call waits until every partition goes by what it applied.
-const ADOPTED_MAX: Duration = Duration::from_secs(30);
+pub(super) const ADOPTED_MAX: Duration = Duration::from_secs(30);
 
 impl Api {
     /// The latest.

@@ -5,16 +5,64 @@ use crate::{
     clock::System,
     commands::{BadInput, bad_input},
     config::{Config, JournalKind},
-    control::Control,
+    control::{Contents, Control},
     journal,
 };
 use anyhow::Context as _;
-use quell_connectors::log::{LogError, Topic};
-use quell_core::engine::Engine;
+use quell_connectors::log::{Log, LogError, Topic};
+use quell_core::{
+    domain::{policy::Policy, topology::Topology},
+    engine::{Engine, Input},
+    output::DeadLetter,
+};
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 const READ_BYTES: usize = 4 * 1024 * 1024;
 const WAIT: Duration = Duration::from_millis(100);
+
+/// A journal as it stands.
+pub struct Recorded {
+    log: Arc<dyn Log>,
+    pub contents: Arc<Contents>,
+}
+
+impl Recorded {
+    /// The journal of `dir`, a data directory, or of the configuration.
+    pub async fn open(config: Option<&Path>, dir: Option<&Path>) -> anyhow::Result<Self> {
+        let mut config = Config::load(config).map_err(bad_input)?;
+        if let Some(dir) = dir {
+            config.journal.kind = JournalKind::Local;
+            config.data_dir = dir.to_owned();
+            let found = dir.join("journal").is_dir();
+            anyhow::ensure!(found, BadInput(format!("{}: no data directory: it has no `journal`", dir.display())));
+        }
+        let (log, _) = app::open_log(&config).await.map_err(bad_input)?;
+        let control = Control::read(log.clone(), Arc::new(System)).await.map_err(bad_input)?;
+        Ok(Self { log, contents: control.latest() })
+    }
+
+    /// The first policy and topology, which each partition begins with.
+    pub fn first(&self) -> anyhow::Result<(Arc<Policy>, Arc<Topology>)> {
+        let first = self.contents.policy(1).zip(self.contents.topology(1));
+        first.ok_or_else(|| BadInput("the journal has no policy or no topology yet".to_owned()).into())
+    }
+
+    /// Each input of a partition, in order.
+    pub async fn each(
+        &self,
+        partition: u32,
+        mut take: impl FnMut(u64, Input) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let end = self.log.extent(Topic::Journal, partition).await?.end;
+        let mut reader = self.log.read_from(Topic::Journal, partition, 0).await.map_err(gone)?;
+        while reader.position() < end {
+            for record in reader.next(READ_BYTES, WAIT).await.map_err(gone)? {
+                take(record.position, journal::input(record.bytes, &self.contents)?)?;
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Folds the journal of `--journal DIR`, a data directory, or of the configuration, partition by partition, without
 /// letting time pass at the end: what the service has concluded.
@@ -24,33 +72,17 @@ pub fn run(args: &ReplayArgs, dir: Option<&Path>, console: Console<'_>) -> anyho
 }
 
 async fn replay(args: &ReplayArgs, dir: Option<&Path>, console: Console<'_>) -> anyhow::Result<()> {
-    let mut config = Config::load(args.config.as_deref()).map_err(bad_input)?;
-    if let Some(dir) = dir {
-        config.journal.kind = JournalKind::Local;
-        config.data_dir = dir.to_owned();
-        let found = dir.join("journal").is_dir();
-        anyhow::ensure!(found, BadInput(format!("{}: no data directory: it has no `journal`", dir.display())));
-    }
-    let (log, _) = app::open_log(&config).await.map_err(bad_input)?;
-    let control = Control::read(log.clone(), Arc::new(System)).await.map_err(bad_input)?;
-    let contents = control.latest();
+    let recorded = Recorded::open(args.config.as_deref(), dir).await?;
     let written = || format!("{}: can't be written", args.out.display());
     fs::create_dir_all(&args.out).with_context(written)?;
     let mut letters = Letters::create(&args.out, console.stderr).with_context(written)?;
     let mut conclusions = Conclusions::default();
-    for partition in 0..contents.partitions {
-        let first = contents.policy(1).zip(contents.topology(1));
-        let (policy, topology) =
-            first.ok_or_else(|| BadInput("the journal has no policy or no topology yet".to_owned()))?;
-        let mut fold = Fold::of(Engine::new(contents.uuid, policy, topology), conclusions);
-        let end = log.extent(Topic::Journal, partition).await?.end;
-        let mut reader = log.read_from(Topic::Journal, partition, 0).await.map_err(gone)?;
-        while reader.position() < end {
-            for record in reader.next(READ_BYTES, WAIT).await.map_err(gone)? {
-                let input = journal::input(record.bytes, &contents)?;
-                fold.input(record.position, &input, &mut |letter| letters.write(letter))?;
-            }
-        }
+    for partition in 0..recorded.contents.partitions {
+        let (policy, topology) = recorded.first()?;
+        let mut fold = Fold::of(Engine::new(recorded.contents.uuid, policy, topology), conclusions);
+        let mut take =
+            |position, input: Input| fold.input(position, &input, &mut |letter: &DeadLetter| letters.write(letter));
+        recorded.each(partition, &mut take).await?;
         conclusions = fold.finish();
     }
     letters.finish().with_context(written)?;

@@ -1,0 +1,150 @@
+//! What was learned from history and is set over the configuration: the file that `quell learn` writes, and `quell.control`
+//! keeps every version of.
+use anyhow::{Context as _, ensure};
+use quell_core::domain::policy::{Policy, Weights};
+use serde::{Deserialize, Serialize};
+use std::{fs, path::Path};
+
+/// The one format there is.
+const FORMAT: u32 = 1;
+/// A file is no larger.
+pub const BYTES_MAX: usize = 1024 * 1024;
+
+/// What was learned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    pub format: u32,
+    /// Instead of `correlate.weights`.
+    pub weights: Weights,
+    pub learned: Learned,
+    pub held_out: HeldOut,
+    /// What keeps coming together, the most frequent first; for people.
+    #[serde(default)]
+    pub patterns: Vec<Pattern>,
+}
+
+/// From what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Learned {
+    pub events: u64,
+    pub alerts: usize,
+    /// Alerts of which it is known with what they belong.
+    pub labelled: usize,
+    /// Times an alert was weighed against a group of which it is known too.
+    pub decisions: usize,
+}
+
+/// How well it groups the latest fifth of the alerts, of which it learned nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldOut {
+    /// The first of them, RFC 3339.
+    pub since: String,
+    pub alerts: usize,
+    pub built_in: Measure,
+    pub learned: Measure,
+}
+
+/// Of all pairs of alerts: those put together that belong together, by those put together, and by those that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    pub precision: f64,
+    pub recall: f64,
+    /// Their harmonic mean.
+    pub f1: f64,
+}
+
+/// Checks that keep coming together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pattern {
+    pub checks: Vec<String>,
+    /// How often they did.
+    pub times: usize,
+}
+
+impl Model {
+    /// What `quell learn` has found.
+    pub fn new(weights: Weights, learned: Learned, held_out: HeldOut, patterns: Vec<Pattern>) -> Self {
+        Self { format: FORMAT, weights, learned, held_out, patterns }
+    }
+
+    /// From JSON, validated.
+    ///
+    /// # Errors
+    /// With the place that is wrong.
+    pub fn read(json: &str) -> anyhow::Result<Self> {
+        ensure!(json.len() <= BYTES_MAX, "{} bytes; a model has at most {BYTES_MAX}", json.len());
+        let mut reader = serde_json::Deserializer::from_str(json);
+        let model: Self = serde_path_to_error::deserialize(&mut reader)?;
+        reader.end()?;
+        ensure!(model.format == FORMAT, "format: {} is not known; this version reads {FORMAT}", model.format);
+        for (name, weight) in Weights::NAMES.iter().zip(model.weights.all()) {
+            let most = Weights::MAX;
+            ensure!((0.0..=most).contains(&weight), "weights.{name}: {weight} is not from 0 to {most}");
+        }
+        Ok(model)
+    }
+
+    /// From a file.
+    ///
+    /// # Errors
+    /// With the file and what is wrong.
+    pub fn read_file(path: &Path) -> anyhow::Result<Self> {
+        let of = || path.display().to_string();
+        Self::read(&fs::read_to_string(path).with_context(of)?).with_context(of)
+    }
+
+    /// As it is written.
+    pub fn json(&self) -> String {
+        // Texts and finite numbers.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// Set over a policy.
+    pub fn over(&self, policy: &Policy) -> Policy {
+        let mut policy = policy.clone();
+        policy.correlate.weights = self.weights;
+        policy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> Model {
+        let measure = Measure { precision: 0.9, recall: 0.8, f1: 0.847 };
+        let held_out =
+            HeldOut { since: "2026-01-01T00:00:00Z".to_owned(), alerts: 5, built_in: measure, learned: measure };
+        let learned = Learned { events: 90, alerts: 30, labelled: 25, decisions: 70 };
+        let patterns = vec![Pattern { checks: vec!["cpu".to_owned(), "disk".to_owned()], times: 3 }];
+        Model::new(Weights::from([0.5, 1.0, 1.25, 0.0, 2.0]), learned, held_out, patterns)
+    }
+
+    #[test]
+    fn it_is_read_as_it_was_written() {
+        assert_eq!(Model::read(&model().json()).expect("a model"), model());
+        let over = model().over(&Policy::default());
+        assert_eq!(over.correlate.weights.all(), [0.5, 1.0, 1.25, 0.0, 2.0]);
+        assert_eq!(Policy { correlate: Policy::default().correlate, ..over }, Policy::default(), "and nothing else");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let json = model().json();
+        for (from, to, what) in [
+            ("\"format\": 1", "\"format\": 2", "format: 2 is not known"),
+            ("\"place\": 1.25", "\"place\": 7.5", "weights.place: 7.5"),
+            ("\"place\": 1.25", "\"place\": \"x\"", "weights.place"),
+            ("\"recall\": 0.8", "\"recal\": 0.8", "recal"),
+        ] {
+            let error = format!("{:#}", Model::read(&json.replace(from, to)).expect_err(what));
+            assert!(error.contains(what), "{error}");
+        }
+        assert!(Model::read("{").is_err() && Model::read(&" ".repeat(BYTES_MAX + 1)).is_err());
+    }
+}
