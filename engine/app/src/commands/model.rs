@@ -28,7 +28,7 @@ pub enum ModelCommand {
     )]
     Restore {
         #[arg(value_name = "VERSION")]
-        version: Option<u64>,
+        wanted: Option<u64>,
         #[command(flatten)]
         connection: Connection,
     },
@@ -50,16 +50,11 @@ pub async fn run(command: ModelCommand) -> anyhow::Result<()> {
             let applied = connection.client().await?.apply_model(v1::ApplyModelRequest { model }).await;
             connection.show("Model", &applied.map_err(explain)?.into_inner(), version)
         }
-        ModelCommand::Restore { version: wanted, connection } => {
+        ModelCommand::Restore { wanted, connection } => {
             let mut client = connection.client().await?;
-            let version_wanted = match wanted {
-                Some(version) => version,
-                None => {
-                    let listed = client.list_models(v1::ListModelsRequest {}).await.map_err(explain)?.into_inner();
-                    listed.models.len().checked_sub(2).map_or(0, |place| listed.models[place].version)
-                }
-            };
-            let asked = v1::RestoreModelRequest { version: version_wanted };
+            let listed = client.list_models(v1::ListModelsRequest {}).await.map_err(explain)?.into_inner().models;
+            let before = || listed.len().checked_sub(2).map_or(0, |place| listed[place].version);
+            let asked = v1::RestoreModelRequest { version: wanted.unwrap_or_else(before) };
             let restored = client.restore_model(asked).await.map_err(explain)?.into_inner();
             connection.show("Model", &restored, version)
         }

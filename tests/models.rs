@@ -1,0 +1,200 @@
+//! What is learned from history: a model is tried in a replay, adopted by a service through its journal, and taken back.
+use anyhow::{Context as _, ensure};
+use quell::model::Model;
+use quell_core::domain::policy::Weights;
+use quell_proto::v1::{
+    ApplyModelRequest, Incident, ListIncidentsRequest, ListModelsRequest, PublishEventsRequest, RestoreModelRequest,
+    quell_client::QuellClient,
+};
+use quell_tests::process::{Site, quell, quell_ok};
+use serde_json::json;
+use std::{fs, path::Path};
+use tonic::{Code, transport::Channel};
+
+/// 2026-01-05T00:00:00Z
+const T0: i64 = 1_767_571_200_000;
+const OUTAGES: i64 = 80;
+
+/// A database and three services that need it, on a host each.
+fn topology() -> String {
+    let service = |id: &str| json!({"id": id, "entities": [format!("{id}-1")], "depends_on": if id == "db" { vec![] } else { vec!["db"] }});
+    let services: Vec<_> = ["db", "pay", "shop", "mail"].map(service).into();
+    json!({"entities": [], "services": services}).to_string()
+}
+
+fn event(n: usize, seconds: i64, entity: &str, check: &str, status: &str) -> String {
+    json!({"id": format!("e{n}"), "time": T0 + seconds * 1_000, "origin": "test", "entity": entity, "check": check,
+           "status": status, "severity": "major"})
+    .to_string()
+}
+
+/// Every hour the database and who needs it fail together; a backup is late by itself now and then. With the labels.
+fn recorded() -> (String, String) {
+    let mut all: Vec<(i64, &str, &str, &str, String)> = Vec::new();
+    for outage in 0..OUTAGES {
+        let at = outage * 3_600;
+        for (n, (entity, check)) in
+            [("db-1", "latency"), ("pay-1", "errors"), ("shop-1", "errors"), ("mail-1", "queue")]
+                .into_iter()
+                .enumerate()
+        {
+            let from = at + 7 * n as i64 + outage % 5;
+            all.push((from, entity, check, "firing", format!("outage {outage}")));
+            all.push((from + 600, entity, check, "resolved", format!("outage {outage}")));
+        }
+        let alone = at + (outage * 97) % 1_800;
+        all.push((alone, "backup-1", "late", "firing", "noise".to_owned()));
+        all.push((alone + 300, "backup-1", "late", "resolved", "noise".to_owned()));
+    }
+    all.sort();
+    let (mut events, mut labels) = (String::new(), "event_id,label\n".to_owned());
+    for (n, (at, entity, check, status, label)) in all.iter().enumerate() {
+        events += &(event(n, *at, entity, check, status) + "\n");
+        labels += &format!("e{n},{label}\n");
+    }
+    (events, labels)
+}
+
+fn assignments(dir: &Path, out: &str, more: &[&str]) -> anyhow::Result<String> {
+    let path = |name: &str| dir.join(name).display().to_string();
+    let (topology, events, out) = (path("topology.json"), path("events.jsonl"), path(out));
+    let args = ["replay", "--topology", &topology, "--events", &events, "--out", &out];
+    quell_ok(&[&args[..], more].concat())?;
+    Ok(fs::read_to_string(Path::new(&out).join("assignments.csv"))?)
+}
+
+#[test]
+fn what_is_learned_says_how_well_it_does_and_changes_a_replay() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (events, labels) = recorded();
+    fs::write(path("topology.json"), topology())?;
+    fs::write(path("events.jsonl"), events)?;
+    fs::write(path("labels.csv"), labels)?;
+    let (topology, events, labels, out) =
+        (path("topology.json"), path("events.jsonl"), path("labels.csv"), path("model.json"));
+    let args = ["learn", "--topology", &topology, "--events", &events, "--labels", &labels, "--out", &out];
+    let told = quell_ok(&args)?;
+    let model = Model::read_file(Path::new(&out))?;
+    let of = &model.learned;
+    ensure!(of.labelled == of.alerts && of.alerts >= 4 * OUTAGES as usize && of.decisions >= 100, "{of:?}");
+    ensure!(model.weights != Weights::default(), "{model:?}");
+    ensure!(model.held_out.alerts > 0 && model.held_out.learned.f1 > 0.5, "{model:?}");
+    for what in ["held out: ", "built in", "precision", &format!("{:.4}", model.held_out.learned.f1)] {
+        ensure!(told.contains(what), "{what}: {told}");
+    }
+    ensure!(model.patterns.iter().any(|p| p.checks == ["errors", "latency", "queue"]), "{:?}", model.patterns);
+    ensure!(quell_ok(&args)? == told && Model::read_file(Path::new(&out))? == model, "it is the same each time");
+
+    // By a model for which places say nothing, and backgrounds hardly, the grouping is another one.
+    let blind = Model { weights: Weights::from([1.0, 1.0, 0.0, 1.0, 0.7]), ..model };
+    fs::write(path("blind.json"), blind.json())?;
+    let before = assignments(dir.path(), "before", &[])?;
+    ensure!(assignments(dir.path(), "blind", &["--model", &path("blind.json")])? != before);
+    ensure!(assignments(dir.path(), "after", &[])? == before);
+    Ok(())
+}
+
+#[test]
+fn what_teaches_nothing_is_said() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::write(path("events.jsonl"), event(0, 0, "db-1", "latency", "firing") + "\n")?;
+    fs::write(path("labels.csv"), "event,label\ne0,x\n")?;
+    let (events, labels, out) = (path("events.jsonl"), path("labels.csv"), path("model.json"));
+    let fails = |more: &[&str], what: &str| {
+        let output = quell(&[&["learn", "--events", &events, "--out", &out][..], more].concat())?;
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.code() == Some(2) && told.contains(what), "{:?} {told}", output.status);
+        anyhow::Ok(())
+    };
+    fails(&[], "decisions to learn from, where 100 are needed")?;
+    fails(&["--labels", &labels], "labels.csv:1: it has no columns `event_id` and `label`")?;
+    ensure!(!Path::new(&out).exists());
+    let output = quell(&["model", "apply", &labels])?;
+    ensure!(output.status.code() == Some(2), "{output:?}");
+    Ok(())
+}
+
+async fn publish(client: &mut QuellClient<Channel>, events: Vec<String>) -> anyhow::Result<Vec<Incident>> {
+    let published = client.publish_events(futures::stream::iter([PublishEventsRequest { events }])).await?.into_inner();
+    ensure!(published.refused_count == 0, "{published:?}");
+    let asked = ListIncidentsRequest { min_position: published.position, ..Default::default() };
+    Ok(client.list_incidents(asked).await?.into_inner().incidents)
+}
+
+/// An outage of two an hour after the one before: what the place of the second alert said.
+async fn place_of(client: &mut QuellClient<Channel>, hour: i64) -> anyhow::Result<f64> {
+    let at = |n: i64, entity: &str, check: &str, status: &str| {
+        event((100 * hour + n) as usize, 3_600 * hour + 10 * n, entity, check, status)
+    };
+    let events = vec![
+        at(0, "db-1", "latency", "firing"),
+        at(1, "pay-1", "errors", "firing"),
+        at(40, "pay-1", "errors", "firing"),
+        at(60, "db-1", "latency", "resolved"),
+        at(61, "pay-1", "errors", "resolved"),
+    ];
+    let incidents = publish(client, events).await?;
+    let opened =
+        incidents.iter().max_by_key(|incident| incident.opened_at.map(|at| at.seconds)).context("an incident")?;
+    let parts = opened.alerts.iter().flat_map(|alert| &alert.parts);
+    let place = parts.into_iter().find(|part| part.name == "place");
+    Ok(place.context("the second was weighed, and is with the first")?.log_odds)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_is_adopted_through_the_journal_and_taken_back() -> anyhow::Result<()> {
+    let site = Site::new(&topology(), "[journal]\npartitions = 3\nclock = \"events\"")?;
+    let quell = site.run()?;
+    let mut client = site.client().await?;
+    ensure!(place_of(&mut client, 0).await? != 0.0);
+
+    let blind = site.path("blind.json");
+    let measure = quell::model::Measure { precision: 0.5, recall: 0.5, f1: 0.5 };
+    let model = Model::new(
+        Weights::from([1.0, 1.0, 0.0, 1.0, 1.0]),
+        quell::model::Learned { events: 1, alerts: 1, labelled: 1, decisions: 1 },
+        quell::model::HeldOut { since: String::new(), alerts: 1, built_in: measure, learned: measure },
+        Vec::new(),
+    );
+    fs::write(&blind, model.json())?;
+    let server = site.server();
+    let command = |args: &[&str]| quell_ok(&[args, &["--server", &server]].concat());
+    let (blind, listed) = (blind.display().to_string(), command(&["model", "list"])?);
+    ensure!(listed.contains("none"), "{listed}");
+    let applied = command(&["model", "apply", &blind])?;
+    ensure!(applied == "version 1: it holds\n", "{applied}");
+    ensure!(place_of(&mut client, 1).await? == 0.0, "places count nothing");
+
+    // It holds over a restart, and what was is in the journal.
+    ensure!(quell.terminate()?.0 == Some(0));
+    let quell = site.run()?;
+    let mut client = site.client().await?;
+    ensure!(place_of(&mut client, 2).await? == 0.0);
+    let restored = command(&["model", "restore"])?;
+    ensure!(restored == "version 2: what is built in and configured holds\n", "{restored}");
+    ensure!(place_of(&mut client, 3).await? != 0.0);
+    let again = client.restore_model(RestoreModelRequest { version: 1 }).await?.into_inner();
+    ensure!(again.version == 3 && Model::read(&again.json)? == model && again.active, "{again:?}");
+    let listed = client.list_models(ListModelsRequest {}).await?.into_inner().models;
+    ensure!(listed.iter().map(|m| (m.version, m.active)).eq([(1, false), (2, false), (3, true)]), "{listed:?}");
+    let shown = command(&["model", "list"])?;
+    ensure!(shown.contains("1 1 0 1 1") && shown.contains("built in and configured"), "{shown}");
+    let missing = client.restore_model(RestoreModelRequest { version: 9 }).await.err().context("refused")?;
+    ensure!(missing.code() == Code::NotFound, "{missing}");
+    let bad = client.apply_model(ApplyModelRequest::default()).await.err().context("refused")?;
+    ensure!(bad.code() == Code::InvalidArgument, "{bad}");
+
+    // Offline the same is concluded, with each model where it was adopted.
+    ensure!(quell.terminate()?.0 == Some(0));
+    let (data, out) = (site.path("data").display().to_string(), site.path("out").display().to_string());
+    quell_ok(&["replay", "--journal", &data, "--out", &out])?;
+    let rows = fs::read_to_string(Path::new(&out).join("assignments.csv"))?;
+    ensure!(rows.lines().count() == 1 + 4 * 5, "{rows}");
+    // It can be learned from as well, where there is enough of it.
+    let learned = quell_tests::process::quell(&["learn", "--journal", &data, "--out", &out])?;
+    let told = String::from_utf8_lossy(&learned.stderr).into_owned();
+    ensure!(learned.status.code() == Some(2) && told.contains("decisions to learn from"), "{told}");
+    Ok(())
+}
