@@ -13,7 +13,7 @@ mod sources;
 mod variants;
 
 use anyhow::Context as _;
-use measures::{Measured, Row, compare};
+use measures::{Measured, Row, by_kind, compare};
 use quell::commands::replay::{Console, ReplayArgs, run_on};
 use sources::{Recording, Truth, recordings};
 use std::{
@@ -43,7 +43,10 @@ fn main() -> anyhow::Result<()> {
     match std::env::var("QUELL_KEYS").as_deref() {
         Ok("clues") => keys::ablation(&all),
         Ok(_) => keys::sensitivity(&all),
-        Err(_) => table(&all).and_then(|()| table_of_attacks(&attacks)).and_then(|()| beside(&all)),
+        Err(_) => table(&all)
+            .and_then(|()| table_of_kinds(&all))
+            .and_then(|()| table_of_attacks(&attacks))
+            .and_then(|()| beside(&all)),
     }
 }
 
@@ -93,6 +96,26 @@ fn row(name: &str, m: &Measured) -> String {
         m.mostly,
         m.announced
     )
+}
+
+/// Where it is known what kind of incident each is.
+fn table_of_kinds(all: &[Recording]) -> anyhow::Result<()> {
+    let mut is_first = true;
+    for recording in all {
+        let Ok(mut reader) = csv::Reader::from_path(recording.dir.join("incidents.csv")) else { continue };
+        let kinds =
+            reader.records().map(|r| r.map(|r| (r[0].to_owned(), r[1].to_owned()))).collect::<Result<_, _>>()?;
+        if std::mem::take(&mut is_first) {
+            println!("\n| incidents by kind | how many | purity | found |\n|---|---|---|---|");
+        }
+        let out = tempfile::tempdir()?;
+        let topology = Some(recording.dir.join("topology.json")).filter(|path| path.exists());
+        replay(recording, topology, None, out.path())?;
+        for (kind, of) in by_kind(&rows(&recording.dir, out.path())?, &kinds) {
+            println!("| {}, {kind} | {} | {:.3} | {:.3} |", recording.name, of.incidents, of.purity, of.found);
+        }
+    }
+    Ok(())
 }
 
 fn table_of_attacks(all: &[Recording]) -> anyhow::Result<()> {

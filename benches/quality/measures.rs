@@ -93,12 +93,12 @@ pub fn compare(rows: &[Row], announced: usize) -> Measured {
         ari: (sum(&both, pairs) - by_chance) / most.max(1e-9),
         homogeneity: 1.0 - given_group / sum(&by_truth, entropy).max(1e-9),
         completeness: 1.0 - given_truth / sum(&by_group, entropy).max(1e-9),
-        purity: purity(&both, &group_sizes),
+        purity: mean_of(&purities(&both, &group_sizes)),
         groups: by_group.len() as f64 / real,
         f1: f1(&both, &by_truth, &group_sizes),
         absorbed: absorbed as f64 / (noise().count().max(1)) as f64,
         raised: incidents.len() as f64 / real,
-        found: found(&incidents) as f64 / real,
+        found: found(&incidents).len() as f64 / real,
         mostly: mostly as f64 / incidents.len().max(1) as f64,
         announced: announced as f64 / real,
     }
@@ -108,7 +108,8 @@ fn sum<K>(counts: &BTreeMap<K, f64>, of: impl Fn(f64) -> f64) -> f64 {
     counts.values().map(|n| of(*n)).sum()
 }
 
-fn purity(both: &BTreeMap<(&str, &str), f64>, sizes: &BTreeMap<&str, f64>) -> f64 {
+/// Of each real incident the purity of the group that holds most of it.
+fn purities<'a>(both: &BTreeMap<(&'a str, &'a str), f64>, sizes: &BTreeMap<&'a str, f64>) -> BTreeMap<&'a str, f64> {
     let mut most: BTreeMap<&str, (f64, &str)> = BTreeMap::new();
     for ((truth, group), n) in both {
         let known = most.entry(truth).or_insert((*n, group));
@@ -116,7 +117,49 @@ fn purity(both: &BTreeMap<(&str, &str), f64>, sizes: &BTreeMap<&str, f64>) -> f6
             *known = (*n, group);
         }
     }
-    most.values().map(|(n, group)| n / sizes[group]).sum::<f64>() / most.len().max(1) as f64
+    most.into_iter().map(|(truth, (n, group))| (truth, n / sizes[group])).collect()
+}
+
+fn mean_of(all: &BTreeMap<&str, f64>) -> f64 {
+    all.values().sum::<f64>() / all.len().max(1) as f64
+}
+
+/// Real incidents of one kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OfKind {
+    pub incidents: usize,
+    pub purity: f64,
+    /// The share of them that have an incident of their own.
+    pub found: f64,
+}
+
+/// The same by what kind of incident each label is.
+pub fn by_kind(rows: &[Row], kinds: &BTreeMap<String, String>) -> BTreeMap<String, OfKind> {
+    let (mut both, mut sizes, mut incidents) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    for row in rows {
+        *sizes.entry(row.episode.as_str()).or_insert(0.0) += 1.0;
+        if !row.incident.is_empty() {
+            let of: &mut BTreeMap<&str, f64> = incidents.entry(row.incident.as_str()).or_default();
+            *of.entry(row.truth.as_str()).or_insert(0.0) += 1.0;
+        }
+        if row.truth != NOISE {
+            *both.entry((row.truth.as_str(), row.episode.as_str())).or_insert(0.0) += 1.0;
+        }
+    }
+    let found = found(&incidents);
+    let mut all: BTreeMap<String, OfKind> = BTreeMap::new();
+    for (truth, purity) in purities(&both, &sizes) {
+        let Some(kind) = kinds.get(truth) else { continue };
+        let known = all.entry(kind.clone()).or_default();
+        known.incidents += 1;
+        known.purity += purity;
+        known.found += f64::from(u8::from(found.contains(truth)));
+    }
+    for of in all.values_mut() {
+        of.purity /= of.incidents as f64;
+        of.found /= of.incidents as f64;
+    }
+    all
 }
 
 fn f1(both: &BTreeMap<(&str, &str), f64>, truths: &BTreeMap<&str, f64>, groups: &BTreeMap<&str, f64>) -> f64 {
@@ -134,7 +177,7 @@ fn is_mostly_one(of: &BTreeMap<&str, f64>) -> bool {
 }
 
 /// Real incidents matched one to one, the largest overlaps first.
-fn found(incidents: &BTreeMap<&str, BTreeMap<&str, f64>>) -> usize {
+fn found<'a>(incidents: &BTreeMap<&'a str, BTreeMap<&'a str, f64>>) -> BTreeSet<&'a str> {
     let mut overlaps: Vec<(f64, &str, &str)> = Vec::new();
     for (incident, of) in incidents {
         let real = of.iter().filter(|(truth, _)| **truth != NOISE);
@@ -148,5 +191,5 @@ fn found(incidents: &BTreeMap<&str, BTreeMap<&str, f64>>) -> usize {
             used.insert(incident);
         }
     }
-    truths.len()
+    truths
 }

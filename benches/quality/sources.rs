@@ -1,6 +1,6 @@
 //! Recordings as the bench replays them: `events.jsonl`, `topology.json` and `truth.csv`, from what is published.
 //!
-//! A folder is taken as it is where these stand in it; Nezha's alert streams (Yu et al., "Nezha: Interpretable fine-grained root
+//! A folder is taken as it is where these stand in it, with `incidents.csv` (`incident_id,kind`) where it is there; Nezha's alert streams (Yu et al., "Nezha: Interpretable fine-grained root
 //! causes analysis for microservices", 2023) are `alerts.jsonl` beside `alert_labels.csv` and `dependency.csv`; AIT-ADS (Landauer
 //! et al., "Introducing a new alert data set for multi-step attack analysis", 2024) is `alerts.csv` beside `labels.csv`. Each file may
 //! be compressed (`.zst`).
@@ -98,7 +98,7 @@ fn write(out: &Path, events: &str, topology: Option<&Value>, truth: &str) -> any
 
 fn canonical(dir: &Path, out: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(out)?;
-    for file in ["events.jsonl", "topology.json", "truth.csv"] {
+    for file in ["events.jsonl", "topology.json", "truth.csv", "incidents.csv"] {
         if has(dir, file) {
             fs::write(out.join(file), read(dir, file)?)?;
         }
