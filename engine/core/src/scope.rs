@@ -396,6 +396,10 @@ impl Scope {
             Change::Severity { .. } | Change::FlapStarted | Change::FlapEnded => self.correlator.update(alert),
             Change::Count => return,
         };
+        if alert.flapping && matches!(change, Change::FlapStarted | Change::Reopened) {
+            // What flaps ties nothing together: its place is looked at again.
+            cx.set(TimerKind::Revise, key.0, cx.core.clock);
+        }
         say_alert(alert, &mut cx);
         self.health.assess(alert, &mut cx);
         if let Some(episode) = episode {

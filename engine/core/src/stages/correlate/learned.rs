@@ -304,7 +304,7 @@ impl Learned {
     }
 
     /// `ln` of how many alerts a second a check opens by itself, all entities together; an alert that keeps coming alone
-    /// is to be expected again.
+    /// is to be expected again, and one that flaps even more so.
     pub fn ln_background(&self, seen: &Sighting, cx: &super::Lens<'_>) -> f64 {
         let model = &cx.policy.correlate.background;
         let lived = self.began_at.map_or(0.0, |at| seconds(at, seen.at));
@@ -316,7 +316,7 @@ impl Learned {
         let alone = self.alone.get(seen.fingerprint).filter(|_| cx.tables.uses(Clue::Alone));
         let alone = alone.map_or(0.0, |a| a.left(seen.at, cx.policy));
         let memory = (model.alone.0 as f64 / 1_000.0).clamp(1.0, 3_600.0);
-        libm::log(of_check + alone / memory * cx.population)
+        libm::log(of_check + (alone / memory + seen.flaps) * cx.population)
     }
 
     /// The share of a check among all openings.

@@ -82,17 +82,18 @@ impl Correlator {
         moves: &mut Moves,
     ) -> Option<(Occurrence, Vec<EpisodeId>)> {
         let revise = cx.policy.correlate.revise;
-        let alert = deduplicator.get(key).filter(|a| a.occurred_at + revise.after == due)?;
+        let alert = deduplicator.get(key).filter(|a| a.flapping || a.occurred_at + revise.after == due)?;
         let own = alert.episode?;
         let (episode, profile) = (self.episodes.get(&own)?, self.profiles.get(&own)?);
         let member = episode.members.get(alert.member()).filter(|m| m.alert == alert.id)?;
         let fixed = member.reason.is_decided()
             || matches!(member.reason, Reason::Inhibited(_))
-            || member.occurrences > 1
+            || member.occurrences > 1 && !alert.flapping
             || cx.core.clock > member.opened_at + revise.until;
         let occurrence = Occurrence::of(alert);
         // In the midst of a storm there is nothing to reconsider for each alert: once in a while will do.
-        if i64::from(member.evidence.margin) >= SURE && cx.core.clock - profile.revised_at < SURE_INTERVAL {
+        let is_sure = i64::from(member.evidence.margin) >= SURE && !alert.flapping;
+        if is_sure && cx.core.clock - profile.revised_at < SURE_INTERVAL {
             return Some((occurrence, Vec::new()));
         }
         let scope = cx.core.name.clone();
@@ -147,6 +148,10 @@ impl Correlator {
         }
         if let Some(profile) = self.profiles.get_mut(&own) {
             profile.revised_at = clock;
+            if alone && seen.flaps > 0.0 {
+                // It would have come anyway, and is no reason for others to.
+                profile.seed.background = background;
+            }
         }
         let near = others.iter().take(RIVALS_MAX).filter(|(score, _)| score.total >= RIVAL_MIN);
         let near = near.map(|(_, id)| *id).collect();

@@ -57,6 +57,8 @@ pub struct Sighting {
     pub ended_at: Option<Timestamp>,
     /// Sorted by ground.
     pub facets: Vec<Facet>,
+    /// How often it opens by itself while it flaps, at least, per second; 0 where it does not.
+    pub flaps: f64,
     /// Whether it may come from what it depends on.
     pub spreads: bool,
     /// What it is called by its services and labels; by hash of the word.
@@ -138,6 +140,7 @@ impl Sighting {
             at,
             ended_at: alert.cleared_at.filter(|_| !alert.open),
             facets,
+            flaps: flaps(alert, cx),
             spreads,
             carried,
             named,
@@ -281,6 +284,15 @@ pub fn name_of(ground: u64, alert: &Alert, learned: &Learned, cx: &Lens<'_>) -> 
         let names = |word: &&str| hash_of(word) == ground || cx.topology.alias(cx.scope, hash_of(word)) == Some(ground);
         words(&alert.summary).find(names).map(Into::into)
     })
+}
+
+/// Two changes are an opening.
+fn flaps(alert: &Alert, cx: &Lens<'_>) -> f64 {
+    if !alert.flapping || !cx.tables.uses(Clue::Alone) {
+        return 0.0;
+    }
+    let flap = &cx.policy.flap;
+    flap.changes as f64 / 2.0 / (flap.window.0.max(1_000) as f64 / 1_000.0)
 }
 
 /// What an entity runs on, level by level.
