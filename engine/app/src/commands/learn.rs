@@ -31,6 +31,8 @@ const ROWS_MAX: usize = 200_000;
 const ROWS_MIN: usize = 100;
 /// How far the weights may go from what is built in to what the examples say.
 const STEPS: [f64; 3] = [0.25, 0.5, 1.0];
+/// A step further has to be worth so much of F1.
+const WORTH: f64 = 0.001;
 /// Checks that are told apart in patterns, the most frequent,
 const KINDS_MAX: usize = 500;
 /// groups that are looked at, the latest,
@@ -53,7 +55,7 @@ pub struct LearnArgs {
     /// The topology, instead of the configuration's
     #[arg(long, value_name = "FILE")]
     pub topology: Option<PathBuf>,
-    /// Canonical events as JSON, one a line, in the order they arrived
+    /// Canonical events as JSON, one a line, in the order they arrived; `-` is stdin
     #[arg(long, value_name = "FILE", required_unless_present = "journal")]
     pub events: Option<PathBuf>,
     /// What a service has folded, instead of events: its data directory; without one the journal of --config
@@ -77,10 +79,18 @@ pub async fn run(args: LearnArgs) -> anyhow::Result<()> {
         Some(path) => Some(Labels::read(path).map_err(bad_input)?),
         None => None,
     };
+    // It is folded several times.
+    let mut spooled = tempfile::NamedTempFile::new()?;
     let history = match &args.events {
         Some(path) => {
+            let path = if path.as_os_str() == "-" {
+                io::copy(&mut io::stdin().lock(), &mut spooled).context("stdin")?;
+                spooled.path()
+            } else {
+                path
+            };
             let setup = Setup::load(args.config.as_deref(), args.topology.as_deref(), None)?;
-            History::Events { path: path.clone(), setup: setup.into() }
+            History::Events { path: path.to_owned(), setup: setup.into() }
         }
         None => {
             let dir = args.journal.as_ref().and_then(Option::as_deref);
@@ -90,7 +100,7 @@ pub async fn run(args: LearnArgs) -> anyhow::Result<()> {
     let (model, told) = learn(&history, labels.as_ref()).await?;
     let file = args.out.display();
     fs::write(&args.out, model.json()).with_context(|| format!("{file}: can't be written"))?;
-    print!("{told}\n{file} is written: `quell model apply {file}` sets it over the configuration of a service\n");
+    print!("{told}\n{file} is written; `quell model apply {file}` sets it over the configuration of a service\n");
     Ok(())
 }
 
@@ -116,7 +126,7 @@ async fn learn(history: &History, labels: Option<&Labels>) -> anyhow::Result<(Mo
         let weights = towards(fitted, step);
         let fold = history.fold(weights, None, false).await?;
         let f1 = pairs::measure(&fold, &truth, spans.validated..spans.held_out).f1;
-        if best.as_ref().is_none_or(|(most, ..)| f1 > *most) {
+        if best.as_ref().is_none_or(|(most, ..)| f1 > *most + WORTH) {
             best = Some((f1, weights, fold));
         }
     }
@@ -131,7 +141,7 @@ async fn learn(history: &History, labels: Option<&Labels>) -> anyhow::Result<(Mo
     let learned =
         Learned { events: lived.events, alerts: lived.alerts.len(), labelled: truth.0.len(), decisions: rows.len() };
     let model = Model::new(weights, learned, held_out, patterns_of(&lived));
-    let told = tell(&model, labels.is_some());
+    let told = tell(&model, labels.is_some(), lived.rejected);
     Ok((model, told))
 }
 
@@ -234,13 +244,16 @@ fn patterns_of(lived: &Fold) -> Vec<Pattern> {
     found.map(|pattern| Pattern { checks: named(&pattern.kinds), times: pattern.groups }).collect()
 }
 
-fn tell(model: &Model, is_labelled: bool) -> String {
+fn tell(model: &Model, is_labelled: bool, rejected: u64) -> String {
     let Learned { events, alerts, labelled, decisions } = &model.learned;
     let truth = if is_labelled { "labelled" } else { "taken as they stood in the end, for there are no labels" };
     let mut text = format!(
         "{events} events, {alerts} alerts; {labelled} of them {truth}; {decisions} decisions to learn from\n\n"
     );
     // Writing to a string can't fail.
+    if rejected > 0 {
+        let _ = writeln!(text, "{rejected} lines are no events: `quell replay` names each\n");
+    }
     let _ = writeln!(text, "part         counts");
     for (name, weight) in Weights::NAMES.iter().zip(model.weights.all()) {
         let _ = writeln!(text, "{name:<12} {weight:>6.3}");
@@ -250,8 +263,11 @@ fn tell(model: &Model, is_labelled: bool) -> String {
     for (name, Measure { precision, recall, f1 }) in [("built in", built_in), ("learned", learned)] {
         let _ = writeln!(text, "{name:<12}{precision:>9.4}{recall:>8.4}{f1:>8.4}");
     }
-    let verdict = if learned.f1 > built_in.f1 { "better than" } else { "no better than" };
-    let _ = writeln!(text, "it groups the alerts held out {verdict} what is built in");
+    let verdict = match learned.f1 > built_in.f1 {
+        true => "it groups the alerts held out better than what is built in",
+        false => "it groups the alerts held out no better than what is built in: there is no reason to apply it",
+    };
+    let _ = writeln!(text, "{verdict}");
     if !model.patterns.is_empty() {
         let _ = writeln!(text, "\nwhat keeps coming together");
     }

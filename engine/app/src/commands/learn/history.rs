@@ -52,6 +52,8 @@ impl Default for Alert {
 #[derive(Debug, Default)]
 pub struct Fold {
     pub events: u64,
+    /// Lines and records that are no events.
+    pub rejected: u64,
     /// Those that were placed.
     pub alerts: BTreeMap<AlertId, Alert>,
     /// Every place that each ever had.
@@ -142,6 +144,7 @@ impl Run {
     ) -> anyhow::Result<()> {
         if let Input::Pack(pack) = input {
             fold.events += pack.events.len() as u64;
+            fold.rejected += pack.rejected.len() as u64;
             for event in &pack.events {
                 if let Some(label) = labels.and_then(|labels| labels.of(&event.id)) {
                     fold.labels.insert(event_key(&event.origin, &event.id), label);
