@@ -35,7 +35,7 @@ mod times;
 use causes::SUSPECTS_MAX;
 pub use held::Held;
 pub use history::History;
-use say::say;
+use say::{emit, revise, say};
 use storm::Storms;
 pub use times::{BUCKET_SECONDS, Histogram, Times};
 
@@ -282,10 +282,15 @@ impl Raiser {
         }
         incident.note(at, "", "opened", incident.raised.to_string());
         self.incidents.insert(id, incident);
-        self.enter(id, shelter, by, cx);
+        let found = self.enter(id, shelter, cx);
         let incident = self.incidents.get_mut(&id)?;
         let episode = by.correlator.get(incident.episode)?;
-        say(incident, episode, "opened", by, cx);
+        revise(incident, episode, by, cx);
+        if let Some(found) = found {
+            self.say_storm(found, by, cx);
+        }
+        let incident = self.incidents.get_mut(&id)?;
+        emit(incident, episode, "opened", by, cx);
         self.times.detect.observe(at - incident.started_at);
         Some(id)
     }

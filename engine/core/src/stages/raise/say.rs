@@ -51,6 +51,12 @@ pub(super) fn say(
     by: &Evidence<'_>,
     cx: &mut Cx<'_>,
 ) {
+    revise(incident, episode, by, cx);
+    emit(incident, episode, change, by, cx);
+}
+
+/// The next revision, which is yet to be emitted.
+pub(super) fn revise(incident: &mut Incident, episode: &Episode, by: &Evidence<'_>, cx: &mut Cx<'_>) {
     let joined = episode.members.get(incident.members_said..).unwrap_or_default();
     if incident.state.is_open() {
         cx.core.held.hold(incident.id, &episode.members, joined);
@@ -99,6 +105,16 @@ pub(super) fn say(
         incident.summary = summary(incident, episode, by);
         incident.summary.shrink_to_fit();
     }
+}
+
+/// The revision that has been made is an output.
+pub(super) fn emit(
+    incident: &mut Incident,
+    episode: &Episode,
+    change: &'static str,
+    by: &Evidence<'_>,
+    cx: &mut Cx<'_>,
+) {
     let shown = if cx.out.brief { &[][..] } else { &episode.members };
     let removed = std::mem::take(&mut incident.removed);
     let update = update(incident, episode, (shown, removed), by.correlator, &cx.core.name, change);

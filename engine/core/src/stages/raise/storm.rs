@@ -139,7 +139,7 @@ impl Raiser {
     }
 
     /// An incident is a branch; whoever adds it lets it say so.
-    pub(super) fn add_branch(&mut self, major: IncidentId, id: IncidentId, cx: &mut Cx<'_>) {
+    fn add_branch(&mut self, major: IncidentId, id: IncidentId, cx: &mut Cx<'_>) {
         let number = self.incidents.get(&major).map_or(0, |i| i.number);
         if let Some(incident) = self.incidents.get_mut(&id) {
             incident.major = Some(major);
@@ -155,20 +155,22 @@ impl Raiser {
         cx.core.branches += 1;
     }
 
-    /// An incident is about to open, in a storm or as one that may make one with others. Where the storm has just been found, its
-    /// major incident opens before it, and those that were there say that they are its branches.
-    pub(super) fn enter(&mut self, id: IncidentId, shelter: Option<Shelter>, by: &Evidence<'_>, cx: &mut Cx<'_>) {
-        let Some(Shelter { major, older }) = shelter else {
-            let counts = self.incidents.get(&id).is_some_and(|i| i.split_from.is_none());
-            if counts && cx.policy.raise.storm.incidents > 0 {
-                self.storms.recent.push_back((cx.core.clock, id));
-            }
-            return;
-        };
-        self.add_branch(major, id, cx);
-        if !older.is_empty() {
-            self.say_major(major, "opened", by, cx);
+    /// An incident is about to open, in a storm or as one that may make one with others. The storm, where it has just been found.
+    pub(super) fn enter(&mut self, id: IncidentId, shelter: Option<Shelter>, cx: &mut Cx<'_>) -> Option<Shelter> {
+        if let Some(shelter) = shelter {
+            self.add_branch(shelter.major, id, cx);
+            return Some(shelter).filter(|shelter| !shelter.older.is_empty());
         }
+        let counts = self.incidents.get(&id).is_some_and(|i| i.split_from.is_none());
+        if counts && cx.policy.raise.storm.incidents > 0 {
+            self.storms.recent.push_back((cx.core.clock, id));
+        }
+        None
+    }
+
+    /// The major incident of a storm opens, and those that were there before say that they are its branches.
+    pub(super) fn say_storm(&mut self, Shelter { major, older }: Shelter, by: &Evidence<'_>, cx: &mut Cx<'_>) {
+        self.say_major(major, "opened", by, cx);
         older.into_iter().for_each(|id| self.say_one(id, "branch", by, cx));
     }
 

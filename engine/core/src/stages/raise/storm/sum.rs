@@ -53,11 +53,6 @@ impl Sum {
     fn add(&mut self, branch: &Incident, alerts: usize) {
         self.alerts += alerts;
         self.started_at = Some(self.started_at.map_or(branch.started_at, |at| at.min(branch.started_at)));
-        // One that is about to be said first has no severity of its own yet.
-        if branch.revision == 0 {
-            self.open += 1;
-            return;
-        }
         self.severity = self.severity.max(Some(branch.severity));
         worse(&mut self.priority, branch);
         if branch.state.is_open() {
