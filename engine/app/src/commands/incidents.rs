@@ -250,6 +250,18 @@ mod tests {
     }
 
     #[test]
+    fn a_storm_tells_its_branches_where_others_tell_alerts() {
+        let storm = Incident { name: "scopes/s/incidents/7".into(), branch_count: 43, ..Default::default() };
+        let branch = Incident { major: storm.name.clone(), alert_count: 3, open_alert_count: 2, ..Default::default() };
+        let text = list(&[storm.clone(), branch.clone()], Look::default());
+        assert!(text.contains("43 branches") && text.contains("2/3") && !text.contains("0/0"), "{text}");
+        let text = detail(&storm, Look::default());
+        assert!(text.contains("--branches --filter 'major = \"scopes/s/incidents/7\"'"), "{text}");
+        assert!(!text.contains("alerts open"), "{text}");
+        assert!(detail(&branch, Look::default()).contains("branch of  scopes/s/incidents/7"));
+    }
+
+    #[test]
     fn facts_are_told_whole() {
         let services = (0..20).map(|n| format!("service-{n}")).collect::<Vec<_>>().join(", ");
         let text =

@@ -17,7 +17,7 @@ mod sum;
 use sum::Sum;
 
 /// A revision names the branches: a major incident speaks at most once an interval for each so many of them.
-const REVISION_BRANCHES: usize = 25;
+const REVISION_BRANCHES: i64 = 25;
 
 /// The storms of a scope.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -195,12 +195,12 @@ impl Raiser {
         self.incidents.get_mut(&id).is_some_and(|incident| sum.give(incident, cx.core.clock))
     }
 
-    /// What has grown speaks, where there is something to say.
+    /// What has grown speaks, where there is something to say; to have looked is as good.
     pub(super) fn speak_of_storm(&mut self, id: IncidentId, by: &Evidence<'_>, cx: &mut Cx<'_>) {
         if self.sum_up(id, by, cx) {
             self.say_one(id, "updated", by, cx);
         } else if let Some(incident) = self.incidents.get_mut(&id) {
-            incident.unsaid = false;
+            (incident.unsaid, incident.said_at) = (false, cx.core.clock);
         }
     }
 
@@ -226,7 +226,7 @@ impl Raiser {
     /// A major incident speaks as soon as it may.
     fn await_storm(&mut self, id: IncidentId, by: &Evidence<'_>, cx: &mut Cx<'_>) {
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        let parts = i64::try_from(incident.branch_count as usize / REVISION_BRANCHES).unwrap_or(i64::MAX).max(1);
+        let parts = (i64::from(incident.branch_count) / REVISION_BRANCHES).max(1);
         let next = incident.said_at + Span(cx.policy.raise.revision_interval.0.saturating_mul(parts));
         if cx.core.clock >= next {
             self.speak_of_storm(id, by, cx);
