@@ -138,7 +138,7 @@ fn forty_unrelated_alerts_are_one_major_incident_with_forty_branches() {
     assert_eq!(major.title, "storm: 40 incidents at once, db and web suffer");
     assert_eq!(major.summary, "40 of 40 incidents are open, with 40 alerts in all.");
     assert_eq!((major.severity, &*major.services), (Severity::Critical, &["db".into(), "web".into()][..]));
-    assert_eq!(major.raised.to_string(), "25 incidents within 10 min");
+    assert_eq!(major.raised.to_string(), "25 incidents within 5 min");
 }
 
 #[test]
@@ -221,33 +221,47 @@ fn what_is_raised_far_apart_or_over_makes_no_storm() {
         world.event(n, Timestamp(n as i64 * MINUTE), Status::Firing);
     }
     world.pass(60 * MINUTE);
-    assert_eq!(world.incidents().iter().filter(|i| i.incident.is_major()).count(), 0, "ten in each ten minutes");
+    assert_eq!(world.incidents().iter().filter(|i| i.incident.is_major()).count(), 0, "five in each five minutes");
 
     let mut world = World::new(|policy| policy.raise.resolve = Span(0));
-    for n in 0..30 {
-        world.event(n, Timestamp(15_000 * n as i64), Status::Firing);
-        if n >= 17 {
-            world.event(n - 17, Timestamp(15_000 * n as i64 + 1), Status::Resolved);
-        }
+    for n in 0..80 {
+        world.event(n, Timestamp(10_000 * n as i64), Status::Firing);
+        world.event(n.saturating_sub(24), Timestamp(10_000 * n as i64 + 1), Status::Resolved);
     }
+    (56..80).for_each(|n| world.event(n, Timestamp(10_000 * (n as i64 + 24) + 1), Status::Resolved));
     world.pass(20 * MINUTE);
+    assert!(world.incidents().len() > 75);
     assert_eq!(world.incidents().iter().filter(|i| i.incident.is_major()).count(), 0, "never so many open at once");
 }
 
 #[test]
-fn after_a_quiet_while_an_incident_stands_for_itself() {
+fn a_storm_lasts_while_half_as_many_come_as_make_one() {
     let mut world = World::new(|_| {});
     world.storm(0, 40, 0);
-    // The last was raised at 4:33 + 3:00.
-    world.event(40, Timestamp(14 * MINUTE + 20_000), Status::Firing);
-    world.pass(17 * MINUTE + 25_000);
-    assert_eq!(world.branches().len(), 41, "less than ten minutes after the one before");
-    world.event(41, Timestamp(25 * MINUTE), Status::Firing);
-    world.pass(29 * MINUTE);
+    // The last was raised at 4:33 + 3:00. Then one each 20 s, 15 in five minutes.
+    (0..30).for_each(|n| world.event(40 + n, Timestamp(5 * MINUTE + 20_000 * n as i64), Status::Firing));
+    world.pass(18 * MINUTE);
+    assert_eq!(world.branches().len(), 70);
+    // One a minute: five of them, with those before, make less than twelve.
+    (0..20).for_each(|n| world.event(70 + n, Timestamp((16 + n as i64) * MINUTE), Status::Firing));
+    world.pass(40 * MINUTE);
+    let alone = world.incidents().into_iter().filter(|i| i.incident.major.is_none() && !i.incident.is_major());
+    let (alone, branches) = (alone.count(), world.branches().len());
+    assert_eq!(alone + branches, 90);
+    assert!((1..5).contains(&(branches - 70)), "{branches}");
+    assert_eq!(world.incidents().iter().filter(|i| i.incident.is_major()).count(), 1);
+}
+
+#[test]
+fn after_ten_quiet_minutes_an_incident_stands_for_itself() {
+    let mut world = World::new(|_| {});
+    world.storm(0, 40, 0);
+    world.event(40, Timestamp(15 * MINUTE), Status::Firing);
+    world.pass(20 * MINUTE);
     let incidents = world.incidents();
     let last = &incidents.last().expect("some").incident;
-    assert_eq!((incidents.len(), last.major, last.is_major()), (43, None, false));
-    assert_eq!(world.branches().len(), 41);
+    assert_eq!((incidents.len(), last.major, last.is_major()), (42, None, false));
+    assert_eq!((world.branches().len(), world.major().state), (40, State::New));
 }
 
 #[test]

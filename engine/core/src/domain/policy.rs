@@ -317,8 +317,15 @@ pub struct Raise {
 pub struct Storm {
     /// So many at once; 0: never.
     pub incidents: usize,
-    /// Raised within so long; and without another one for so long the storm is over.
+    /// Raised within so long.
     pub within: Span,
+}
+
+impl Storm {
+    /// So many within as long are still one.
+    pub fn lasting(&self) -> usize {
+        (self.incidents / 2).max(2)
+    }
 }
 
 /// When incidents are said to come back.
@@ -440,7 +447,7 @@ impl Default for Policy {
                 change_slack: Span::minutes(1),
                 request_horizon: Span::hours(24),
                 cause: CauseModel::default(),
-                storm: Storm { incidents: 25, within: Span::minutes(10) },
+                storm: Storm { incidents: 25, within: Span::minutes(5) },
                 recurrence: Recurrence {
                     similarity: 0.5,
                     keys: 16,

@@ -24,8 +24,10 @@ const REVISION_BRANCHES: i64 = 25;
 pub(super) struct Storms {
     /// The latest that are no branches: fewer than make a storm, oldest first.
     recent: VecDeque<(Timestamp, IncidentId)>,
-    /// The latest major incident.
+    /// The major incident of the storm that lasts,
     current: Option<IncidentId>,
+    /// and when its latest branches were raised: no more of them than have to be for it to last.
+    lately: VecDeque<Timestamp>,
     /// Of each major incident that is kept.
     branches: BTreeMap<IncidentId, Branches>,
 }
@@ -37,8 +39,6 @@ struct Branches {
     open: BTreeSet<IncidentId>,
     /// or resolved, closed or merged.
     over: BTreeSet<IncidentId>,
-    /// When the latest was raised.
-    latest: Timestamp,
 }
 
 impl Branches {
@@ -81,7 +81,7 @@ impl Raiser {
         if storm.incidents == 0 || matches!(raised, RaiseReason::Split { .. }) {
             return None;
         }
-        if let Some(major) = self.takes_branches(storm.within, cx) {
+        if let Some(major) = self.lasting_storm(cx) {
             return Some(Shelter { major, older: Vec::new() });
         }
         let since = cx.core.clock - storm.within;
@@ -94,19 +94,20 @@ impl Raiser {
             return None;
         }
         let recent = std::mem::take(&mut self.storms.recent);
-        let older: Vec<IncidentId> = recent.into_iter().map(|(_, id)| id).collect();
-        let reason = RaiseReason::Storm { incidents: older.len() + 1, seconds: storm.within.0 / 1_000 };
+        let reason = RaiseReason::Storm { incidents: recent.len() + 1, seconds: storm.within.0 / 1_000 };
         let major = self.found_major(reason, at, by, cx);
-        older.iter().for_each(|id| self.add_branch(major, *id, cx));
-        Some(Shelter { major, older })
+        recent.iter().for_each(|(at, id)| self.add_branch(major, *id, *at, cx));
+        Some(Shelter { major, older: recent.into_iter().map(|(_, id)| id).collect() })
     }
 
-    /// The latest major incident, while its storm lasts.
-    fn takes_branches(&self, within: Span, cx: &Cx<'_>) -> Option<IncidentId> {
-        let id = self.storms.current?;
-        let latest = self.storms.branches.get(&id)?.latest;
-        let is_open = self.incidents.get(&id).is_some_and(|i| i.state.is_open());
-        (is_open && cx.core.clock - latest <= within).then_some(id)
+    /// The major incident of the storm that lasts: until one is raised when few were before it, or it is over.
+    fn lasting_storm(&mut self, cx: &Cx<'_>) -> Option<IncidentId> {
+        let (storm, lately) = (&cx.policy.raise.storm, &self.storms.lately);
+        let since = cx.core.clock - storm.within;
+        let lasts = 1 + lately.iter().filter(|at| **at >= since).count() >= storm.lasting();
+        let is_open = |id: &IncidentId| self.incidents.get(id).is_some_and(|i| i.state.is_open());
+        self.storms.current = self.storms.current.filter(|id| lasts && is_open(id));
+        self.storms.current
     }
 
     fn found_major(
@@ -134,12 +135,13 @@ impl Raiser {
         self.incidents.insert(id, incident);
         self.storms.branches.insert(id, Branches::default());
         self.storms.current = Some(id);
+        self.storms.lately.clear();
         cx.core.storms += 1;
         id
     }
 
-    /// An incident is a branch; whoever adds it lets it say so.
-    fn add_branch(&mut self, major: IncidentId, id: IncidentId, cx: &mut Cx<'_>) {
+    /// An incident that was raised at `at` is a branch; whoever adds it lets it say so.
+    fn add_branch(&mut self, major: IncidentId, id: IncidentId, at: Timestamp, cx: &mut Cx<'_>) {
         let number = self.incidents.get(&major).map_or(0, |i| i.number);
         if let Some(incident) = self.incidents.get_mut(&id) {
             incident.major = Some(major);
@@ -150,7 +152,10 @@ impl Raiser {
         }
         if let Some(branches) = self.storms.branches.get_mut(&major) {
             branches.open.insert(id);
-            branches.latest = cx.core.clock;
+        }
+        self.storms.lately.push_back(at);
+        while self.storms.lately.len() >= cx.policy.raise.storm.lasting() {
+            self.storms.lately.pop_front();
         }
         cx.core.branches += 1;
     }
@@ -158,7 +163,7 @@ impl Raiser {
     /// An incident is about to open, in a storm or as one that may make one with others. The storm, where it has just been found.
     pub(super) fn enter(&mut self, id: IncidentId, shelter: Option<Shelter>, cx: &mut Cx<'_>) -> Option<Shelter> {
         if let Some(shelter) = shelter {
-            self.add_branch(shelter.major, id, cx);
+            self.add_branch(shelter.major, id, cx.core.clock, cx);
             return Some(shelter).filter(|shelter| !shelter.older.is_empty());
         }
         let counts = self.incidents.get(&id).is_some_and(|i| i.split_from.is_none());
