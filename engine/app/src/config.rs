@@ -563,6 +563,14 @@ mod tests {
     }
 
     #[test]
+    fn one_incident_is_no_storm() {
+        let wrong = |more: &str| from(&format!("[raise.storm]\n{more}")).unwrap_err().to_string();
+        assert!(wrong("incidents = 1").contains("raise.storm.incidents"));
+        assert!(wrong("within = \"0s\"").contains("raise.storm.within"));
+        assert!(from("[raise.storm]\nincidents = 0").is_ok());
+    }
+
+    #[test]
     fn a_policy_of_correlation_is_written_as_the_manual_says() -> anyhow::Result<()> {
         let with = |more: &str| from(&format!("[[correlate.policy]]\nname = \"mainframe\"\n{more}"));
         let policy = &with("settle = \"0s\"\nseverity_min = \"critical\"\nbreak.event = 'check=\"deployed\"'")?

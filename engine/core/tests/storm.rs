@@ -2,7 +2,9 @@
 //! lost.
 use quell_core::{
     domain::{
-        command::{Act, Action, Code, Command, IncidentAct},
+        apart::Subject,
+        command::{About, Act, Action, Code, Command, IncidentAct, Relating},
+        correction::Relation,
         event::Status,
         incident::{Incident, IncidentId, State},
         policy::{Clock, Policy},
@@ -73,12 +75,16 @@ impl World {
 
     fn act(&mut self, incident: IncidentId, act: Act, at: i64) -> (Code, String) {
         let act = IncidentAct { incident, revision: None, comment: String::new(), act };
+        self.ask(Action::Incident(act), at)
+    }
+
+    fn ask(&mut self, action: Action, at: i64) -> (Code, String) {
         self.fold(Input::Command(Command {
             request_id: format!("ask-{}", self.position),
             actor: "ann".to_owned(),
             scope: "default".to_owned(),
             at: Timestamp(at),
-            action: Action::Incident(act),
+            action,
             digest: 0,
         }));
         let result = self.said.iter().rev().find_map(|body| match body {
@@ -327,6 +333,18 @@ fn a_major_incident_has_no_alerts_to_merge_and_its_branches_have() {
             why.contains("it is a storm's major incident and has no alerts of its own: merge its branches"),
             "{why}"
         );
+    }
+    let relating = |relation| {
+        let of = [About::Incident(major), About::Incident(a)];
+        Action::Relate(Relating { of, relation, comment: String::new() })
+    };
+    for action in [
+        relating(Relation::Together),
+        relating(Relation::Apart),
+        Action::WhyNot(Subject::Incident(a), Subject::Incident(major)),
+    ] {
+        let (code, why) = world.ask(action, 10 * MINUTE);
+        assert_eq!((code, why.contains("has no alerts of its own")), (Code::FailedPrecondition, true), "{why}");
     }
     assert_eq!(world.act(a, Act::Merge(b), 10 * MINUTE).0, Code::Ok);
     world.pass(11 * MINUTE);

@@ -35,6 +35,7 @@ mod times;
 use causes::SUSPECTS_MAX;
 pub use held::Held;
 pub use history::History;
+pub use people::has_alerts;
 use say::{emit, revise, say};
 use storm::Storms;
 pub use times::{BUCKET_SECONDS, Histogram, Times};

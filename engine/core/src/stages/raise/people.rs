@@ -89,10 +89,7 @@ impl Raiser {
         if incident.state == State::Closed {
             return Err(self.closed(incident, scope));
         }
-        if incident.is_major() {
-            let why = "it is a storm's major incident and has no alerts of its own: merge its branches";
-            return Err(Refusal::new(Code::FailedPrecondition, why));
-        }
+        has_alerts(incident, "merge its branches")?;
         is_at(incident, revision)
     }
 
@@ -159,6 +156,15 @@ impl Raiser {
         self.comment(from, actor, comment, cx);
         Some(made)
     }
+}
+
+/// A storm's major incident has none; what to do instead.
+pub fn has_alerts(incident: &Incident, instead: &str) -> Result<(), Refusal> {
+    if !incident.is_major() {
+        return Ok(());
+    }
+    let why = format!("it is a storm's major incident and has no alerts of its own: {instead}");
+    Err(Refusal::new(Code::FailedPrecondition, why))
 }
 
 fn is_at(incident: &Incident, revision: Option<u64>) -> Result<(), Refusal> {
