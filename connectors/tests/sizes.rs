@@ -31,9 +31,20 @@ struct World {
 impl World {
     /// All alerts of an origin are one incident.
     fn new(scope: &str) -> Self {
-        let mut policy = Policy { clock: Clock::Events, ..Policy::default() };
+        let policy = Policy { clock: Clock::Events, ..Policy::default() };
         let grouping =
             serde_json::json!({"name": "by origin ".repeat(20), "split_by": ["origin"], "min_alerts": 5_000});
+        Self::grouped(scope, policy, grouping)
+    }
+
+    /// Each entity is an incident of its own, and one a storm.
+    fn stormy(scope: &str) -> Self {
+        let mut policy = Policy { clock: Clock::Events, ..Policy::default() };
+        policy.raise.storm.incidents = 2;
+        Self::grouped(scope, policy, serde_json::json!({"name": "each alone", "split_by": ["entity"]}))
+    }
+
+    fn grouped(scope: &str, mut policy: Policy, grouping: serde_json::Value) -> Self {
         policy.correlate.policy = vec![serde_json::from_value::<Grouping>(grouping).expect("a policy")];
         let engine = Engine::new([1; 16], Arc::new(policy), Arc::new(Topology::default()));
         Self { engine, scope: scope.to_owned(), position: 0, largest: 0, latest: None }
@@ -94,6 +105,15 @@ impl World {
         }));
     }
 
+    /// All that people may add to the latest incident.
+    fn give(&mut self, long: &str) {
+        for n in 0..100 {
+            let url = format!("https://tickets.example/{}", "é".repeat(3_900));
+            let ticket = Ticket { system: long.to_owned(), key: format!("{n}{long}"), url };
+            self.ask(if n < 20 { Act::Ticket(ticket) } else { Act::Comment }, &"ü".repeat(4_000), 70_000 + n);
+        }
+    }
+
     fn latest(&self) -> &IncidentUpdate {
         self.latest.as_ref().expect("an incident")
     }
@@ -120,11 +140,7 @@ fn an_incident_with_all_that_people_may_add_fits_into_a_record() {
     world.fire("two", 5_000, &long, 1);
     world.fire("three", 1, &long, 60_000);
     let younger = world.latest().incident.id;
-    for n in 0..100 {
-        let url = format!("https://tickets.example/{}", "é".repeat(3_900));
-        let ticket = Ticket { system: long.clone(), key: format!("{n}{long}"), url };
-        world.ask(if n < 20 { Act::Ticket(ticket) } else { Act::Comment }, &"ü".repeat(4_000), 70_000 + n);
-    }
+    world.give(&long);
     world.ask(Act::State(State::Acknowledged), "", 80_000);
     let incidents = world.engine.views().remove(0).incidents;
     let other = incidents.iter().map(|i| i.incident.id).find(|id| *id != younger).expect("two of them");
@@ -132,4 +148,21 @@ fn an_incident_with_all_that_people_may_add_fits_into_a_record() {
     let latest = world.latest();
     assert_eq!((latest.alert_count, latest.alerts_truncated), (10_000, true));
     assert_eq!(latest.incident.tickets.len(), 20);
+}
+
+#[test]
+fn a_storm_of_which_not_all_branches_are_named_fits_into_a_record() {
+    let (long, scope) = ("ä".repeat(256), "ß".repeat(200));
+    let mut world = World::stormy(&scope);
+    for n in 0..110 {
+        let text = format!("{}{n:03}", &long[..506]);
+        world.fire("one", 10, &text, n);
+    }
+    world.fold(&Input::Tick(Timestamp(600_000)));
+    let incidents = world.engine.views().remove(0).incidents;
+    world.latest = incidents.into_iter().find(|i| i.incident.is_major());
+    world.give(&long);
+    let latest = &world.latest().incident;
+    assert_eq!((latest.branch_count, latest.branches.len(), latest.services.len()), (1_100, 1_000, 100));
+    assert!(world.largest > RECORD_BYTES_MAX / 2, "{} bytes: the bound is far from what is said", world.largest);
 }

@@ -7,7 +7,7 @@ use quell_core::{
         command::{Code, CommandResult},
         correction::{Correction, Party},
         health::Level,
-        incident::State,
+        incident::{IncidentId, State},
         recurrence::SimilarIncident,
         time::Timestamp,
     },
@@ -23,6 +23,8 @@ use std::{collections::BTreeMap, fmt::Write};
 struct Teller<'a> {
     alerts: BTreeMap<AlertId, &'a Alert>,
     levels: BTreeMap<(&'a str, &'a str), Level>,
+    /// Numbers of incidents.
+    numbers: BTreeMap<IncidentId, u64>,
     text: String,
 }
 
@@ -72,7 +74,11 @@ impl<'a> Teller<'a> {
             .back()
             .filter(|_| update.change == "suggested")
             .map_or(String::new(), |e| format!(": {}", e.text));
-        let what = format!("incident {} {}{previous}{by}{said}", i.number, update.change);
+        self.numbers.insert(i.id, i.number);
+        let major = i.major.and_then(|major| self.numbers.get(&major));
+        let major = major.map_or(String::new(), |number| format!(" branch of {number}"));
+        let branches = if i.is_major() { format!(" branches={}", i.branch_count) } else { String::new() };
+        let what = format!("incident {} {}{major}{branches}{previous}{by}{said}", i.number, update.change);
         if matches!(i.state, State::Resolved | State::Closed) {
             return self.line(at, &update.scope, &format!("{what} {} P{}", i.severity, i.priority.value()));
         }
@@ -196,9 +202,10 @@ pub fn stand(engine: &mut Engine) -> String {
         let comments = i.timeline.iter().filter(|e| &*e.kind == "comment");
         let comments: String = comments.map(|e| format!(" {}: {};", e.actor, e.text)).collect();
         let assignee = (!i.assignee.is_empty()).then(|| format!(" of {}", i.assignee));
+        let major = i.major.map(|id| format!(" branch of {}", number(id)));
         let into = i.merged_into.map(|id| format!(" merged into {}", number(id)));
         let previous = i.previous.map(|id| format!(" after {}", number(id)));
-        let more = [by, assignee, into, previous].into_iter().flatten().collect::<String>();
+        let more = [by, assignee, into, major, previous].into_iter().flatten().collect::<String>();
         let problem = i.problem.as_ref().map(|p| format!(" of problem {} ({})", p.number, p.count));
         let tickets = tickets + &problem.unwrap_or_default();
         let (state, began) = (i.state.name(), clock(i.started_at));

@@ -75,6 +75,9 @@ pub fn incident(update: &IncidentUpdate) -> v1::Incident {
         similar: incident.similar.iter().map(|one| similar(scope, one)).collect(),
         problem: incident.problem.as_ref().map(|one| problem(scope, one)),
         merges: update.merges.iter().map(merge).collect(),
+        major: named(&incident.major),
+        branches: incident.branches.iter().map(name).collect(),
+        branch_count: incident.branch_count,
     }
 }
 

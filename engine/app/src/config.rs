@@ -239,6 +239,7 @@ impl Config {
             recurrence.incidents >= 2,
             "raise.recurrence.incidents: at least 2, the present one among them"
         );
+        anyhow::ensure!(self.raise.storm.incidents != 1, "raise.storm.incidents: at least 2, or 0: never");
         // An alert that opens, clears and opens again is no storm; and each alert may keep as many times.
         anyhow::ensure!((3..=100).contains(&self.flap.changes), "flap.changes: from 3 to 100");
         let leaves = (1..=self.flap.changes).contains(&self.flap.leave_below);
@@ -282,6 +283,7 @@ impl Config {
             ("score.new_usual", self.score.new_usual),
             ("score.silence_min", self.score.silence_min),
             ("score.keep", self.score.keep),
+            ("raise.storm.within", self.raise.storm.within),
             ("raise.recurrence.keep", self.raise.recurrence.keep),
             ("raise.recurrence.within", self.raise.recurrence.within),
             ("correlate.corrections.expire", self.correlate.corrections.expire),
@@ -562,6 +564,14 @@ mod tests {
             let name = key.split(' ').next().unwrap_or_default();
             assert!(wrong(key).contains(&format!("raise.cause.{name}")), "{}", wrong(key));
         }
+    }
+
+    #[test]
+    fn one_incident_is_no_storm() {
+        let wrong = |more: &str| from(&format!("[raise.storm]\n{more}")).unwrap_err().to_string();
+        assert!(wrong("incidents = 1").contains("raise.storm.incidents"));
+        assert!(wrong("within = \"0s\"").contains("raise.storm.within"));
+        assert!(from("[raise.storm]\nincidents = 0").is_ok());
     }
 
     #[test]

@@ -69,6 +69,10 @@ pub struct Core {
     pub suggestions: Suggestions,
     /// Alerts in episodes, of origins that tell of no ends.
     pub endless: u64,
+    /// Storms of incidents,
+    pub storms: u64,
+    /// and incidents that became their branches.
+    pub branches: u64,
     /// What a limit made go.
     pub evicted: Evicted,
     /// What open incidents are about.
@@ -159,6 +163,8 @@ impl Scope {
             regroupings: Regroupings::default(),
             suggestions: Suggestions::default(),
             endless: 0,
+            storms: 0,
+            branches: 0,
             evicted: Evicted::default(),
             held: Held::default(),
             history: History::default(),
@@ -602,6 +608,7 @@ impl Scope {
                     say_alert(alert, &mut cx);
                 }
             }
+            TimerKind::Branch => self.raiser.on_branch(IncidentId(id), by, &mut cx),
             TimerKind::SpeakIncident => self.raiser.on_speak(IncidentId(id), by, &mut cx),
             TimerKind::SpeakServices => self.health.on_speak(&mut cx),
             TimerKind::Orphan => self.deduplicator.on_orphan(key, &mut cx),
@@ -655,7 +662,17 @@ impl Scope {
 
     /// What was ever made.
     pub const fn totals(&self) -> Totals {
-        let Core { alerts_opened, episodes_founded, revisions, regroupings, suggestions, endless, .. } = self.core;
+        let Core {
+            alerts_opened,
+            episodes_founded,
+            revisions,
+            regroupings,
+            suggestions,
+            endless,
+            storms,
+            branches,
+            ..
+        } = self.core;
         let incidents = self.raiser.announced();
         Totals {
             alerts: alerts_opened,
@@ -665,6 +682,8 @@ impl Scope {
             regroupings,
             suggestions,
             endless,
+            storms,
+            branches,
         }
     }
 

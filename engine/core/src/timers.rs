@@ -27,6 +27,8 @@ pub enum TimerKind {
     BurstEnd,
     /// An alert whose count changed speaks. By fingerprint.
     SpeakAlert,
+    /// A branch of a storm changed: its major incident hears of it. By incident.
+    Branch,
     /// An incident that changed speaks. By incident.
     SpeakIncident,
     /// Services whose score changed speak.

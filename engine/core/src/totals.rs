@@ -15,6 +15,10 @@ pub struct Totals {
     pub suggestions: Suggestions,
     /// Alerts of origins that tell of no ends.
     pub endless: u64,
+    /// Storms of incidents,
+    pub storms: u64,
+    /// and incidents that became their branches.
+    pub branches: u64,
 }
 
 impl Totals {
@@ -27,6 +31,8 @@ impl Totals {
         self.regroupings.add(&other.regroupings);
         self.suggestions.add(&other.suggestions);
         self.endless += other.endless;
+        self.storms += other.storms;
+        self.branches += other.branches;
     }
 }
 

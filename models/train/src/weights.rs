@@ -54,7 +54,7 @@ mod tests {
         (0..20_000)
             .map(|_| {
                 let parts = [4.0 * uniform() - 2.0, 4.0 * uniform() - 2.0, 0.0];
-                let chance = 1.0 / (1.0 + (-2.0 * parts[0]).exp());
+                let chance = 1.0 / (1.0 + libm::exp(-2.0 * parts[0]));
                 Row { parts, holds: uniform() < chance }
             })
             .collect()

@@ -1,7 +1,7 @@
 //! `quell explain`: why these alerts, why raised, why this priority, and what the cause probably is.
 use super::{
     client::{self, Client, Connection},
-    incidents::{facts, head, tickets},
+    incidents::{branches, facts, head, tickets},
     problems::every,
     table::{self, Cell, Look, Room, Table, Tone, time},
 };
@@ -299,6 +299,8 @@ fn beside(incident: &Incident, look: Look) -> String {
         ("  went on as", incident.merged_into.clone()),
         ("  merged into it", incident.duplicates.join(", ")),
         ("  split from", incident.split_from.clone()),
+        ("  branch of", incident.major.clone()),
+        ("  branches", branches(incident)),
         ("  came before", incident.previous.clone()),
         ("  resolved", time(incident.resolved_at.as_ref())),
         ("  resolved by", incident.resolved_by.clone()),

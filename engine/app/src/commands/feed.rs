@@ -159,6 +159,10 @@ fn describe(incident: &Incident) -> String {
         _ => format!("; services: {}", incident.services.join(", ")),
     };
     let muted = if incident.muted { "; muted" } else { "" };
-    let Incident { title, open_alert_count, alert_count, .. } = incident;
-    format!("{title} ({open_alert_count} of {alert_count} alerts open{muted}{services})")
+    let Incident { title, open_alert_count, alert_count, branch_count, major, .. } = incident;
+    if *branch_count > 0 {
+        return format!("{title} ({branch_count} branches{services})");
+    }
+    let branch = if major.is_empty() { "" } else { "; branch of a storm" };
+    format!("{title} ({open_alert_count} of {alert_count} alerts open{branch}{muted}{services})")
 }

@@ -10,10 +10,10 @@ use std::num::NonZeroUsize;
 /// Columns that a fact has, however narrow the terminal.
 const VALUE_MIN: usize = 20;
 
-/// Incidents, newest first; or one of them, with its alerts.
+/// Incidents, newest first; or one of them, with its alerts. Of a storm the major one alone.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  quell incidents                            what is not closed\n  quell incidents payments-1042\n  quell incidents --scope payments --filter 'severity = \"CRITICAL\"'\n  quell incidents --json | jq .title"
+    after_help = "Examples:\n  quell incidents                            what is not closed\n  quell incidents payments-1042\n  quell incidents --branches                 what storms are made of, too\n  quell incidents --scope payments --filter 'severity = \"CRITICAL\"'\n  quell incidents --json | jq .title"
 )]
 pub struct IncidentsArgs {
     /// payments-1042, 1042 in the scope `default`, or a resource name.
@@ -25,6 +25,9 @@ pub struct IncidentsArgs {
     /// Closed ones too.
     #[arg(long, conflicts_with = "incident")]
     all: bool,
+    /// Branches of storms too: incidents for which a major one stands.
+    #[arg(long, conflicts_with = "incident")]
+    branches: bool,
     /// Over state, severity, priority, number, title: `state = "NEW" AND priority != 5`.
     #[arg(long, value_name = "FILTER", conflicts_with = "incident")]
     filter: Option<String>,
@@ -46,7 +49,8 @@ pub async fn run(args: IncidentsArgs) -> anyhow::Result<()> {
         return args.connection.show("Incident", &incident, detail);
     }
     let open = if args.all { None } else { Some("state != \"CLOSED\"".to_owned()) };
-    let filter = client::both(args.filter.clone(), open);
+    let alone = if args.branches { None } else { Some("major = \"\"".to_owned()) };
+    let filter = client::both(args.filter.clone(), Some(client::both(open, alone)));
     let limit = args.limit.get();
     let (mut incidents, mut page_token) = (Vec::new(), String::new());
     let more = loop {
@@ -88,7 +92,7 @@ fn list(incidents: &[Incident], look: Look) -> String {
             Cell::priority(incident.priority),
             Cell::incident_state(incident.state()),
             Cell::severity(incident.severity()),
-            Cell::new(&format!("{}/{}", incident.open_alert_count, incident.alert_count)),
+            Cell::new(&alerts(incident)),
             Cell::when(incident.opened_at.as_ref()),
             Cell::new(flags(incident)),
             Cell::new(&incident.assignee),
@@ -96,6 +100,22 @@ fn list(incidents: &[Incident], look: Look) -> String {
         ]);
     }
     table.text(look, 0)
+}
+
+/// How many of its alerts are open; of a storm how many branches it has.
+fn alerts(incident: &Incident) -> String {
+    match incident.branch_count {
+        0 => format!("{}/{}", incident.open_alert_count, incident.alert_count),
+        branches => format!("{branches} branches"),
+    }
+}
+
+/// Where the branches of a storm are told.
+pub fn branches(incident: &Incident) -> String {
+    match incident.branch_count {
+        0 => String::new(),
+        count => format!("{count}: quell incidents --branches --filter 'major = \"{}\"'", incident.name),
+    }
 }
 
 /// What keeps people from hearing of it.
@@ -149,10 +169,15 @@ fn detail(incident: &Incident, look: Look) -> String {
             ("acknowledged by", incident.acknowledged_by.clone()),
             ("tickets", tickets(incident)),
             ("merged into", incident.merged_into.clone()),
+            ("branch of", incident.major.clone()),
+            ("branches", branches(incident)),
             ("similar", incident.similar.iter().map(|past| &*past.number).collect::<Vec<_>>().join(", ")),
             ("problem", incident.problem.as_ref().map(|problem| problem.number.clone()).unwrap_or_default()),
         ],
     ));
+    if incident.branch_count > 0 {
+        return text;
+    }
     let open = format!("\n{} of {} alerts open\n", incident.open_alert_count, incident.alert_count);
     text.push_str(&open);
     let mut table = Table::new(&[
@@ -222,6 +247,18 @@ mod tests {
             assert!(text.contains(part), "{part}\n{text}");
         }
         assert!(text.lines().all(|line| width(line) <= 80), "{text}");
+    }
+
+    #[test]
+    fn a_storm_tells_its_branches_where_others_tell_alerts() {
+        let storm = Incident { name: "scopes/s/incidents/7".into(), branch_count: 43, ..Default::default() };
+        let branch = Incident { major: storm.name.clone(), alert_count: 3, open_alert_count: 2, ..Default::default() };
+        let text = list(&[storm.clone(), branch.clone()], Look::default());
+        assert!(text.contains("43 branches") && text.contains("2/3") && !text.contains("0/0"), "{text}");
+        let text = detail(&storm, Look::default());
+        assert!(text.contains("--branches --filter 'major = \"scopes/s/incidents/7\"'"), "{text}");
+        assert!(!text.contains("alerts open"), "{text}");
+        assert!(detail(&branch, Look::default()).contains("branch of  scopes/s/incidents/7"));
     }
 
     #[test]

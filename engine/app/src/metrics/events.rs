@@ -149,6 +149,16 @@ fn made(totals: &Totals, page: &mut Page) {
             "Alerts of origins that tell of no ends (raise.endless_openings): by itself one raises only if grave; continues over restarts.",
             totals.endless,
         ),
+        (
+            "quell_storms_total",
+            "Storms: so many incidents at once (raise.storm) that a major one stands for them; continues over restarts.",
+            totals.storms,
+        ),
+        (
+            "quell_branches_total",
+            "Incidents that became branches of a storm's major incident; continues over restarts.",
+            totals.branches,
+        ),
     ] {
         page.push(Family::counter(name, &[], help).of(value as f64));
     }

@@ -61,6 +61,8 @@ pub enum RaiseReason {
     Unexpected { alerts: usize, nats: u32 },
     /// A person said that it is another one than this.
     Split { from: IncidentId, number: u64 },
+    /// So many other incidents were raised within so many seconds.
+    Storm { incidents: usize, seconds: i64 },
 }
 
 impl fmt::Display for RaiseReason {
@@ -76,6 +78,10 @@ impl fmt::Display for RaiseReason {
                 write!(f, "{alerts} alerts that are unexpected together ({nats} nats)")
             }
             Self::Split { number, .. } => write!(f, "split by hand from incident {number}"),
+            Self::Storm { incidents, seconds } if seconds % 60 == 0 => {
+                write!(f, "{incidents} incidents within {} min", seconds / 60)
+            }
+            Self::Storm { incidents, seconds } => write!(f, "{incidents} incidents within {seconds} s"),
         }
     }
 }
@@ -238,6 +244,12 @@ pub struct Incident {
     pub removed: Vec<AlertId>,
     /// The incident that took it in.
     pub merged_into: Option<IncidentId>,
+    /// The major incident of a storm that it is a branch of.
+    pub major: Option<IncidentId>,
+    /// Of a major incident the first 1,000 of its branches, those that are no longer kept too,
+    pub branches: Vec<IncidentId>,
+    /// and how many there are.
+    pub branch_count: u32,
     /// It has changed since it last spoke,
     pub unsaid: bool,
     /// and its causes may be others.
@@ -267,6 +279,8 @@ pub struct Suggested {
 const TIMELINE_MAX: usize = 100;
 /// in bytes: every update carries it.
 const TIMELINE_BYTES_MAX: usize = 64_000;
+/// Branches of a major incident that are named.
+const BRANCHES_MAX: usize = 1_000;
 
 impl Incident {
     /// One that `raised` gives reason for, at `at`; its revision 1 is yet to be said.
@@ -306,6 +320,9 @@ impl Incident {
             members_said: 0,
             removed: Vec::new(),
             merged_into: None,
+            major: None,
+            branches: Vec::new(),
+            branch_count: 0,
             unsaid: false,
             rank_again: false,
             ranked: 0,
@@ -313,6 +330,11 @@ impl Incident {
             similar: Vec::new(),
             problem: None,
         }
+    }
+
+    /// It is a storm's: it has branches and no alerts of its own.
+    pub const fn is_major(&self) -> bool {
+        matches!(self.raised, RaiseReason::Storm { .. })
     }
 
     /// Somebody looks after it, or has said or decided something: the model only suggests what to do with it.
@@ -341,6 +363,20 @@ impl Incident {
             bytes -= self.timeline.remove(1).map_or(0, |entry| entry.bytes());
         }
         self.timeline.push_back(TimelineEntry { at, actor: actor.into(), kind: kind.into(), text });
+    }
+
+    /// One more incident is its branch; the first are named.
+    pub fn add_branch(&mut self, branch: IncidentId) {
+        self.branch_count = self.branch_count.saturating_add(1);
+        if self.branches.len() < BRANCHES_MAX {
+            self.branches.push(branch);
+        }
+    }
+
+    /// An incident is its branch no more.
+    pub fn drop_branch(&mut self, branch: IncidentId) {
+        self.branch_count = self.branch_count.saturating_sub(1);
+        self.branches.retain(|known| *known != branch);
     }
 
     /// Its priority is another one.

@@ -307,7 +307,25 @@ pub struct Raise {
     pub request_horizon: Span,
     /// What is made of alerts, topology and changes to tell what caused it.
     pub cause: CauseModel,
+    pub storm: Storm,
     pub recurrence: Recurrence,
+}
+
+/// When incidents are so many that one stands for all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storm {
+    /// So many at once; 0: never.
+    pub incidents: usize,
+    /// Raised within so long.
+    pub within: Span,
+}
+
+impl Storm {
+    /// So many within as long are still one.
+    pub fn lasting(&self) -> usize {
+        (self.incidents / 2).max(2)
+    }
 }
 
 /// When incidents are said to come back.
@@ -429,6 +447,7 @@ impl Default for Policy {
                 change_slack: Span::minutes(1),
                 request_horizon: Span::hours(24),
                 cause: CauseModel::default(),
+                storm: Storm { incidents: 25, within: Span::minutes(5) },
                 recurrence: Recurrence {
                     similarity: 0.5,
                     keys: 16,

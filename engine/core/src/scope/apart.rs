@@ -13,7 +13,7 @@ use crate::{
     stages::{
         correlate::{Correlator, Pair, brief, called, named},
         deduplicate::Deduplicator,
-        raise::Raiser,
+        raise::{Raiser, has_alerts},
     },
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -65,6 +65,7 @@ impl<'a> Known<'a> {
             }
             Subject::Incident(id) => {
                 let incident = self.raiser.get(id).ok_or_else(|| missing(format!("incident {id}")))?;
+                has_alerts(incident, "ask of its branches")?;
                 Asked { alert: None, incident: Some(incident), episode: self.correlator.now(incident.episode) }
             }
         })

@@ -9,6 +9,7 @@ use crate::{
         incident::IncidentId,
     },
     output::{Body, CorrectionUpdate, Outputs},
+    stages::raise::has_alerts,
 };
 use std::sync::Arc;
 
@@ -93,6 +94,7 @@ impl Scope {
             About::Incident(id) => {
                 let missing = || Refusal::new(Code::NotFound, format!("there is no incident {id}"));
                 let last = self.raiser.survivor_of(id).ok_or_else(missing)?;
+                has_alerts(last, "speak of its branches")?;
                 if last.id == id {
                     return Ok(format!("incident {}", last.number));
                 }

@@ -327,6 +327,22 @@ impl Correlator {
         id
     }
 
+    /// An episode without alerts, which takes none: of an incident that stands for others.
+    pub fn found_empty(&mut self, at: Timestamp, cx: &mut Cx<'_>) -> EpisodeId {
+        let ordinal = cx.core.next_ordinal();
+        let hash = self
+            .framed
+            .clear()
+            .field(cx.core.name.as_bytes())
+            .field(at.0.to_le_bytes())
+            .field(ordinal.to_le_bytes())
+            .field("empty episode")
+            .hash64();
+        let id = EpisodeId(hash);
+        self.episodes.insert(id, Episode::new(id, at));
+        id
+    }
+
     /// There are as many episodes as alerts and incidents may give reason for: beyond that, those that have ended in
     /// all but name make room, the longest unheard of first.
     fn make_room(&mut self, cx: &mut Cx<'_>) {

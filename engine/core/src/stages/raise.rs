@@ -30,11 +30,14 @@ mod merge;
 mod people;
 mod priority;
 mod say;
+mod storm;
 mod times;
 use causes::SUSPECTS_MAX;
 pub use held::Held;
 pub use history::History;
-use say::say;
+pub use people::has_alerts;
+use say::{emit, revise, say};
+use storm::Storms;
 pub use times::{BUCKET_SECONDS, Histogram, Times};
 
 /// A share of this of the incidents goes when there are too many.
@@ -59,6 +62,7 @@ pub struct Raiser {
     /// The number of the latest.
     number: u64,
     times: Times,
+    storms: Storms,
 }
 
 impl Raiser {
@@ -257,6 +261,7 @@ impl Raiser {
         if by.correlator.get(episode).is_none_or(|e| e.incident.is_some() || is_too_small(e)) {
             return None;
         }
+        let shelter = self.shelter(&raised, at, by, cx);
         self.make_room(by.correlator, cx);
         let episode = by.correlator.get_mut(episode)?;
         self.number += 1;
@@ -277,9 +282,16 @@ impl Raiser {
             incident.split_from = Some(from);
         }
         incident.note(at, "", "opened", incident.raised.to_string());
-        let incident = self.incidents.entry(id).or_insert(incident);
+        self.incidents.insert(id, incident);
+        let found = self.enter(id, shelter, cx);
+        let incident = self.incidents.get_mut(&id)?;
         let episode = by.correlator.get(incident.episode)?;
-        say(incident, episode, "opened", by, cx);
+        revise(incident, episode, by, cx);
+        if let Some(found) = found {
+            self.say_storm(found, by, cx);
+        }
+        let incident = self.incidents.get_mut(&id)?;
+        emit(incident, episode, "opened", by, cx);
         self.times.detect.observe(at - incident.started_at);
         Some(id)
     }
@@ -287,6 +299,9 @@ impl Raiser {
     /// An incident that grew speaks.
     pub fn on_speak(&mut self, id: IncidentId, by: &Evidence<'_>, cx: &mut Cx<'_>) {
         let Some(incident) = self.incidents.get_mut(&id).filter(|i| i.unsaid) else { return };
+        if incident.is_major() {
+            return self.speak_of_storm(id, by, cx);
+        }
         if let Some(episode) = by.correlator.get(incident.episode) {
             say(incident, episode, "updated", by, cx);
         }
@@ -347,7 +362,14 @@ impl Raiser {
         cx.core.suggestions.refused += incident.answer(|_| true);
         correlator.remove(incident.episode, cx);
         cx.core.held.release(id);
-        let kinds = [TimerKind::SpeakIncident, TimerKind::Resolve, TimerKind::Close, TimerKind::ForgetIncident];
+        self.forget_in_storms(&incident, cx);
+        let kinds = [
+            TimerKind::Branch,
+            TimerKind::SpeakIncident,
+            TimerKind::Resolve,
+            TimerKind::Close,
+            TimerKind::ForgetIncident,
+        ];
         for kind in kinds {
             cx.core.timers.cancel(kind, u128::from(id.0));
         }

@@ -4,5 +4,6 @@ mod order;
 mod packing;
 mod scopes;
 mod snapshots;
+mod storms;
 mod ticks;
 mod world;

@@ -1,5 +1,5 @@
 //! A snapshot is the whole memory: taken anywhere, also amid a pack, what follows is the same to the byte.
-use crate::world::{drafts, engine, events, fold, hasty, pack, reach, topology};
+use crate::world::{drafts, engine, events, fold, hasty, pack, reach, stormy, topology};
 use proptest::prelude::*;
 use quell_core::{
     domain::{event::Event, policy::Clock, time::Timestamp},
@@ -40,8 +40,9 @@ proptest! {
         at in any::<prop::sample::Index>(),
         k in 0..9_usize,
         clock in prop_oneof![Just(Clock::Wall), Just(Clock::Events)],
+        storms in any::<bool>(),
     ) {
-        let policy = hasty(clock);
+        let policy = if storms { stormy(clock) } else { hasty(clock) };
         let inputs = inputs(&events(&drafts), size);
         let mut whole = engine(&policy);
         let expected = fold(&mut whole, 0, &inputs);

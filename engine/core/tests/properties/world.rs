@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use quell_core::{
     domain::{
         event::{Event, Kind, Status},
-        policy::{Absence, Clock, Inhibit, Policy, Silence},
+        policy::{Absence, Clock, Inhibit, Policy, Silence, Storm},
         severity::Severity,
         time::{Span, Timestamp},
         topology::Topology,
@@ -48,6 +48,15 @@ pub fn hasty(clock: Clock) -> Policy {
     policy.raise.close = Span::seconds(60);
     policy.raise.keep = Span::seconds(60);
     suppressing(&mut policy);
+    policy
+}
+
+/// The same, where each entity stands for itself, and two incidents are a storm.
+pub fn stormy(clock: Clock) -> Policy {
+    let mut policy = hasty(clock);
+    let alone = r#"[{"name": "alone", "split_by": ["entity"]}]"#;
+    policy.correlate.policy = serde_json::from_str(alone).expect("a policy");
+    policy.raise.storm = Storm { incidents: 2, within: Span::seconds(60) };
     policy
 }
 

@@ -104,6 +104,12 @@ struct IncidentLine<'a> {
     resolved_at: Option<Time>,
     closed_at: Option<Time>,
     merged_into: Option<&'a str>,
+    /// The storm that it is a branch of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    major: Option<&'a str>,
+    /// Of a storm, the first 1,000.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    branches: Vec<&'a str>,
     episode: Option<&'a str>,
     services: &'a [std::sync::Arc<str>],
     raised: Text<&'a quell_core::domain::incident::RaiseReason>,
@@ -247,6 +253,7 @@ impl Conclusions {
 
     fn incident_line<'a>(&'a self, record: &'a IncidentRecord) -> IncidentLine<'a> {
         let (update, incident) = (&record.update, &record.update.incident);
+        let named = |id| self.incident(id).map(|record| record.name.as_str());
         let causes = incident.causes.iter().map(|cause| CauseLine {
             entity: &cause.entity,
             check: &cause.check,
@@ -285,7 +292,9 @@ impl Conclusions {
             opened_at: Time(incident.opened_at),
             resolved_at: incident.resolved_at.map(Time),
             closed_at: incident.closed_at.map(Time),
-            merged_into: incident.merged_into.and_then(|id| self.incident(id)).map(|record| record.name.as_str()),
+            merged_into: incident.merged_into.and_then(named),
+            major: incident.major.and_then(named),
+            branches: incident.branches.iter().copied().filter_map(named).collect(),
             episode: episode.map(|episode| episode.name.as_str()),
             services: &incident.services,
             raised: Text(&incident.raised),

@@ -49,6 +49,8 @@ impl Filtered for Arc<IncidentUpdate> {
         field("acknowledged_by", Kind::Text(|u| u.incident.acknowledged.as_ref().map_or("", |by| &*by.actor).into())),
         field("resolved_by", Kind::Text(|u| u.incident.resolved_by.as_deref().unwrap_or_default().into())),
         field("merged_into", Kind::Text(|u| named(u, u.incident.merged_into))),
+        field("major", Kind::Text(|u| named(u, u.incident.major))),
+        field("branch_count", Kind::Number(|u| f64::from(u.incident.branch_count))),
         field("muted", Kind::Flag(|u| u.incident.muted)),
         field("services", Kind::List(|u, passes| u.incident.services.iter().any(|service| passes(service)))),
         field("tickets", Kind::List(|u, passes| u.incident.tickets.iter().any(|ticket| passes(&ticket.key)))),
@@ -83,6 +85,8 @@ impl Filtered for v1::Incident {
         field("acknowledged_by", Kind::Text(|i| (&*i.acknowledged_by).into())),
         field("resolved_by", Kind::Text(|i| (&*i.resolved_by).into())),
         field("merged_into", Kind::Text(|i| (&*i.merged_into).into())),
+        field("major", Kind::Text(|i| (&*i.major).into())),
+        field("branch_count", Kind::Number(|i| f64::from(i.branch_count))),
         field("muted", Kind::Flag(|i| i.muted)),
         field("services", Kind::List(|i, passes| i.services.iter().any(|service| passes(service)))),
         field("tickets", Kind::List(|i, passes| i.tickets.iter().any(|ticket| passes(&ticket.key)))),
@@ -237,6 +241,7 @@ mod tests {
         incident.services = vec!["db".into()];
         incident.tickets = vec![Ticket { system: "x".into(), key: "INC1".into(), url: String::new() }];
         incident.merged_into = Some(IncidentId(9));
+        (incident.major, incident.branch_count) = (Some(IncidentId(8)), 2);
         let (update, message) = (Arc::new(update.clone()), wire::incident(&update));
         for field in listed {
             let set = |op: &str, value: &str| format!("{field} {op} {value}");

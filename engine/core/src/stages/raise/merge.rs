@@ -183,6 +183,9 @@ impl Raiser {
             let last = update(incident, episode, (&episode.members, removed), by.correlator, &cx.core.name, "merged");
             cx.out.say(Body::Incident(Box::new(last)));
         }
+        if incident.major.is_some() {
+            cx.set(TimerKind::Branch, u128::from(from.0), at);
+        }
         cx.core.held.release(from);
         history::forget(incident, cx);
         for kind in [TimerKind::SpeakIncident, TimerKind::Resolve, TimerKind::Close] {

@@ -32,6 +32,9 @@ impl Raiser {
         if moves && incident.state == State::Closed {
             return Err(self.closed(incident, &cx.core.name));
         }
+        if incident.is_major() {
+            self.end_branches(id, &act.act, actor, by, cx);
+        }
         let incident = self.incidents.get_mut(&id).ok_or_else(missing)?;
         let at = cx.core.clock;
         let before = incident.state;
@@ -47,17 +50,34 @@ impl Raiser {
         if !act.comment.is_empty() {
             incident.note(at, actor, "comment", act.comment.as_str());
         }
-        if before.is_open() && incident.state == State::Resolved {
+        if before.is_open() && incident.state == State::Resolved && !incident.is_major() {
             self.times.resolve.observe(at - incident.started_at);
         }
         if incident.acknowledged.as_ref().is_some_and(|by| by.at == at) && before == State::New {
             self.times.acknowledge.observe(at - incident.opened_at);
         }
         let commented = Some("commented").filter(|_| !act.comment.is_empty());
-        if let (Some(change), Some(episode)) = (change.or(commented), by.correlator.get(incident.episode)) {
-            say(incident, episode, change, by, cx);
+        if let Some(change) = change.or(commented) {
+            self.sum_up(id, by, cx);
+            self.say_one(id, change, by, cx);
         }
         Ok(id)
+    }
+
+    /// Who says that a storm is over says so of its open branches.
+    fn end_branches(&mut self, id: IncidentId, act: &Act, actor: &str, by: &Evidence<'_>, cx: &mut Cx<'_>) {
+        let Act::State(state @ (State::Resolved | State::Closed)) = *act else { return };
+        let at = cx.core.clock;
+        for branch in self.open_branches(id) {
+            let Some(incident) = self.incidents.get_mut(&branch) else { continue };
+            let Ok(Some(change)) = set_state(incident, state, (at, actor), cx) else { continue };
+            if state == State::Resolved {
+                self.times.resolve.observe(at - incident.started_at);
+            }
+            if let Some(episode) = by.correlator.get(incident.episode) {
+                say(incident, episode, change, by, cx);
+            }
+        }
     }
 }
 
@@ -69,6 +89,7 @@ impl Raiser {
         if incident.state == State::Closed {
             return Err(self.closed(incident, scope));
         }
+        has_alerts(incident, "merge its branches")?;
         is_at(incident, revision)
     }
 
@@ -135,6 +156,15 @@ impl Raiser {
         self.comment(from, actor, comment, cx);
         Some(made)
     }
+}
+
+/// A storm's major incident has none; what to do instead.
+pub fn has_alerts(incident: &Incident, instead: &str) -> Result<(), Refusal> {
+    if !incident.is_major() {
+        return Ok(());
+    }
+    let why = format!("it is a storm's major incident and has no alerts of its own: {instead}");
+    Err(Refusal::new(Code::FailedPrecondition, why))
 }
 
 fn is_at(incident: &Incident, revision: Option<u64>) -> Result<(), Refusal> {

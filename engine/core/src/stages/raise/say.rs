@@ -14,6 +14,7 @@ use crate::{
     output::{Body, IncidentUpdate},
     scope::Cx,
     stages::correlate::Correlator,
+    timers::TimerKind,
 };
 use std::{fmt::Write as _, sync::Arc};
 
@@ -31,12 +32,12 @@ const NAME_BYTES: usize = 40;
 /// another part beside its texts,
 const PART_BYTES: usize = 120;
 /// resources that are named once: it, its number, its episode, others that it is linked to,
-const RELATED_MAX: usize = 6;
+const RELATED_MAX: usize = 7;
 /// and what else is there once.
 const FIXED_BYTES: usize = 1_000 + MERGES_MAX * 200;
 /// Merges of one incident that are told,
 const MERGES_MAX: usize = 16;
-const SERVICES_MAX: usize = 100;
+pub(super) const SERVICES_MAX: usize = 100;
 /// Of so many alerts causes are ranked with each that comes.
 const RANKED_EACH: usize = 8;
 /// Services named in a title or a summary.
@@ -50,6 +51,12 @@ pub(super) fn say(
     by: &Evidence<'_>,
     cx: &mut Cx<'_>,
 ) {
+    revise(incident, episode, by, cx);
+    emit(incident, episode, change, by, cx);
+}
+
+/// The next revision, which is yet to be emitted.
+pub(super) fn revise(incident: &mut Incident, episode: &Episode, by: &Evidence<'_>, cx: &mut Cx<'_>) {
     let joined = episode.members.get(incident.members_said..).unwrap_or_default();
     if incident.state.is_open() {
         cx.core.held.hold(incident.id, &episode.members, joined);
@@ -98,10 +105,23 @@ pub(super) fn say(
         incident.summary = summary(incident, episode, by);
         incident.summary.shrink_to_fit();
     }
+}
+
+/// The revision that has been made is an output.
+pub(super) fn emit(
+    incident: &mut Incident,
+    episode: &Episode,
+    change: &'static str,
+    by: &Evidence<'_>,
+    cx: &mut Cx<'_>,
+) {
     let shown = if cx.out.brief { &[][..] } else { &episode.members };
     let removed = std::mem::take(&mut incident.removed);
     let update = update(incident, episode, (shown, removed), by.correlator, &cx.core.name, change);
     incident.members_said = episode.members.len();
+    if incident.major.is_some() {
+        cx.set(TimerKind::Branch, u128::from(incident.id.0), cx.core.clock);
+    }
     cx.out.say(Body::Incident(Box::new(update)));
 }
 
@@ -205,7 +225,7 @@ fn rest(incident: &Incident, scope: &str) -> usize {
         [incident.acknowledged.as_ref().map(|by| &by.actor), incident.resolved_by.as_ref(), Some(&incident.assignee)];
     let told = [&incident.title, &incident.summary, &incident.priority.reason, &incident.raised.to_string()];
     FIXED_BYTES
-        + (RELATED_MAX + incident.duplicates.len()) * part(scope.len())
+        + (RELATED_MAX + incident.duplicates.len() + incident.branches.len()) * part(scope.len())
         + who.into_iter().flatten().map(|name| part(name.len())).sum::<usize>()
         + told.into_iter().map(|text| part(text.len())).sum::<usize>()
         + incident.services.iter().map(|s| part(s.len())).sum::<usize>()
@@ -249,7 +269,7 @@ fn title(incident: &Incident, episode: &Episode) -> String {
 }
 
 /// `a`, `a and b`, `a, b, c and 4 more`.
-fn listed(names: &[&Arc<str>]) -> String {
+pub(super) fn listed(names: &[&Arc<str>]) -> String {
     let named: Vec<&str> = names.iter().take(NAMED_MAX).map(|name| &***name).collect();
     match (named.split_last(), names.len()) {
         (None, _) => String::new(),
