@@ -91,7 +91,7 @@ impl Sum {
         let suffer = match services.len() {
             0 => String::new(),
             1 => format!(", {} suffers", listed(&services)),
-            2 | 3 => format!(", {} suffer", listed(&services)),
+            2..=4 => format!(", {} suffer", listed(&services)),
             _ => format!(", {} services suffer", listed(&services)),
         };
         format!("storm: {} incidents at once{suffer}", incident.branch_count)
