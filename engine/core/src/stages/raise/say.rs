@@ -317,7 +317,11 @@ fn summary(incident: &Incident, episode: &Episode, by: &Evidence<'_>) -> String 
             .collect();
         let _ = write!(text, " {}", named.join(", "));
         let more = worst.len().saturating_sub(NAMED_MAX);
-        let _ = if more > 0 { write!(text, " and {more} more services suffer.") } else { write!(text, ".") };
+        let _ = match more {
+            0 => write!(text, "."),
+            1 => write!(text, " and one more service suffers."),
+            _ => write!(text, " and {more} more services suffer."),
+        };
     }
     text
 }
