@@ -1,4 +1,5 @@
 //! What kind of trouble a check tells of, by the words of its name: how far it spreads depends on that.
+use super::template::template;
 use serde::{Deserialize, Serialize};
 
 /// What kind of trouble.
@@ -22,6 +23,9 @@ pub struct Checks {
     pub traffic: Vec<String>,
     /// Of the thing itself. What has no such word is a symptom.
     pub own: Vec<String>,
+    /// Names that do not say what is wrong: the template of the text does.
+    #[serde(default)]
+    pub text: Vec<String>,
 }
 
 /// Letters of a name that are looked at.
@@ -30,7 +34,17 @@ const NAME_MAX: usize = 96;
 const SHORT: usize = 3;
 
 impl Checks {
-    /// The kind of a check.
+    /// Whether the text says what is wrong, not the name.
+    pub fn is_of_text(&self, check: &str) -> bool {
+        !self.text.is_empty() && has_word(&parts(check), &self.text)
+    }
+
+    /// The kind of a check, by its text where that says what is wrong.
+    pub fn kind_of(&self, check: &str, text: &str) -> CheckKind {
+        if self.is_of_text(check) { self.kind(&template(text, &[])) } else { self.kind(check) }
+    }
+
+    /// The kind of a check by its name.
     pub fn kind(&self, check: &str) -> CheckKind {
         let name = parts(check);
         let has = |words: &[String]| has_word(&name, words);
@@ -95,6 +109,7 @@ impl Default for Checks {
                  pressure, pending, conntrack, network, pattern, node, host, agent, ssh, if, exception, panic, segfault, \
                  failed pod, closure",
             ),
+            text: words("log, logs, logfile, syslog, eventlog, trap, snmptrap"),
         }
     }
 }

@@ -56,6 +56,8 @@ pub enum Clue {
     Kinds,
     /// Which checks an episode has.
     Checks,
+    /// What texts have in common, where the name of a check does not say what is wrong.
+    Texts,
     /// Which checks were seen together before.
     Company,
     /// That an alert keeps coming alone.
@@ -66,7 +68,7 @@ pub enum Clue {
 
 impl Clue {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Time,
         Self::Resolution,
         Self::Lifetimes,
@@ -77,6 +79,7 @@ impl Clue {
         Self::Mentions,
         Self::Kinds,
         Self::Checks,
+        Self::Texts,
         Self::Company,
         Self::Alone,
         Self::Corrections,

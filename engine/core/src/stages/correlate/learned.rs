@@ -3,7 +3,7 @@ use super::{
     bounded::Bounded,
     pace::Pace,
     score::millinats,
-    sighting::{Occurrence, Sighting},
+    sighting::{Occurrence, Sighting, check_of},
     wiring::{Naming, Wiring},
 };
 use crate::domain::{
@@ -166,7 +166,7 @@ impl Learned {
         }
         let lived = self.began_at.map_or(0.0, |at| seconds(at, alert.occurred_at));
         let spans = 1.0 + lived / (policy.correlate.window.0.max(1_000) as f64 / 1_000.0);
-        let openings = self.checks.get(hash_of(&alert.check)).map_or(1.0, |c| c.openings.max(1.0));
+        let openings = self.checks.get(check_of(alert, policy)).map_or(1.0, |c| c.openings.max(1.0));
         u16::try_from(millinats(libm::log(spans / openings).max(0.0))).ok().or(Some(u16::MAX))
     }
 

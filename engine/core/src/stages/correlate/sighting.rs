@@ -9,7 +9,8 @@ use crate::domain::{
     check::CheckKind,
     episode::SCORE,
     hash::{Framed, hash_of},
-    policy::Clue,
+    policy::{Clue, Policy},
+    template::template,
     time::Timestamp,
     topology::places::{self, Facet, GroundKind, Ring, add},
 };
@@ -35,9 +36,35 @@ pub struct Occurrence {
 
 impl Occurrence {
     /// Of an alert, the present or the latest.
-    pub fn of(alert: &Alert) -> Self {
-        let (entity, check) = (hash_of(&alert.entity), hash_of(&alert.check));
+    pub fn of(alert: &Alert, policy: &Policy) -> Self {
+        let (entity, check) = (hash_of(&alert.entity), check_of(alert, policy));
         Self { fingerprint: alert.fingerprint.0, entity, check, at: alert.occurred_at }
+    }
+}
+
+/// What was checked: as its name says, or the template of its text.
+pub fn check_of(alert: &Alert, policy: &Policy) -> u64 {
+    match text_of(alert, policy) {
+        Some(text) => Framed::default().field(&*alert.check).field(text).hash64(),
+        None => hash_of(&alert.check),
+    }
+}
+
+/// The template of its text, where its check's name does not say what is wrong.
+fn text_of(alert: &Alert, policy: &Policy) -> Option<String> {
+    let counts = policy.correlate.clues.contains(&Clue::Texts) && policy.checks.is_of_text(&alert.check);
+    counts.then(|| {
+        let names: Vec<&str> = alert.services.iter().chain([&alert.entity]).map(|name| &**name).collect();
+        template(&alert.summary, &names)
+    })
+}
+
+/// How far its trouble spreads.
+fn kind_of(alert: &Alert, policy: &Policy) -> CheckKind {
+    if policy.correlate.clues.contains(&Clue::Texts) {
+        policy.checks.kind_of(&alert.check, &alert.summary)
+    } else {
+        policy.checks.kind(&alert.check)
     }
 }
 
@@ -74,7 +101,7 @@ pub struct Sighting {
 impl Sighting {
     /// Of an alert.
     pub fn of(alert: &Alert, learned: &Learned, cx: &Lens<'_>) -> Self {
-        let Occurrence { fingerprint, entity, check, at } = Occurrence::of(alert);
+        let Occurrence { fingerprint, entity, check, at } = Occurrence::of(alert, cx.policy);
         let known = cx.topology.entity(cx.scope, &alert.entity).filter(|_| cx.tables.uses(Clue::Topology));
         let mut facets = known.map_or_else(Vec::new, |e| e.facets.to_vec());
         add(&mut facets, entity, Ring::Own);
@@ -94,7 +121,7 @@ impl Sighting {
         let system = alert.services.iter().find_map(|s| cx.topology.service(cx.scope, s)).map(|s| s.system);
         // What stays where it is does not come from what one depends on.
         let spreads = cx.tables.uses(Clue::Dependencies)
-            && (!cx.tables.uses(Clue::Kinds) || cx.policy.checks.kind(&alert.check) != CheckKind::Own);
+            && (!cx.tables.uses(Clue::Kinds) || kind_of(alert, cx.policy) != CheckKind::Own);
         if !spreads {
             facets.retain(|facet| !matches!(facet.ring, Ring::Near | Ring::Far));
         }
@@ -327,6 +354,24 @@ mod tests {
         let mut alert = Alert::open(AlertId(0), Fingerprint(n), &event, Timestamp(0));
         alert.labels = vec![("app".into(), app.into()), ("rack".into(), "r1".into())].into();
         alert
+    }
+
+    #[test]
+    fn of_a_log_the_text_says_what_is_wrong() {
+        let of = |check: &str, summary: &str, policy: &Policy| {
+            let alert = Alert { check: check.into(), ..alert(7, "shop", summary) };
+            (check_of(&alert, policy), kind_of(&alert, policy))
+        };
+        let policy = Policy::default();
+        let refused = of("app-log", "connection to 10.0.0.7:5432 refused by shop-7", &policy);
+        assert_eq!(refused, of("app-log", "Connection to 10.0.0.9:5432 refused by shop-9", &policy));
+        let full = of("app-log", "disk /var is full on shop-7", &policy);
+        assert!(refused.0 != full.0 && refused.1 == CheckKind::Symptom && full.1 == CheckKind::Own);
+        // Of others the name does; and so it does of all without the clue.
+        assert_eq!(of("errors", "disk /var is full", &policy), of("errors", "refused", &policy));
+        let mut without = policy.clone();
+        without.correlate.clues.remove(&Clue::Texts);
+        assert_eq!(of("app-log", "disk /var is full", &without), of("app-log", "refused", &without));
     }
 
     #[test]

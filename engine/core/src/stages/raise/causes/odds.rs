@@ -202,7 +202,7 @@ fn heard(lit: &BTreeMap<Unit, Lit<'_>>, map: &Map<'_>) -> BTreeMap<Unit, (usize,
 
 /// The kind of an alert, and its size by the one that doubles the odds.
 fn weigh(member: &Member, checks: &Checks, model: &CauseModel) -> (CheckKind, f64) {
-    let kind = checks.kind(&member.check);
+    let kind = checks.kind_of(&member.check, &member.summary);
     let size = member.score.map_or(model.plain_size, |score| f64::from(score) / 100.0);
     (kind, size / if kind == CheckKind::Own { model.own_size } else { model.symptom_size })
 }
