@@ -325,8 +325,8 @@ impl Default for Correlate {
                 offspring: 0.8,
                 spans: [Span::seconds(10), Span::seconds(60), Span::minutes(3)],
                 fade: Span::seconds(60),
-                linger: Span::hours(1),
-                lingering: 0.2,
+                linger: Span::hours(24),
+                lingering: 1.0,
             },
             place: PlaceModel {
                 entity: 0.25,
