@@ -61,21 +61,40 @@ impl Measured {
     }
 }
 
+/// How many events went where.
+#[derive(Default)]
+struct Counts<'a> {
+    /// By real incident and group,
+    both: BTreeMap<(&'a str, &'a str), f64>,
+    /// by group, noise too,
+    groups: BTreeMap<&'a str, f64>,
+    /// and by incident and truth.
+    incidents: BTreeMap<&'a str, BTreeMap<&'a str, f64>>,
+}
+
+impl<'a> Counts<'a> {
+    fn of(rows: &'a [Row]) -> Self {
+        let mut counts = Self::default();
+        for row in rows {
+            *counts.groups.entry(&row.episode).or_insert(0.0) += 1.0;
+            if !row.incident.is_empty() {
+                *counts.incidents.entry(&row.incident).or_default().entry(&row.truth).or_insert(0.0) += 1.0;
+            }
+            if row.truth != NOISE {
+                *counts.both.entry((&row.truth, &row.episode)).or_insert(0.0) += 1.0;
+            }
+        }
+        counts
+    }
+}
+
 /// Compares, where so many incidents were `announced`.
 pub fn compare(rows: &[Row], announced: usize) -> Measured {
-    let (mut both, mut by_truth, mut by_group) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let (mut group_sizes, mut incidents) = (BTreeMap::new(), BTreeMap::new());
-    for row in rows {
-        *group_sizes.entry(row.episode.as_str()).or_insert(0.0) += 1.0;
-        if !row.incident.is_empty() {
-            let of: &mut BTreeMap<&str, f64> = incidents.entry(row.incident.as_str()).or_default();
-            *of.entry(row.truth.as_str()).or_insert(0.0) += 1.0;
-        }
-        if row.truth != NOISE {
-            *both.entry((row.truth.as_str(), row.episode.as_str())).or_insert(0.0) += 1.0;
-            *by_truth.entry(row.truth.as_str()).or_insert(0.0) += 1.0;
-            *by_group.entry(row.episode.as_str()).or_insert(0.0) += 1.0;
-        }
+    let Counts { both, groups: group_sizes, incidents } = Counts::of(rows);
+    let (mut by_truth, mut by_group) = (BTreeMap::new(), BTreeMap::new());
+    for ((truth, group), n) in &both {
+        *by_truth.entry(*truth).or_insert(0.0) += n;
+        *by_group.entry(*group).or_insert(0.0) += n;
     }
     let events: f64 = by_truth.values().sum();
     let pairs = |n: f64| n * (n - 1.0) / 2.0;
@@ -135,17 +154,7 @@ pub struct OfKind {
 
 /// The same by what kind of incident each label is.
 pub fn by_kind(rows: &[Row], kinds: &BTreeMap<String, String>) -> BTreeMap<String, OfKind> {
-    let (mut both, mut sizes, mut incidents) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    for row in rows {
-        *sizes.entry(row.episode.as_str()).or_insert(0.0) += 1.0;
-        if !row.incident.is_empty() {
-            let of: &mut BTreeMap<&str, f64> = incidents.entry(row.incident.as_str()).or_default();
-            *of.entry(row.truth.as_str()).or_insert(0.0) += 1.0;
-        }
-        if row.truth != NOISE {
-            *both.entry((row.truth.as_str(), row.episode.as_str())).or_insert(0.0) += 1.0;
-        }
-    }
+    let Counts { both, groups: sizes, incidents } = Counts::of(rows);
     let found = found(&incidents);
     let mut all: BTreeMap<String, OfKind> = BTreeMap::new();
     for (truth, purity) in purities(&both, &sizes) {
