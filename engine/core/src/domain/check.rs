@@ -41,13 +41,17 @@ impl Checks {
 
     /// The kind of a check, by its text where that says what is wrong.
     pub fn kind_of(&self, check: &str, text: &str) -> CheckKind {
-        if self.is_of_text(check) { self.kind(&template(text, &[])) } else { self.kind(check) }
+        let name = parts(check);
+        if has_word(&name, &self.text) { self.kind(&template(text, &[])) } else { self.kind_by(&name) }
     }
 
     /// The kind of a check by its name.
     pub fn kind(&self, check: &str) -> CheckKind {
-        let name = parts(check);
-        let has = |words: &[String]| has_word(&name, words);
+        self.kind_by(&parts(check))
+    }
+
+    fn kind_by(&self, name: &str) -> CheckKind {
+        let has = |words: &[String]| has_word(name, words);
         if has(&self.symptom) {
             CheckKind::Symptom
         } else if has(&self.traffic) {

@@ -27,7 +27,7 @@ const NAMES_BYTES_MAX: usize = 200_000;
 const ALERT_BYTES: usize = 320;
 /// the best other place beside its scope,
 const NEXT_BYTES: usize = 70;
-/// /// a name beside its scope,
+/// a name beside its scope,
 const NAME_BYTES: usize = 40;
 /// another part beside its texts,
 const PART_BYTES: usize = 120;
