@@ -509,9 +509,8 @@ fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
         anyhow::ensure!(number > 0.0 && number < 1e6, "correlate.{name}: more than 0");
     }
     anyhow::ensure!((0.0..=1.0).contains(&correlate.background.company), "correlate.background.company: from 0 to 1");
-    for (name, weight) in Weights::NAMES.iter().zip(correlate.weights.all()) {
-        let most = Weights::MAX;
-        anyhow::ensure!((0.0..=most).contains(&weight), "correlate.weights.{name}: from 0 to {most}");
+    if let Some((name, _)) = correlate.weights.beyond() {
+        anyhow::bail!("correlate.weights.{name}: from 0 to {}", Weights::MAX);
     }
     let said = &correlate.corrections;
     for (name, nats) in [("alert", said.alert), ("kind", said.kind), ("max", said.max)] {

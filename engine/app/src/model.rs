@@ -1,6 +1,6 @@
 //! What was learned from history and is set over the configuration: the file that `quell learn` writes, and `quell.control`
 //! keeps every version of.
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use quell_core::domain::policy::{Policy, Weights};
 use serde::{Deserialize, Serialize};
 use std::{fs, path::Path};
@@ -82,9 +82,8 @@ impl Model {
         let model: Self = serde_path_to_error::deserialize(&mut reader)?;
         reader.end()?;
         ensure!(model.format == FORMAT, "format: {} is not known; this version reads {FORMAT}", model.format);
-        for (name, weight) in Weights::NAMES.iter().zip(model.weights.all()) {
-            let most = Weights::MAX;
-            ensure!((0.0..=most).contains(&weight), "weights.{name}: {weight} is not from 0 to {most}");
+        if let Some((name, weight)) = model.weights.beyond() {
+            bail!("weights.{name}: {weight} is not from 0 to {}", Weights::MAX);
         }
         Ok(model)
     }

@@ -104,6 +104,11 @@ impl Weights {
     /// What the parts are called, in their order.
     pub const NAMES: [&'static str; 5] = ["time", "lifetimes", "place", "what", "background"];
 
+    /// The first that is not from 0 to the most, by its name.
+    pub fn beyond(&self) -> Option<(&'static str, f64)> {
+        Self::NAMES.into_iter().zip(self.all()).find(|(_, weight)| !(0.0..=Self::MAX).contains(weight))
+    }
+
     /// In the order of their names.
     pub const fn all(&self) -> [f64; 5] {
         [self.time, self.lifetimes, self.place, self.what, self.background]
