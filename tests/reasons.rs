@@ -9,8 +9,8 @@ use quell_core::{
         apart::Subject,
         command::{Action, Command},
         episode::Evidence,
-        policy::{Clock, Policy},
-        time::Timestamp,
+        policy::{CausalEdge, Clock, Policy},
+        time::{Span, Timestamp},
         topology::Topology,
     },
     engine::{Engine, Input, Pack},
@@ -30,8 +30,8 @@ const TOPOLOGY: &str = include_str!("../engine/app/src/demo/recording/topology.j
 const EPOCH_MS: i64 = 1_767_571_200_000;
 /// A factor of nothing is taken as this, so that it has a logarithm: in thousandths of a nat.
 const FLOOR: i64 = -27_631;
-/// Each part is rounded by half of a thousandth at most, and there are five.
-const ROUNDED: i64 = 3;
+/// Each part is rounded by half of a thousandth at most, and there are six.
+const ROUNDED: i64 = 4;
 
 /// What was decided of an alert: the sum, the margin, and what the next best had.
 type Told = (i64, i64, i64);
@@ -52,6 +52,8 @@ struct World {
 #[derive(Debug, Default)]
 struct Counts {
     joined: usize,
+    /// By what is known to cause what, too.
+    known: usize,
     founded: usize,
     moved: usize,
     merged: usize,
@@ -62,6 +64,7 @@ struct Counts {
 impl Counts {
     fn add(&mut self, other: Self) {
         self.joined += other.joined;
+        self.known += other.known;
         self.founded += other.founded;
         self.moved += other.moved;
         self.merged += other.merged;
@@ -127,6 +130,7 @@ impl World {
             ensure!(parts.contains(&FLOOR) || (one.odds - total).abs() <= ROUNDED, "the odds are others");
             ensure!(*second >= 0, "one of its own weighs 0");
             self.counts.joined += usize::from(!one.moves);
+            self.counts.known += usize::from(evidence.causality > 0);
         }
         self.counts.moved += usize::from(one.moves);
         let name = quell_core::domain::alert::Alert::name(&one.scope, one.alert);
@@ -201,9 +205,32 @@ fn made_up_streams_are_told_as_they_were_decided() -> anyhow::Result<()> {
         all.add(World::of(events, &stream::topology(), Policy::default())?.counts);
         all.add(World::of(stream::crowded(seed).iter().map(|event| &**event), "{}", Policy::default())?.counts);
     }
-    let Counts { joined, founded, moved, merged, told, told_merges } = all;
+    let Counts { joined, founded, moved, merged, told, told_merges, .. } = all;
     ensure!(joined > 500 && founded > 300 && moved > 5 && merged > 20, "{all:?}");
     ensure!(told > 10_000 && told_merges > 200, "{all:?}");
+    Ok(())
+}
+
+#[test]
+fn what_is_known_to_cause_what_is_told_as_it_decided() -> anyhow::Result<()> {
+    let edge = |cause: &str, effect: &str| CausalEdge {
+        cause: cause.to_owned(),
+        effect: effect.to_owned(),
+        share: 0.8,
+        within: Span::seconds(30),
+    };
+    let (mut counts, mut plain) = (Counts::default(), Counts::default());
+    for seed in 1..4 {
+        let events = stream::crowded(seed);
+        let of = |policy| World::of(events.iter().map(|event| &**event), "{}", policy);
+        let mut policy = Policy::default();
+        plain.add(of(policy.clone())?.counts);
+        policy.correlate.causality = vec![edge("disk", "latency"), edge("latency", "errors"), edge("up", "queue")];
+        counts.add(of(policy)?.counts);
+    }
+    let Counts { known, told, told_merges, .. } = counts;
+    ensure!(known > 20 && told > 1_000 && told_merges > 10, "{counts:?}");
+    ensure!(plain.known == 0 && plain.joined != counts.joined, "{plain:?} {counts:?}");
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use quell_core::domain::{
     matcher::Field,
     policy::{
         Absence, Action, Assess, CauseModel, Clock, Correlate, Deduplicate, Flap, Inhibit, Limits, Policy, Raise,
-        Score, Suppress, Weights,
+        Score, Suppress, Weights, wrong_edge,
     },
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
@@ -522,6 +522,9 @@ fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
         anyhow::ensure!((1..=64).contains(&alerts), "correlate.wiring.{name}: from 1 to 64");
     }
     anyhow::ensure!(correlate.background.span.0 >= 1_000, "correlate.background.span: at least 1s");
+    if let Some(wrong) = wrong_edge(&correlate.causality) {
+        anyhow::bail!("correlate.causality{wrong}");
+    }
     anyhow::ensure!(correlate.policy.len() <= GROUPINGS_MAX, "correlate.policy: at most {GROUPINGS_MAX}");
     let mut names = std::collections::BTreeSet::new();
     for (n, policy) in correlate.policy.iter().enumerate() {

@@ -1,9 +1,9 @@
 //! What was learned from history and is set over the configuration: the file that `quell learn` writes, and `quell.control`
 //! keeps every version of.
 use anyhow::{Context as _, bail, ensure};
-use quell_core::domain::policy::{Policy, Weights};
+use quell_core::domain::policy::{CausalEdge, Correlate, Policy, Weights, wrong_edge};
 use serde::{Deserialize, Serialize};
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 /// The one format there is.
 const FORMAT: u32 = 1;
@@ -19,6 +19,9 @@ pub struct Model {
     pub weights: Weights,
     pub learned: Learned,
     pub held_out: HeldOut,
+    /// Beside `correlate.causality`, which goes before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causality: Vec<CausalEdge>,
     /// What keeps coming together, the most frequent first; for people.
     #[serde(default)]
     pub patterns: Vec<Pattern>,
@@ -69,7 +72,7 @@ pub struct Pattern {
 impl Model {
     /// What `quell learn` has found.
     pub fn new(weights: Weights, learned: Learned, held_out: HeldOut, patterns: Vec<Pattern>) -> Self {
-        Self { format: FORMAT, weights, learned, held_out, patterns }
+        Self { format: FORMAT, weights, learned, held_out, causality: Vec::new(), patterns }
     }
 
     /// From JSON, validated.
@@ -84,6 +87,9 @@ impl Model {
         ensure!(model.format == FORMAT, "format: {} is not known; this version reads {FORMAT}", model.format);
         if let Some((name, weight)) = model.weights.beyond() {
             bail!("weights.{name}: {weight} is not from 0 to {}", Weights::MAX);
+        }
+        if let Some(wrong) = wrong_edge(&model.causality) {
+            bail!("causality{wrong}");
         }
         Ok(model)
     }
@@ -106,7 +112,11 @@ impl Model {
     /// Set over a policy.
     pub fn over(&self, policy: &Policy) -> Policy {
         let mut policy = policy.clone();
-        policy.correlate.weights = self.weights;
+        let Correlate { weights, causality, .. } = &mut policy.correlate;
+        *weights = self.weights;
+        let pair = |edge: &CausalEdge| (edge.cause.clone(), edge.effect.clone());
+        let known: BTreeSet<_> = causality.iter().map(pair).collect();
+        causality.extend(self.causality.iter().filter(|edge| !known.contains(&pair(edge))).cloned());
         policy
     }
 }

@@ -56,6 +56,8 @@ pub enum Reason {
     ByHand,
     /// People said so of such alerts before.
     Corrected,
+    /// Its check is known to follow one that is there.
+    Follows(Arc<str>),
 }
 
 impl Reason {
@@ -69,6 +71,7 @@ impl Reason {
             | Self::Mentions(name)
             | Self::SameLabel(name)
             | Self::Inhibited(name)
+            | Self::Follows(name)
             | Self::Policy(name) => name,
             Self::First
             | Self::SameEntity
@@ -104,6 +107,7 @@ impl fmt::Display for Reason {
             Self::Policy(name) => write!(f, "by the policy {name}"),
             Self::ByHand => f.write_str("put here by hand"),
             Self::Corrected => f.write_str("people put such together before"),
+            Self::Follows(check) => write!(f, "follows {check}, as known"),
         }
     }
 }
@@ -121,6 +125,8 @@ pub struct Evidence {
     pub what: i16,
     /// How rarely its check opens by itself, per second.
     pub background: i16,
+    /// What of it is known to cause it.
+    pub causality: i16,
     /// What people said of such alerts before.
     pub corrections: i16,
     /// How much better this episode was than the next best, or than one of its own.
@@ -158,6 +164,8 @@ pub struct Gain {
     pub what: i32,
     /// How rare large outages are, and what each merge has to be worth.
     pub size: i32,
+    /// What of the older is known to cause how the younger began.
+    pub causality: i32,
     /// What people said of such alerts before.
     pub corrections: i32,
 }
@@ -168,20 +176,22 @@ impl Gain {
         self.parts().map(|(_, millinats)| millinats).sum()
     }
 
-    /// Its parts by name, in the order of the sum; what people said only where they did.
+    /// Its parts by name, in the order of the sum; what is known and what people said only where there is such.
     pub fn parts(self) -> impl Iterator<Item = (&'static str, i64)> {
-        let Self { began, drawn, place, what, size, corrections } = self;
+        let Self { began, drawn, place, what, size, causality, corrections } = self;
         let model = [("began", began), ("drawn", drawn), ("place", place), ("what", what), ("size", size)];
-        told(model, corrections).map(|(name, millinats)| (name, millinats.into()))
+        told(model, causality, corrections).map(|(name, millinats)| (name, millinats.into()))
     }
 }
 
-/// The parts of the model, and what people said if they did.
+/// The parts of the model, and what is known and what people said if anything is.
 fn told<T: Copy + Default + PartialEq>(
     model: [(&'static str, T); 5],
+    causality: T,
     corrections: T,
 ) -> impl Iterator<Item = (&'static str, T)> {
-    model.into_iter().chain((corrections != T::default()).then_some(("corrections", corrections)))
+    let known = [("causality", causality), ("corrections", corrections)];
+    model.into_iter().chain(known.into_iter().filter(|(_, part)| *part != T::default()))
 }
 
 /// How a member came to its episode from another one.
@@ -219,12 +229,12 @@ impl Evidence {
     }
 
     /// Its parts by name, in the order of the sum. Each is signed as it counts: the rarer its check, the more speaks against
-    /// chance. What people said stands there only where they did.
+    /// chance. What is known and what people said stands there only where there is such.
     pub fn parts(self) -> impl Iterator<Item = (&'static str, i16)> {
-        let Self { time, lifetimes, place, what, background, corrections, .. } = self;
+        let Self { time, lifetimes, place, what, background, causality, corrections, .. } = self;
         let model =
             [("time", time), ("lifetimes", lifetimes), ("place", place), ("what", what), ("rarity", background)];
-        told(model, corrections)
+        told(model, causality, corrections)
     }
 
     /// Whether it was weighed at all: the first, what a policy or a person placed, and what came back are not.

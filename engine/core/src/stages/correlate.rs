@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 
 mod apart;
 mod bounded;
+mod causality;
 mod correcting;
 mod corrections;
 mod groups;

@@ -21,6 +21,9 @@ pub struct Correlate {
     pub clues: BTreeSet<Clue>,
     /// What operators decide themselves; the first that matches wins over the model.
     pub policy: Vec<Grouping>,
+    /// Which checks are known to cause which.
+    #[serde(default)]
+    pub causality: Vec<CausalEdge>,
     #[serde(default)]
     pub weights: Weights,
     pub time: TimeModel,
@@ -62,13 +65,15 @@ pub enum Clue {
     Company,
     /// That an alert keeps coming alone.
     Alone,
+    /// Which checks are known to cause which.
+    Causality,
     /// What people said of such alerts before.
     Corrections,
 }
 
 impl Clue {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Time,
         Self::Resolution,
         Self::Lifetimes,
@@ -82,8 +87,21 @@ impl Clue {
         Self::Texts,
         Self::Company,
         Self::Alone,
+        Self::Causality,
         Self::Corrections,
     ];
+}
+
+/// That one check is known to cause another, wherever the two are: where says the place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CausalEdge {
+    pub cause: String,
+    pub effect: String,
+    /// Alerts of the effect that one of the cause draws after it, on average.
+    pub share: f64,
+    /// How long after it, on average: an exponential.
+    pub within: Span,
 }
 
 /// What each part of the log-odds that an alert belongs to an episode counts: 1 takes the parts as independent. `quell learn`
@@ -309,6 +327,34 @@ pub struct Break {
     pub event: Option<Matchers>,
 }
 
+/// Edges are looked up by check, and a model with more is none that people could read.
+const EDGES_MAX: usize = 10_000;
+
+/// What is wrong with the edges, and with which.
+pub fn wrong_edge(edges: &[CausalEdge]) -> Option<String> {
+    if edges.len() > EDGES_MAX {
+        return Some(format!(": at most {EDGES_MAX}"));
+    }
+    let mut pairs = BTreeSet::new();
+    let wrong = |edge: &CausalEdge| {
+        let CausalEdge { cause, effect, share, within } = edge;
+        let is_new = pairs.insert((cause.clone(), effect.clone()));
+        if cause.is_empty() || effect.is_empty() || cause == effect {
+            Some(".cause, .effect: the names of two checks")
+        } else if !is_new {
+            Some(": the pair stands twice")
+        } else if !(*share > 0.0 && *share <= 100.0) {
+            Some(".share: more than 0, up to 100")
+        } else if *within < Span::seconds(1) || *within > Span::minutes(30) {
+            Some(".within: from 1s to 30m")
+        } else {
+            None
+        }
+    };
+    let what = edges.iter().map(wrong).enumerate().find_map(|(n, what)| Some((n, what?)));
+    what.map(|(n, what)| format!("[{n}]{what}"))
+}
+
 impl Correlate {
     /// The explicit policy of a name.
     pub fn grouping(&self, name: &str) -> Option<&Grouping> {
@@ -325,6 +371,7 @@ impl Default for Correlate {
             candidates_max: 32,
             clues: Clue::ALL.into(),
             policy: Vec::new(),
+            causality: Vec::new(),
             weights: Weights::default(),
             time: TimeModel {
                 offspring: 0.8,

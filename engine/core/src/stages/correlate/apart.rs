@@ -65,10 +65,20 @@ impl Correlator {
         Some(Weighing {
             alert: Some(alert.id),
             title: format!("{} in {}", named(alert), called(other, raiser, &scope)),
-            parts: self.clauses(score.parts, (odds, libm::exp(subject.background)), &place, (&seen, profile)),
+            parts: self.clauses(score.parts, (odds, libm::exp(subject.background)), &place, (&seen, profile), &lens),
             total: score.total,
             needed: stays.unwrap_or(0).max(0) + hysteresis,
             why_needed,
+        })
+    }
+
+    /// What is known to cause an alert, or to be caused by it.
+    fn follows(&self, seen: &Sighting, profile: &Profile, cx: &Lens<'_>) -> String {
+        let opened = (seen.check, seen.at);
+        let strongest = cx.tables.causality.strongest(opened, self.learned.resolution(cx), profile);
+        let edge = strongest.and_then(|(place, _)| cx.policy.correlate.causality.get(place));
+        edge.map_or_else(String::new, |e| {
+            format!("{} is known to cause {} within {} (correlate.causality)", e.cause, e.effect, brief(e.within))
         })
     }
 
@@ -79,6 +89,7 @@ impl Correlator {
         (odds, rate): (Odds, f64),
         place: &Reason,
         (seen, profile): (&Sighting, &Profile),
+        cx: &Lens<'_>,
     ) -> Vec<Clause> {
         let text = |name: &str| match name {
             "time" => format!("{}; it drew alerts {} then", nearest(profile, seen.at), every(odds.density)),
@@ -92,6 +103,7 @@ impl Correlator {
             },
             "what" => self.company(seen.check, profile, odds.what),
             "rarity" => format!("its check opens by itself {}", every(rate)),
+            "causality" => self.follows(seen, profile, cx),
             "corrections" => SAID.to_owned(),
             other => other.to_owned(),
         };
@@ -369,18 +381,19 @@ fn not_open(profile: &Profile, at: Timestamp, who: &str, there: &str, cx: &Lens<
 
 fn clauses_as_one(gain: Gain, (a, b): (&Profile, &Profile), shared: usize) -> Vec<Clause> {
     let apart = brief(Span((a.seed.at - b.seed.at).0.saturating_abs()));
-    let texts = [
-        format!("the younger began {apart} after the older"),
-        "how much their alerts drew each other, beside what each drew itself".to_owned(),
-        match shared {
+    let text = |name| match name {
+        "began" => format!("the younger began {apart} after the older"),
+        "drawn" => "how much their alerts drew each other, beside what each drew itself".to_owned(),
+        "place" => match shared {
             0 => "where they lie, together less apart".to_owned(),
             1 => "where they lie, together less apart; one entity is of both".to_owned(),
             n => format!("where they lie, together less apart; {n} entities are of both"),
         },
-        "which checks they have, together less apart".to_owned(),
-        "large outages are rare, and a merge has to be worth something".to_owned(),
-        SAID.to_owned(),
-    ];
-    let clause = |((name, millinats), text)| Clause { name, millinats, text };
-    gain.parts().zip(texts).map(clause).collect()
+        "what" => "which checks they have, together less apart".to_owned(),
+        "size" => "large outages are rare, and a merge has to be worth something".to_owned(),
+        "causality" => "the older has what is known to cause how the younger began (correlate.causality)".to_owned(),
+        "corrections" => SAID.to_owned(),
+        other => other.to_owned(),
+    };
+    gain.parts().map(|(name, millinats)| Clause { name, millinats, text: text(name) }).collect()
 }

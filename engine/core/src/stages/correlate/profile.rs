@@ -67,6 +67,8 @@ pub struct Profile {
     lives: Vec<(Timestamp, Timestamp)>,
     /// By entity, alerts of origins that tell of no ends.
     endless: BTreeMap<u64, u32>,
+    /// By check of which something is known to cause or to follow, when the latest opened.
+    causal: BTreeMap<u64, Timestamp>,
     /// When the latest opened.
     pub latest: Timestamp,
     /// Alerts.
@@ -98,6 +100,7 @@ impl Profile {
             bins: Vec::new(),
             lives: Vec::new(),
             endless: BTreeMap::new(),
+            causal: BTreeMap::new(),
             latest: seed.at,
             alerts: 0,
             leaders: Vec::new(),
@@ -208,6 +211,9 @@ impl Profile {
         self.alerts += 1;
         self.latest = self.latest.max(seen.at);
         count(&mut self.checks, seen.check, 1);
+        if cx.tables.causality.knows(seen.check) {
+            self.mark(seen.check, seen.at);
+        }
         self.open(seen.at, 1);
         let tenant = self.tenants.entry(seen.entity).or_default();
         if tenant.alerts > 0 {
@@ -279,6 +285,7 @@ impl Profile {
             self.checks[place].1 -= 1;
             if self.checks[place].1 == 0 {
                 self.checks.remove(place);
+                self.causal.remove(&seen.check);
             }
         }
         if let Ok(place) = self.bins.binary_search_by_key(&bin(seen.at), |b| b.0) {
@@ -320,6 +327,9 @@ impl Profile {
         for (check, n) in other.checks {
             count(&mut self.checks, check, n);
         }
+        for (check, at) in other.causal {
+            self.mark(check, at);
+        }
         for (bin, n) in other.bins {
             self.open(Timestamp(bin.saturating_mul(BIN)), n);
         }
@@ -346,6 +356,16 @@ impl Profile {
         self.nest.absorb(&other.nest, &twice);
         self.look_around();
         self.weigh(learned, cx);
+    }
+
+    fn mark(&mut self, check: u64, at: Timestamp) {
+        let latest = self.causal.entry(check).or_insert(at);
+        *latest = at.max(*latest);
+    }
+
+    /// When the latest alert of a check opened of which something is known to cause or to follow.
+    pub fn latest_of(&self, check: u64) -> Option<Timestamp> {
+        self.causal.get(&check).copied()
     }
 
     fn open(&mut self, at: Timestamp, n: u32) {

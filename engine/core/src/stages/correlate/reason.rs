@@ -44,6 +44,14 @@ impl Correlator {
         if profile.alerts_of(seen.entity) > 0 {
             return Reason::SameEntity;
         }
+        if score.parts.causality > score.parts.place.max(0) {
+            let opened = (seen.check, seen.at);
+            let strongest = cx.tables.causality.strongest(opened, self.learned.resolution(cx), profile);
+            let of_cause = strongest.filter(|(_, has_cause)| *has_cause);
+            if let Some(edge) = of_cause.and_then(|(place, _)| cx.policy.correlate.causality.get(place)) {
+                return Reason::Follows(edge.cause.as_str().into());
+            }
+        }
         let Some(ground) = score.ground else { return Reason::SameTime };
         let (Some(ring), Some(name)) = (seen.ring(ground), name_of(ground, alert, &self.learned, cx)) else {
             return Reason::SameTime;

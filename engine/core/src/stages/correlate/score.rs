@@ -1,6 +1,7 @@
 //! How much speaks for one cause: log-odds as a sum of named parts, rounded before anything is compared.
 use super::{
     Lens,
+    causality::Causality,
     corrections::{FORBIDDEN, Said},
     learned::Learned,
     place::Fit,
@@ -45,6 +46,8 @@ pub struct Odds {
     pub fit: Fit,
     /// How usual the alert's check is there.
     pub what: f64,
+    /// How much likelier what is known to cause it makes it.
+    pub causality: f64,
     /// What people said, in millinats.
     pub said: i64,
 }
@@ -65,6 +68,7 @@ impl Score {
             place: ln(odds.fit.odds, weights.place),
             what: ln(odds.what, weights.what),
             background: narrow(millinats(-weights.background * subject.background)),
+            causality: ln(odds.causality, 1.0),
             corrections: narrow(odds.said),
             margin: 0,
             next: None,
@@ -73,6 +77,7 @@ impl Score {
             * counted(odds.alive, weights.lifetimes)
             * counted(odds.fit.odds, weights.place)
             * counted(odds.what, weights.what)
+            * odds.causality
             * odds_of(odds.said);
         Self { total: parts.total(), odds: all / subject.rate, parts, ground: odds.fit.ground }
     }
@@ -82,6 +87,11 @@ impl Score {
 fn counted(odds: f64, weight: f64) -> f64 {
     // As a rule each counts as it is.
     if weight.to_bits() == 1.0_f64.to_bits() { odds } else { libm::pow(odds, weight) }
+}
+
+/// How much likelier what is known makes what is expected anyway; both are alerts a second of a check.
+pub fn known(caused: f64, expected: f64) -> f64 {
+    if caused > 0.0 { 1.0 + caused / expected.max(1e-12) } else { 1.0 }
 }
 
 /// Of so many millinats.
@@ -144,17 +154,20 @@ pub struct Subject<'a> {
     usual: f64,
     /// and of any one check among all.
     any: f64,
+    /// What is known of its check: alerts a second that are caused.
+    causality: &'a Causality,
     /// What others let expect of its check, as two terms of a fraction, in slots: many candidates have the same ones.
     expected: [Option<(u64, (f64, f64))>; SLOTS],
 }
 
 impl<'a> Subject<'a> {
     /// An alert, and `ln` of the rate of its check by itself.
-    pub fn new((seen, said): (&'a Sighting, Said<'a>), background: f64, learned: &Learned, cx: &Lens<'_>) -> Self {
+    pub fn new((seen, said): (&'a Sighting, Said<'a>), background: f64, learned: &Learned, cx: &Lens<'a>) -> Self {
         let (usual, any, resolution) = (learned.usual(seen.check, cx), learned.any(), learned.resolution(cx));
         let weights = cx.policy.correlate.weights;
         let rate = libm::exp(weights.background * background);
-        Self { seen, said, background, rate, weights, resolution, usual, any, expected: [None; SLOTS] }
+        let causality = &cx.tables.causality;
+        Self { seen, said, background, rate, weights, resolution, usual, any, causality, expected: [None; SLOTS] }
     }
 
     /// As it opens, against an episode that may be near. `None` where nothing could come of it.
@@ -165,7 +178,7 @@ impl<'a> Subject<'a> {
         cx: &Lens<'_>,
     ) -> Option<Score> {
         let (density, said) = (self.density(profile, cx), self.said.of_episode(profile.said_of()));
-        if self.is_hopeless([density.sum(), 1.0, 1.0], said, likeliest) {
+        if self.is_hopeless([density.sum() + self.caused(profile), 1.0, 1.0], said, likeliest) {
             return None;
         }
         let alive = alive(profile, self.seen.at, Timestamp::MAX, cx);
@@ -180,7 +193,7 @@ impl<'a> Subject<'a> {
         cx: &Lens<'_>,
     ) -> Option<Score> {
         let (density, said) = (self.density(profile, cx).times(0.5), self.said.of_episode(profile.said_of()));
-        if self.is_hopeless([density.sum(), 1.0, 1.0], said, likeliest) {
+        if self.is_hopeless([density.sum() + self.caused(profile), 1.0, 1.0], said, likeliest) {
             return None;
         }
         let ended_at = self.seen.ended_at.unwrap_or(Timestamp::MAX);
@@ -194,7 +207,9 @@ impl<'a> Subject<'a> {
         let alive = alive(profile, self.seen.at, self.seen.ended_at.unwrap_or(Timestamp::MAX), cx);
         let what = density.what(self.what((&profile.checks, profile.alerts), false, learned, cx), self.any);
         let said = self.said.of_episode(profile.said_of());
-        let odds = Odds { density: density.sum(), alive, fit: profile.fit(self.seen, learned, cx), what, said };
+        let causality = known(self.caused(profile), density.sum() * what);
+        let odds =
+            Odds { density: density.sum(), alive, fit: profile.fit(self.seen, learned, cx), what, causality, said };
         (Score::of(odds, self), odds)
     }
 
@@ -203,6 +218,11 @@ impl<'a> Subject<'a> {
             soon: profile.density(self.seen.at, self.resolution, cx),
             late: profile.lingering(profile.endless_of(self.seen.entity), self.seen.at, cx),
         }
+    }
+
+    /// Alerts a second that are drawn by what is known to cause them: its own, and by it.
+    fn caused(&self, profile: &Profile) -> f64 {
+        self.causality.density((self.seen.check, self.seen.at), self.resolution, profile)
     }
 
     /// Cheap things first: most episodes fall out by time alone.
@@ -220,15 +240,17 @@ impl<'a> Subject<'a> {
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        if self.is_hopeless([density.sum(), alive, 1.0], said, likeliest) {
+        let caused = self.caused(profile);
+        if self.is_hopeless([density.sum() + caused, alive, 1.0], said, likeliest) {
             return None;
         }
         let what = density.what(self.what((&profile.checks, profile.alerts), false, learned, cx), self.any);
         let density = density.sum();
-        if self.is_hopeless([density, alive, what], said, likeliest) {
+        if caused <= 0.0 && self.is_hopeless([density, alive, what], said, likeliest) {
             return None;
         }
-        Some(Score::of(Odds { density, alive, fit: profile.fit(self.seen, learned, cx), what, said }, self))
+        let (fit, causality) = (profile.fit(self.seen, learned, cx), known(caused, density * what));
+        Some(Score::of(Odds { density, alive, fit, what, causality, said }, self))
     }
 
     /// The same of one that is in the episode, against the rest of it.
@@ -244,7 +266,8 @@ impl<'a> Subject<'a> {
         let what = density.what(self.what((&profile.checks, others), true, learned, cx), self.any);
         let density = density.sum();
         let said = self.said.of_own(profile.said_of());
-        Score::of(Odds { density, alive, fit: profile.fit_of_own(seen, learned, cx), what, said }, self)
+        let (fit, causality) = (profile.fit_of_own(seen, learned, cx), known(self.caused(profile), density * what));
+        Score::of(Odds { density, alive, fit, what, causality, said }, self)
     }
 
     /// How usual its check is in an episode: the episode's own checks, against what is known of them. Where it is one of

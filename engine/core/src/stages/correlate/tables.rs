@@ -1,5 +1,5 @@
 //! What of the model does not change while the policy stands, worked out once.
-use super::urn::Urn;
+use super::{causality::Causality, urn::Urn};
 use crate::domain::{
     policy::{Clue, Correlate, PlaceModel},
     time::Span,
@@ -75,6 +75,7 @@ pub struct Tables {
     pub other: Shares,
     pub all: Rising,
     pub urn: Urn,
+    pub(super) causality: Causality,
     priors: [f64; GroundKind::COUNT],
     clues: [bool; Clue::ALL.len()],
 }
@@ -100,6 +101,7 @@ impl Tables {
             other: Shares::new(other_weights(place)),
             all: Rising::new(place.concentration),
             urn: Urn::new(place),
+            causality: Causality::new(policy),
             priors: [place.entity, place.parent, place.grandparent, place.service, place.label],
             clues: Clue::ALL.map(|clue| policy.clues.contains(&clue)),
         }

@@ -38,7 +38,9 @@ pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, said: f64, learned: &Learned, cx: 
     let soon = |by: Part<'_>, at| 0.5 * alive * by.1.density(at, resolution, cx);
     let late = |by: Part<'_>, to: Part<'_>| 0.5 * alive * by.1.lingering_for(to.1, &shared, cx);
     let lent = (soon(older, younger.1.seed.at), late(older, younger));
-    let began = began_within(younger, lent, learned, cx);
+    let seed = &younger.1.seed;
+    let caused = alive * cx.tables.causality.density((seed.check, seed.at), resolution, older.1);
+    let Beginning { began, causality } = began_within(younger, lent, caused, learned, cx);
     let mut drawn = 0.0;
     for (part, other) in [(a, b), (b, a)] {
         let late = late(other, part);
@@ -47,14 +49,15 @@ pub fn gain_of_pair(a: Part<'_>, b: Part<'_>, said: f64, learned: &Learned, cx: 
     // What comes late is another step: that its checks are others says nothing.
     let by_checks = if lent.1 > 0.0 { lent.0 / (lent.0 + lent.1) } else { 1.0 };
     let what = by_checks * alike(&[a, b], learned, cx);
-    Some(rounded([began, drawn, place, what, sizes(&[a, b], cx), said]))
+    Some(rounded([began, drawn, place, what, sizes(&[a, b], cx), causality, said]))
 }
 
 /// What decides is the sum of the parts as they are told.
-fn rounded(nats: [f64; 6]) -> Gain {
+fn rounded(nats: [f64; 7]) -> Gain {
     let most = i64::from(i32::MAX);
-    let [began, drawn, place, what, size, corrections] = nats.map(|part| millinats(part).clamp(-most, most) as i32);
-    Gain { began, drawn, place, what, size, corrections }
+    let parts = nats.map(|part| millinats(part).clamp(-most, most) as i32);
+    let [began, drawn, place, what, size, causality, corrections] = parts;
+    Gain { began, drawn, place, what, size, causality, corrections }
 }
 
 /// How much likelier several episodes are as one, where people `said` so much for it.
@@ -63,7 +66,8 @@ pub fn gain_of_many(parts: &[Part<'_>], said: f64, learned: &Learned, cx: &Lens<
     let Some(oldest) = (0..parts.len()).min_by_key(|n| (parts[*n].1.seed.at, parts[*n].0)) else {
         return Gain::default();
     };
-    let (mut began, mut drawn, mut place) = (0.0, 0.0, where_of_many(parts, learned, cx));
+    let (mut began, mut causality, mut drawn) = (0.0, 0.0, 0.0);
+    let mut place = where_of_many(parts, learned, cx);
     for (n, part) in parts.iter().enumerate() {
         let others = || parts.iter().enumerate().filter(move |(m, _)| *m != n).map(|(_, p)| *p);
         let lives: Vec<f64> = others().map(|other| overlap_of_lives(other.1, part.1, cx)).collect();
@@ -71,15 +75,34 @@ pub fn gain_of_many(parts: &[Part<'_>], said: f64, learned: &Learned, cx: &Lens<
             |at| others().zip(&lives).map(|(o, alive)| 0.5 * alive * o.1.density(at, resolution, cx)).sum::<f64>();
         drawn += drawn_together(*part, JOINT_SAMPLES, resolution, cx, lent);
         if n != oldest {
-            began += began_within(*part, (lent(part.1.seed.at), 0.0), learned, cx);
+            let seed = (part.1.seed.check, part.1.seed.at);
+            let caused =
+                |(other, alive): (Part<'_>, &f64)| alive * cx.tables.causality.density(seed, resolution, other.1);
+            let caused = others().zip(&lives).map(caused).sum();
+            let begins = began_within(*part, (lent(seed.1), 0.0), caused, learned, cx);
+            began += begins.began;
+            causality += begins.causality;
         }
         place -= part.1.evidence_now(learned, cx) + urn(part.1.alerts, part.1.entities(), part.1.crowding, cx);
     }
-    rounded([began, drawn, place, alike(parts, learned, cx), sizes(parts, cx), said])
+    rounded([began, drawn, place, alike(parts, learned, cx), sizes(parts, cx), causality, said])
 }
 
-/// The seed of the younger was no background, and not its own cause: others drew it, soon or late.
-fn began_within((_, profile): Part<'_>, (soon, late): (f64, f64), learned: &Learned, cx: &Lens<'_>) -> f64 {
+/// How the younger of two began, in nats.
+#[derive(Clone, Copy, Debug)]
+struct Beginning {
+    began: f64,
+    causality: f64,
+}
+
+/// The seed of the younger was no background, and not its own cause: others drew it, soon or late, or are known to cause it.
+fn began_within(
+    (_, profile): Part<'_>,
+    (soon, late): (f64, f64),
+    caused: f64,
+    learned: &Learned,
+    cx: &Lens<'_>,
+) -> Beginning {
     let seed = &profile.seed;
     let usual = learned.usual(seed.check, cx);
     let drawn = if late > 0.0 {
@@ -87,7 +110,7 @@ fn began_within((_, profile): Part<'_>, (soon, late): (f64, f64), learned: &Lear
     } else {
         libm::log(soon.max(1e-30)) + libm::log(usual)
     };
-    drawn - seed.background
+    Beginning { began: drawn - seed.background, causality: libm::log(score::known(caused, libm::exp(drawn))) }
 }
 
 /// Large outages are rare, by a power of their size (in entities): one as large as all is likelier than several at once. Each
