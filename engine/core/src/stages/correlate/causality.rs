@@ -57,6 +57,12 @@ impl Causality {
         self.0.contains_key(&check)
     }
 
+    /// What is known to cause a check, and how many of it one of each draws.
+    pub(super) fn causes(&self, check: u64) -> impl Iterator<Item = (u64, f64)> {
+        let edges = self.0.get(&check).into_iter().flatten();
+        edges.filter(|edge| edge.is_cause).map(|edge| (edge.other, edge.share))
+    }
+
     /// What is known of a check and an episode, and how many alerts a second the latest of each cause draws: of the check, where
     /// its causes are in the episode, or of the episode's, where it is a cause of theirs.
     fn drawn(
@@ -79,7 +85,12 @@ impl Causality {
     }
 
     /// By which edge most are, as its place in the policy, and whether the episode has the cause of it.
-    pub(super) fn strongest(&self, opened: (u64, Timestamp), resolution: Span, profile: &Profile) -> Option<(usize, bool)> {
+    pub(super) fn strongest(
+        &self,
+        opened: (u64, Timestamp),
+        resolution: Span,
+        profile: &Profile,
+    ) -> Option<(usize, bool)> {
         let drawn = self.drawn(opened, resolution, profile).filter(|(_, density)| *density > 0.0);
         let most = drawn.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.place.cmp(&a.0.place)));
         most.map(|(edge, _)| (edge.place, edge.is_cause))

@@ -1,6 +1,7 @@
 //! What of the model does not change while the policy stands, worked out once.
 use super::{causality::Causality, urn::Urn};
 use crate::domain::{
+    hash::hash_of,
     policy::{Clue, Correlate, PlaceModel},
     time::Span,
     topology::places::{GroundKind, Ring},
@@ -110,6 +111,11 @@ impl Tables {
     /// Whether something may speak for a common cause.
     pub const fn uses(&self, clue: Clue) -> bool {
         self.clues[clue as usize]
+    }
+
+    /// What is known to cause a check of a name, each as the hash of its own, and how many alerts of it one of each draws.
+    pub fn causes(&self, check: &str) -> impl Iterator<Item = (u64, f64)> {
+        self.causality.causes(hash_of(check))
     }
 
     /// How densely an alert draws others after a gap, per second.

@@ -35,7 +35,7 @@ pub(super) fn rank(
     let mut members: Vec<&Member> = episode.members.iter().take(SUSPECTS_MAX).collect();
     // Of those of one moment who was heard of first.
     members.sort_by_key(|m| m.opened_at);
-    let alerts = Alerts::new(&members, cx.topology, &cx.core.name, cx.policy);
+    let alerts = Alerts::new(&members, cx.topology, &cx.core.name, cx.policy, cx.tables);
     let mut ranked: Vec<Suspect<'_>> =
         alerts.suspects().into_iter().filter_map(|unit| alerts.weigh(unit)).map(Suspect::Unit).collect();
     sort(&mut ranked, &alerts);
@@ -118,6 +118,7 @@ fn reason<'a>(weighed: &Weighed, members: &[&'a Member], alerts: &Alerts<'a>) ->
         (Way::Part, "on what it consists of"),
         (Way::Idle, "on what is called less for it"),
         (Way::Peer, "on the way to it"),
+        (Way::Known, "of what its check is known to cause"),
     ] {
         let explained = weighed.explains[way as usize];
         match (explained, parts.is_empty()) {

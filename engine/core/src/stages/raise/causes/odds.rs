@@ -3,10 +3,12 @@ use super::reach::{Map, Reached, Way};
 use crate::domain::{
     check::{CheckKind, Checks, has_word, parts},
     episode::Member,
+    hash::hash_of,
     policy::{CauseModel, Policy},
     time::Timestamp,
     topology::{Topology, units::Unit},
 };
+use crate::stages::correlate::tables::Tables;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
@@ -72,28 +74,41 @@ pub struct Weighed {
 
 impl<'a> Alerts<'a> {
     /// Of these members, in the order they were heard of.
-    pub fn new(members: &[&'a Member], topology: &'a Topology, scope: &'a str, policy: &'a Policy) -> Self {
+    pub fn new(
+        members: &[&'a Member],
+        topology: &'a Topology,
+        scope: &'a str,
+        policy: &'a Policy,
+        tables: &Tables,
+    ) -> Self {
         let (model, checks) = (&policy.raise.cause, &policy.checks);
         let mut map = Map::new(members, topology, scope, model);
         let mut lit: BTreeMap<Unit, Lit<'_>> = BTreeMap::new();
-        let mut found: BTreeMap<(Unit, CheckKind, Option<Unit>), (f64, usize)> = BTreeMap::new();
+        let mut found: BTreeMap<(Unit, CheckKind, Option<Unit>), (f64, usize, Vec<(Unit, f64)>)> = BTreeMap::new();
         for member in members {
             let unit = map.meet(&member.entity);
             let (kind, weight) = weigh(member, checks, model);
             let peer = member.peer.as_deref().filter(|_| kind == CheckKind::Own).map(|peer| map.meet(peer));
             let group = found.entry((unit, kind, peer)).or_default();
-            *group = (group.0.max(weight), group.1 + 1);
+            (group.0, group.1) = (group.0.max(weight), group.1 + 1);
+            for (other, share) in
+                known_causes(member, members, tables).filter(|(other, _)| other.entity != member.entity)
+            {
+                group.2.push((map.meet(&other.entity), share));
+            }
             let started_at = member.started_at;
             let known = lit.entry(unit).or_insert(Lit { started_at, first: member, count: 0 });
             (known.started_at, known.count) = (known.started_at.min(started_at), known.count + 1);
         }
         let mut shows: Vec<(Unit, usize, Reached)> = Vec::new();
         let mut groups = Vec::with_capacity(found.len());
-        for ((unit, kind, peer), (weight, count)) in found {
+        for ((unit, kind, peer), (weight, count, causes)) in found {
             let mut spread = map.spread(unit, kind);
-            if let Some(peer) = peer {
-                let end = Reached { chance: model.peer, way: Way::Peer, suggests: true };
-                let known = spread.entry(peer).or_insert(end);
+            let peer = peer.map(|peer| (peer, model.peer, Way::Peer));
+            let causes = causes.into_iter().map(|(unit, share)| (unit, share.min(model.ground), Way::Known));
+            for (suspect, chance, way) in peer.into_iter().chain(causes) {
+                let end = Reached { chance, way, suggests: true };
+                let known = spread.entry(suspect).or_insert(end);
                 *known = if known.chance < end.chance { end } else { *known };
             }
             shows.extend(spread.into_iter().map(|(suspect, reached)| (suspect, groups.len(), reached)));
@@ -198,6 +213,21 @@ fn heard(lit: &BTreeMap<Unit, Lit<'_>>, map: &Map<'_>) -> BTreeMap<Unit, (usize,
         heard.entry(on).or_default().1 += 1;
     }
     heard
+}
+
+/// Which began no later than an alert whose check theirs are known to cause, and how many of it each draws.
+fn known_causes<'m>(
+    member: &Member,
+    members: &[&'m Member],
+    tables: &Tables,
+) -> impl Iterator<Item = (&'m Member, f64)> {
+    let causes: Vec<_> = tables.causes(&member.check).collect();
+    let before = members.iter().filter(|other| other.started_at <= member.started_at).copied();
+    let before: Vec<_> = if causes.is_empty() { Vec::new() } else { before.collect() };
+    before.into_iter().filter_map(move |other| {
+        let check = hash_of(&other.check);
+        causes.iter().find(|(cause, _)| *cause == check).map(|(_, share)| (other, *share))
+    })
 }
 
 /// The kind of an alert, and its size by the one that doubles the odds.

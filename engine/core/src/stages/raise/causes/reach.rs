@@ -34,11 +34,13 @@ pub enum Way {
     Idle,
     /// At the other end of a way.
     Peer,
+    /// On what its check is known to cause.
+    Known,
 }
 
 impl Way {
     /// How many there are.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 7;
 }
 
 /// That trouble of a suspect shows somewhere.

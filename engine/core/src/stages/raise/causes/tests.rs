@@ -8,12 +8,13 @@ use crate::{
         check::CheckKind,
         episode::{Evidence, Member, Reason},
         event::{Event, Kind, Status},
-        policy::{CauseModel, Policy},
+        policy::{CausalEdge, CauseModel, Policy},
         severity::Severity,
-        time::Timestamp,
+        time::{Span, Timestamp},
         topology::{Topology, TopologyFile},
     },
     shared,
+    stages::correlate::tables::Tables,
 };
 
 fn topology(text: &str) -> Topology {
@@ -53,7 +54,7 @@ fn member(entity: &str, check: &str, seconds: i64, labels: &[(&str, &str)]) -> M
 /// The units of an incident by their odds, the likeliest first.
 fn ranked(members: &[Member], topology: &Topology, policy: &Policy) -> Vec<(String, f64)> {
     let members: Vec<&Member> = members.iter().collect();
-    let alerts = Alerts::new(&members, topology, "any", policy);
+    let alerts = Alerts::new(&members, topology, "any", policy, &Tables::new(&policy.correlate));
     let weighed = alerts.suspects().into_iter().filter_map(|unit| alerts.weigh(unit));
     let mut all: Vec<(String, f64)> = weighed.map(|w| (alerts.map.order(w.unit).1.to_owned(), w.odds)).collect();
     all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -216,7 +217,7 @@ fn what_speaks_for_a_suspect_is_said() {
     let (topology, policy) = (topology(CHAIN), Policy::default());
     let told = |members: &[Member], id: &'static str| {
         let members: Vec<&Member> = members.iter().collect();
-        let alerts = Alerts::new(&members, &topology, "any", &policy);
+        let alerts = Alerts::new(&members, &topology, "any", &policy, &Tables::new(&policy.correlate));
         alerts.weigh(alerts.map.unit(id)?).map(|weighed| super::reason(&weighed, &members, &alerts))
     };
     let all = [member("shop", "errors", 0, &[]), member("pay-1", "latency", 5, &[]), member("db-1", "latency", 9, &[])];
@@ -229,4 +230,26 @@ fn what_speaks_for_a_suspect_is_said() {
     let idle = [member("db-1", "no requests", 0, &[]), member("shop", "errors", 0, &[])];
     let both = "1 of 2 alerts is on what depends on it, 1 on what is called less for it, it has no alert of its own";
     assert_eq!(told(&idle, "pay-1").as_deref(), Some(both));
+}
+
+#[test]
+fn what_is_known_to_cause_the_others_is_suspected() {
+    let (nothing, mut policy) = (topology("{}"), Policy::default());
+    let mut all =
+        vec![member("a", "bgp_down", 0, &[]), member("b", "link_down", 0, &[]), member("c", "bgp_down", 3, &[])];
+    let order = |policy: &Policy, all: &[Member]| {
+        ranked(all, &nothing, policy).into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    assert_eq!(order(&policy, &all), ["a", "b", "c"], "nothing tells them apart but their names");
+    let edge =
+        CausalEdge { cause: "link_down".into(), effect: "bgp_down".into(), share: 2.0, within: Span::seconds(30) };
+    policy.correlate.causality = vec![edge];
+    assert_eq!(order(&policy, &all)[0], "b");
+    let members: Vec<&Member> = all.iter().collect();
+    let alerts = Alerts::new(&members, &nothing, "any", &policy, &Tables::new(&policy.correlate));
+    let weighed = alerts.weigh(alerts.map.unit("b").expect("it has an alert")).expect("it explains others");
+    let why = super::reason(&weighed, &members, &alerts);
+    assert_eq!(why, "2 of 2 other alerts are of what its check is known to cause, it came first");
+    all[1] = member("b", "link_down", 9, &[]);
+    assert_eq!(order(&policy, &all)[0], "a", "a cause does not come after all that it causes");
 }
