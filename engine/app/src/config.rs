@@ -14,10 +14,7 @@ use quell_core::domain::{
     kpi::IMPORTANCE_MAX,
     maintenance::Maintenance,
     matcher::Field,
-    policy::{
-        Absence, Action, Assess, CauseModel, Clock, Correlate, Deduplicate, Flap, Inhibit, Limits, Policy, Raise,
-        Score, Suppress, Weights, wrong_edge,
-    },
+    policy::{Absence, Assess, Clock, Correlate, Deduplicate, Flap, Inhibit, Limits, Policy, Raise, Score, Suppress},
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
 };
@@ -30,6 +27,7 @@ use std::{
     time::Duration,
 };
 
+mod numbers;
 mod source;
 pub use source::{SourceEntry, SourceKind};
 
@@ -229,9 +227,9 @@ impl Config {
             let checked = threshold.bands().validate();
             checked.map_err(|reason| anyhow::anyhow!("score.threshold[{n}]: {reason}"))?;
         }
-        validate_correlate(&self.correlate)?;
+        numbers::validate_correlate(&self.correlate)?;
         anyhow::ensure!((0.0..=1e6).contains(&self.raise.surprise), "raise.surprise: from 0 to a million");
-        validate_cause(&self.raise.cause)?;
+        numbers::validate_cause(&self.raise.cause)?;
         let recurrence = &self.raise.recurrence;
         let similarity = recurrence.similarity > 0.0 && recurrence.similarity <= 1.0;
         anyhow::ensure!(similarity, "raise.recurrence.similarity: above 0, and at most 1");
@@ -450,93 +448,6 @@ fn line_of(text: &str, error: &TopologyError) -> usize {
     found.unwrap_or(1)
 }
 
-/// Explicit policies are looked at one by one when an alert opens.
-const GROUPINGS_MAX: usize = 1_000;
-/// Each is weighed against every alert that may tell of a cause.
-const SILENT_MAX: usize = 1_000;
-
-/// What the model divides by, or takes the logarithm of.
-fn validate_cause(cause: &CauseModel) -> anyhow::Result<()> {
-    for (name, chance) in
-        [("dependency", cause.dependency), ("ground", cause.ground), ("peer", cause.peer), ("recall", cause.recall)]
-    {
-        anyhow::ensure!((0.0..1.0).contains(&chance), "raise.cause.{name}: from 0 to less than 1");
-    }
-    for (name, number) in [
-        ("symptom_size", cause.symptom_size),
-        ("own_size", cause.own_size),
-        ("plain_size", cause.plain_size),
-        ("silent", cause.silent),
-        ("outside", cause.outside),
-        ("intervention", cause.intervention),
-        ("configuration", cause.configuration),
-        ("confidence", cause.confidence),
-    ] {
-        // A hundred alerts of the largest size are still a number.
-        anyhow::ensure!((0.01..=100.0).contains(&number), "raise.cause.{name}: from 0.01 to 100");
-    }
-    anyhow::ensure!((0.0..=100.0).contains(&cause.late), "raise.cause.late: from 0 to 100");
-    anyhow::ensure!(cause.late_after.0 >= 1_000, "raise.cause.late_after: at least 1s");
-    anyhow::ensure!(cause.silent_max <= SILENT_MAX, "raise.cause.silent_max: at most {SILENT_MAX}");
-    Ok(())
-}
-
-fn validate_correlate(correlate: &Correlate) -> anyhow::Result<()> {
-    let (time, place, what) = (&correlate.time, &correlate.place, &correlate.what);
-    anyhow::ensure!((0.0..=1.0).contains(&time.offspring), "correlate.time.offspring: from 0 to 1");
-    anyhow::ensure!(time.spans.iter().all(|s| s.0 >= 1_000), "correlate.time.spans: each at least 1s");
-    anyhow::ensure!(time.fade.0 >= 1_000, "correlate.time.fade: at least 1s");
-    anyhow::ensure!((0.0..=1.0).contains(&time.lingering), "correlate.time.lingering: from 0 to 1");
-    let kinds = [place.entity, place.parent, place.grandparent, place.service, place.label];
-    let names = ["entity", "parent", "grandparent", "service", "label"];
-    for (name, prior) in names.into_iter().zip(kinds) {
-        anyhow::ensure!(prior > 0.0 && prior <= 1.0, "correlate.place.{name}: more than 0, up to 1");
-    }
-    let shares = place.rings.iter().all(|share| *share > 0.0 && *share < 1.0);
-    anyhow::ensure!(shares, "correlate.place.rings: each between 0 and 1");
-    anyhow::ensure!(place.outside > 0.0 && place.outside < 0.5, "correlate.place.outside: more than 0, less than 0.5");
-    anyhow::ensure!((0.0..1.0).contains(&place.discount), "correlate.place.discount: from 0 to less than 1");
-    for (name, number) in [
-        ("place.concentration", place.concentration),
-        ("place.strength", place.strength),
-        ("what.prior", what.prior),
-        ("what.shrinkage", what.shrinkage),
-        ("place.root", place.root),
-        ("what.openings", what.openings),
-        ("background.daily", correlate.background.daily),
-        ("background.weight", correlate.background.weight),
-    ] {
-        anyhow::ensure!(number > 0.0 && number < 1e6, "correlate.{name}: more than 0");
-    }
-    anyhow::ensure!((0.0..=1.0).contains(&correlate.background.company), "correlate.background.company: from 0 to 1");
-    if let Some((name, _)) = correlate.weights.beyond() {
-        anyhow::bail!("correlate.weights.{name}: from 0 to {}", Weights::MAX);
-    }
-    let said = &correlate.corrections;
-    for (name, nats) in [("alert", said.alert), ("kind", said.kind), ("max", said.max)] {
-        // What people forbid outweighs all that speaks for it.
-        anyhow::ensure!((0.0..=30.0).contains(&nats), "correlate.corrections.{name}: from 0 to 30");
-    }
-    let wiring = &correlate.wiring;
-    for (name, alerts) in [("alerts", wiring.alerts), ("alerts_known", wiring.alerts_known)] {
-        anyhow::ensure!((1..=64).contains(&alerts), "correlate.wiring.{name}: from 1 to 64");
-    }
-    anyhow::ensure!(correlate.background.span.0 >= 1_000, "correlate.background.span: at least 1s");
-    if let Some(wrong) = wrong_edge(&correlate.causality) {
-        anyhow::bail!("correlate.causality{wrong}");
-    }
-    anyhow::ensure!(correlate.policy.len() <= GROUPINGS_MAX, "correlate.policy: at most {GROUPINGS_MAX}");
-    let mut names = std::collections::BTreeSet::new();
-    for (n, policy) in correlate.policy.iter().enumerate() {
-        anyhow::ensure!(!policy.name.is_empty(), "correlate.policy[{n}].name: not empty");
-        anyhow::ensure!(names.insert(&policy.name), "correlate.policy[{n}].name: `{}` stands twice", policy.name);
-        let most = if policy.action == Action::Never { Some(1) } else { policy.breaks.max_alerts };
-        let ever = most.is_none_or(|most| policy.min_alerts <= most);
-        anyhow::ensure!(ever, "correlate.policy[{n}].min_alerts: a group never has so many");
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -553,6 +464,46 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_the_model_are_checked() {
+        for (table, key) in [
+            ("", "candidates_share = 1.0"),
+            (".time", "faded = 0.0"),
+            (".resolution", "gap_max = \"2h\""),
+            (".resolution", "gaps_max = 10"),
+            (".place", "services = 1.0"),
+            (".place", "share_min = 0.0"),
+            (".place", "word_min = 0"),
+            (".what", "unheard = 0.0"),
+            (".what", "checks_min = 0"),
+            (".background", "again = \"0s\""),
+            (".revise", "sure = 1e9"),
+            (".bounds", "hypotheses = 0"),
+            (".bounds", "words = 1001"),
+        ] {
+            let said = from(&format!("[correlate{table}]\n{key}")).unwrap_err().to_string();
+            let name = format!("correlate{table}.{}", key.split(' ').next().unwrap_or_default());
+            assert!(said.contains(&name), "{name}: {said}");
+        }
+        let edge =
+            |more: &str| from(&format!("[[correlate.causality]]\ncause = \"a\"\neffect = \"b\"\nshare = 0.5\n{more}"));
+        assert!(edge("within = \"30s\"").is_ok());
+        for (more, said) in [
+            ("within = \"0s\"", "correlate.causality[0].within: from 1s to 30m"),
+            (
+                "within = \"30s\"\n[[correlate.causality]]\ncause = \"a\"\neffect = \"b\"\nshare = 1\nwithin = \"9s\"",
+                "correlate.causality[1]: the pair stands twice",
+            ),
+            (
+                "within = \"30s\"\n[[correlate.causality]]\ncause = \"c\"\neffect = \"c\"\nshare = 1\nwithin = \"9s\"",
+                "correlate.causality[1].cause, .effect",
+            ),
+        ] {
+            let error = edge(more).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
     fn numbers_of_causes_are_checked() {
         let wrong = |more: &str| from(&format!("[raise.cause]\n{more}")).unwrap_err().to_string();
         for key in [
@@ -560,6 +511,8 @@ mod tests {
             "ground = -0.1",
             "silent = 0",
             "confidence = 1e9",
+            "confidence_power = 0",
+            "levels = 9",
             "late_after = \"0s\"",
             "silent_max = 5000",
         ] {

@@ -124,6 +124,7 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quell_core::domain::time::Span;
 
     fn model() -> Model {
         let measure = Measure { precision: 0.9, recall: 0.8, f1: 0.847 };
@@ -140,6 +141,24 @@ mod tests {
         let over = model().over(&Policy::default());
         assert_eq!(over.correlate.weights.all(), [0.5, 1.0, 1.25, 0.0, 2.0]);
         assert_eq!(Policy { correlate: Policy::default().correlate, ..over }, Policy::default(), "and nothing else");
+    }
+
+    #[test]
+    fn what_causes_what_is_set_beside_what_the_configuration_says() {
+        let edge = |cause: &str, share| CausalEdge {
+            cause: cause.to_owned(),
+            effect: "errors".to_owned(),
+            share,
+            within: Span::seconds(30),
+        };
+        let learned = Model { causality: vec![edge("disk", 0.2), edge("cpu", 0.3)], ..model() };
+        assert_eq!(Model::read(&learned.json()).expect("a model"), learned);
+        let mut policy = Policy::default();
+        policy.correlate.causality = vec![edge("disk", 0.9)];
+        assert_eq!(learned.over(&policy).correlate.causality, [edge("disk", 0.9), edge("cpu", 0.3)]);
+        let twice = Model { causality: vec![edge("disk", 0.2), edge("disk", 0.3)], ..model() };
+        let error = format!("{:#}", Model::read(&twice.json()).expect_err("twice"));
+        assert!(error.contains("causality[1]: the pair stands twice"), "{error}");
     }
 
     #[test]

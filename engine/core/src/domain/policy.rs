@@ -16,8 +16,8 @@ mod cause;
 mod correlate;
 pub use cause::CauseModel;
 pub use correlate::{
-    Action, BackgroundModel, Break, CausalEdge, Clue, CorrectionModel, Correlate, Grouping, PlaceModel, Revise,
-    TimeModel, Weights, WhatModel, WiringModel, wrong_edge,
+    Action, BackgroundModel, Bounds, Break, CausalEdge, Clue, CorrectionModel, Correlate, Grouping, PlaceModel,
+    ResolutionModel, Revise, TimeModel, Weights, WhatModel, WiringModel, wrong_edge,
 };
 
 /// Which time drives the fold.

@@ -203,7 +203,7 @@ impl Correlator {
         self.join(id, alert, choice.reason, choice.evidence, cx);
         self.profile(id, &seen, background, &lens);
         if self.episodes.get(&id).and_then(|e| e.members.get(alert.member())).is_some_and(|m| m.occurrences == 1) {
-            self.remember_one(id, alert.member());
+            self.remember_one(id, alert.member(), &cx.policy.correlate);
         }
         let due = alert.occurred_at + cx.policy.correlate.revise.after;
         cx.set(TimerKind::Revise, alert.fingerprint.0, due);
@@ -234,7 +234,7 @@ impl Correlator {
         let mut second = Second::default();
         let mut odds = 0.0;
         let mut subject = Subject::new((seen, self.said(seen, lens)), background, &self.learned, lens);
-        for candidate in self.candidates(seen, &subject.said, lens.policy.correlate.candidates_max) {
+        for candidate in self.candidates(seen, &subject.said, &lens.policy.correlate) {
             let id = candidate.id;
             let Some(profile) = self.profiles.get(&id) else { continue };
             if !is_open_at(profile, seen.at, Some(seen.entity), lens) {
@@ -271,7 +271,7 @@ impl Correlator {
     /// What it is weighed against, for who learns from it.
     fn consider(&self, alert: &Alert, seen: &Sighting, background: f64, lens: &Lens<'_>) -> Vec<Considered> {
         let mut subject = Subject::new((seen, self.said(seen, lens)), background, &self.learned, lens);
-        let candidates = self.candidates(seen, &subject.said, lens.policy.correlate.candidates_max);
+        let candidates = self.candidates(seen, &subject.said, &lens.policy.correlate);
         let weigh = |Candidate { id, likeliest }| {
             let profile = self.profiles.get(&id).filter(|p| is_open_at(p, seen.at, Some(seen.entity), lens))?;
             let score = subject.at_opening((profile, likeliest), &self.learned, lens)?;
@@ -292,7 +292,7 @@ impl Correlator {
                 if let (Some(profile), Some(episode)) = (self.profiles.get_mut(&id), self.episodes.get_mut(&id))
                     && profile.connect(naming, &self.learned, lens)
                 {
-                    self.index.list_under(episode, naming.to);
+                    self.index.list_under(episode, naming.to, &lens.policy.correlate);
                 }
             }
         }
@@ -307,7 +307,7 @@ impl Correlator {
         if profile.lives().len() != episode.members.len() {
             profile.relive(episode);
         }
-        self.index.list(episode, seen);
+        self.index.list(episode, seen, &lens.policy.correlate);
     }
 
     fn found(&mut self, alert: &Alert, cx: &mut Cx<'_>) -> EpisodeId {
@@ -371,7 +371,7 @@ impl Correlator {
         episode.last_joined_at = episode.last_joined_at.max(alert.occurred_at);
         episode.founded_at = episode.founded_at.min(alert.occurred_at);
         if self.profiles.contains_key(&id) {
-            self.index.inherit(&[], episode);
+            self.index.inherit(&[], episode, &cx.policy.correlate);
         }
         episode.open += 1;
         let former = match alert.episode {
@@ -464,7 +464,7 @@ impl Correlator {
         }
         let lingers_until = episode.last_joined_at + cx.policy.correlate.time.linger;
         if lingers_until > due && self.profiles.get(&id).is_some_and(|profile| profile.has_endless()) {
-            self.index.list_lingering(episode);
+            self.index.list_lingering(episode, &cx.policy.correlate);
             return cx.set(TimerKind::EndEpisode, u128::from(id.0), lingers_until);
         }
         let done = episode.open == 0 && episode.incident.is_none();

@@ -33,8 +33,12 @@ pub struct CauseModel {
     pub late: f64,
     /// half of it when so late.
     pub late_after: Span,
-    /// Confidence is this by the odds, in the power of 1.5.
+    /// Levels of what runs on what that are followed.
+    pub levels: u8,
+    /// Confidence is this by the odds,
     pub confidence: f64,
+    /// in the power of this.
+    pub confidence_power: f64,
     /// Suspects without an alert, at most.
     pub silent_max: usize,
     /// Words of a type of entity that is an intervention,
@@ -63,7 +67,9 @@ impl Default for CauseModel {
             configuration: 1.5,
             late: 0.5,
             late_after: Span::minutes(2),
+            levels: 3,
             confidence: 2.5,
+            confidence_power: 1.5,
             silent_max: 64,
             interventions: words("chaos, schedule, policy, experiment, fault, change"),
             configurations: words("config, secret, flag, budget, volume, claim, quota, limit"),

@@ -17,6 +17,8 @@ pub struct Correlate {
     pub reopen: Span,
     /// Episodes that one alert is weighed against.
     pub candidates_max: usize,
+    /// A ground on which a larger share of all entities lies leads to none.
+    pub candidates_share: f64,
     /// What may speak for a common cause: what is not in the list is left out.
     pub clues: BTreeSet<Clue>,
     /// What operators decide themselves; the first that matches wins over the model.
@@ -27,12 +29,14 @@ pub struct Correlate {
     #[serde(default)]
     pub weights: Weights,
     pub time: TimeModel,
+    pub resolution: ResolutionModel,
     pub place: PlaceModel,
     pub wiring: WiringModel,
     pub what: WhatModel,
     pub background: BackgroundModel,
     pub corrections: CorrectionModel,
     pub revise: Revise,
+    pub bounds: Bounds,
 }
 
 /// What may speak for a common cause.
@@ -153,12 +157,30 @@ pub struct TimeModel {
     pub offspring: f64,
     /// Within how long: an equal mix of exponentials.
     pub spans: [Span; 3],
-    /// How fast an episode whose alerts have cleared fades.
+    /// How fast an episode whose alerts have cleared fades,
     pub fade: Span,
+    /// and what is left of it at least.
+    pub faded: f64,
     /// How long after its last an episode takes alerts of entities that have some in it whose origin tells of no ends,
     pub linger: Span,
     /// and how many each of these draws in that time, beside the others.
     pub lingering: f64,
+}
+
+/// How finely origins tell time: by the gaps between openings of one check at one origin.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResolutionModel {
+    /// Shorter gaps are of one round of a poller,
+    pub gap_min: Span,
+    /// and longer ones say nothing of it.
+    pub gap_max: Span,
+    /// This share of all gaps is shorter than the resolution.
+    pub share: f64,
+    /// It takes so many gaps to tell,
+    pub gaps_min: u32,
+    /// and with so many the past counts half.
+    pub gaps_max: u32,
 }
 
 /// Where alerts of one cause lie.
@@ -175,16 +197,32 @@ pub struct PlaceModel {
     pub service: f64,
     /// a label's value,
     pub label: f64,
-    /// or nothing that is known: so much by how many entities there are.
+    /// or nothing that is known: so much by how many entities there are,
     pub root: f64,
+    /// at most,
+    pub root_max: f64,
+    /// and of an episode with so many alerts.
+    pub root_alerts: u32,
+    /// How often an outage spreads from service to service, and within each from host to host.
+    pub services: f64,
     /// How firmly the shares below are held to, in alerts.
     pub concentration: f64,
     /// Share of a service's trouble on itself, on what depends on it, further down, and on what mentions it.
     pub rings: [f64; 4],
+    /// Of the last of them, the share of what is no service.
+    pub mentions: f64,
     /// Share that lies outside.
     pub outside: f64,
+    /// A ground on which less of an episode lies explains nothing,
+    pub share_min: f64,
+    /// nor one on which more of all entities do.
+    pub common: f64,
     /// A system is taken to have at least so many entities, before they are heard of.
     pub entities_min: u32,
+    /// What so many have in common, if it is all that were heard of, tells none from another.
+    pub heard_min: u32,
+    /// Letters of a word that may be a name.
+    pub word_min: usize,
     /// Pitman and Yor's process over entities: how readily one entity more joins,
     pub strength: f64,
     /// and how much of an entity's next alert is a surprise.
@@ -211,6 +249,10 @@ pub struct WhatModel {
     pub shrinkage: f64,
     /// How much a check's share of all openings weighs against its share of those in company, in alerts.
     pub openings: f64,
+    /// Openings that are taken for granted of each check,
+    pub unheard: f64,
+    /// of so many at least.
+    pub checks_min: usize,
 }
 
 /// How often checks fire by themselves.
@@ -223,10 +265,14 @@ pub struct BackgroundModel {
     pub weight: f64,
     /// for so long at most.
     pub span: Span,
-    /// How much of an alert that came in company is none of the background.
+    /// How much of an alert that came in company is none of the background,
     pub company: f64,
-    /// How long an alert that comes alone is remembered for it.
+    /// and what is company of it: alerts of its episode so long before and after.
+    pub around: Span,
+    /// How long an alert that comes alone is remembered for it,
     pub alone: Span,
+    /// and within how long it is expected again.
+    pub again: Span,
 }
 
 /// What is made of people's merges, splits and moves, and of what they said of two alerts.
@@ -251,10 +297,18 @@ pub struct Revise {
     pub after: Span,
     /// So long after its opening only commands change where it is.
     pub until: Span,
+    /// An alert that was so much better placed than anywhere else is not,
+    pub sure: f64,
+    /// if another of its episode was so short a time ago.
+    pub sure_within: Span,
     /// How much better another episode has to be.
     pub hysteresis: f64,
     /// Weak links to many episodes that together exceed it let an alert join the best of them.
     pub nucleation: f64,
+    /// A link with odds less than this is none.
+    pub odds_min: f64,
+    /// An alert that fits another episode so badly says nothing for a merge with it.
+    pub rival_min: f64,
     /// What is made of whether two episodes have the same checks: 1 takes checks and places as independent,
     pub alike: f64,
     /// and what they gain by it at most.
@@ -267,6 +321,38 @@ pub struct Revise {
     pub ground_onset: Span,
     /// and those that share nothing within so long.
     pub root_onset: Span,
+    /// That share of each has to lie on the ground.
+    pub ground_share: f64,
+    /// How often an episode is weighed so.
+    pub ground_interval: Span,
+}
+
+/// What bounds the work for one alert and what is kept of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bounds {
+    /// Words of a text that are looked up.
+    pub words: usize,
+    /// Grounds on which an alert lies.
+    pub grounds: usize,
+    /// Episodes to which one ground leads.
+    pub episodes_per_ground: usize,
+    /// Grounds that lead to one episode.
+    pub grounds_per_episode: usize,
+    /// Of them, those that may be where the cause lies.
+    pub hypotheses: usize,
+    /// Checks of an episode that are told apart.
+    pub checks_per_episode: usize,
+    /// Checks that are remembered to have come with one.
+    pub partners: usize,
+    /// Services that one is linked to by what its alerts name.
+    pub links: usize,
+    /// Episodes that an alert's own is weighed against for a merge.
+    pub rivals: usize,
+    /// Grounds that are weighed for a joint merge,
+    pub joint_grounds: usize,
+    /// and episodes of one.
+    pub joint: usize,
 }
 
 /// What a policy does with the alerts it is for.
@@ -369,6 +455,7 @@ impl Default for Correlate {
             window: Span::minutes(5),
             reopen: Span::minutes(2),
             candidates_max: 32,
+            candidates_share: 0.3,
             clues: Clue::ALL.into(),
             policy: Vec::new(),
             causality: Vec::new(),
@@ -377,8 +464,16 @@ impl Default for Correlate {
                 offspring: 0.8,
                 spans: [Span::seconds(10), Span::seconds(60), Span::minutes(3)],
                 fade: Span::seconds(60),
+                faded: 0.000_1,
                 linger: Span::hours(24),
                 lingering: 1.0,
+            },
+            resolution: ResolutionModel {
+                gap_min: Span::seconds(2),
+                gap_max: Span::minutes(2),
+                share: 0.1,
+                gaps_min: 10,
+                gaps_max: 4_096,
             },
             place: PlaceModel {
                 entity: 0.25,
@@ -387,34 +482,63 @@ impl Default for Correlate {
                 service: 0.25,
                 label: 0.15,
                 root: 5.0,
+                root_max: 0.4,
+                root_alerts: 3,
+                services: 0.5,
                 concentration: 12.0,
                 rings: [0.5, 0.3, 0.05, 0.15],
+                mentions: 0.3,
                 outside: 0.03,
+                share_min: 0.25,
+                common: 0.9,
                 entities_min: 20,
+                heard_min: 3,
+                word_min: 4,
                 strength: 1.0,
                 discount: 0.6,
             },
             wiring: WiringModel { alerts: 3, alerts_known: 5 },
-            what: WhatModel { prior: 6.0, shrinkage: 5.0, openings: 20.0 },
+            what: WhatModel { prior: 6.0, shrinkage: 5.0, openings: 20.0, unheard: 0.5, checks_min: 10 },
             background: BackgroundModel {
                 daily: 1.0,
                 weight: 5.0,
                 span: Span::minutes(30),
                 company: 0.6,
+                around: Span::minutes(10),
                 alone: Span::hours(2),
+                again: Span::hours(1),
             },
             corrections: CorrectionModel { alert: 6.0, kind: 2.0, max: 8.0, expire: Span::hours(30 * 24) },
             revise: Revise {
                 after: Span::seconds(30),
                 until: Span::minutes(5),
+                sure: 3.0,
+                sure_within: Span::seconds(3),
                 hysteresis: 0.5,
                 nucleation: 0.7,
+                odds_min: 0.01,
+                rival_min: -4.0,
                 alike: 0.6,
                 alike_max: 1.0,
                 size: 1.0,
                 merge: 1.5,
                 ground_onset: Span::minutes(5),
                 root_onset: Span::minutes(1),
+                ground_share: 0.8,
+                ground_interval: Span::seconds(15),
+            },
+            bounds: Bounds {
+                words: 48,
+                grounds: 64,
+                episodes_per_ground: 16,
+                grounds_per_episode: 256,
+                hypotheses: 24,
+                checks_per_episode: 64,
+                partners: 64,
+                links: 32,
+                rivals: 4,
+                joint_grounds: 12,
+                joint: 32,
             },
         }
     }

@@ -237,7 +237,7 @@ impl Correlator {
         if let Some(profile) = profile {
             if !is_open_at(profile, at, Some(seen.entity), &lens) {
                 note(NoteKind::Window, not_open(profile, at, &who, &there, &lens));
-            } else if !self.index.candidates(&seen, cx.policy.correlate.candidates_max).any(|c| c.id == other.id) {
+            } else if !self.index.candidates(&seen, &cx.policy.correlate).any(|c| c.id == other.id) {
                 note(
                     NoteKind::NoCandidate,
                     format!(

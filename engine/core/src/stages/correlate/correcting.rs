@@ -9,7 +9,7 @@ use crate::{
         alert::Alert,
         correction::{Correction, CorrectionId, Keys, Party},
         episode::{EpisodeId, Reason},
-        policy::Policy,
+        policy::{Correlate, Policy},
     },
     scope::Cx,
     timers::TimerKind,
@@ -36,7 +36,7 @@ impl Correlator {
         cx.set(TimerKind::ForgetCorrection, correction.id.0.into(), correction.expires_at);
         self.corrections.insert(correction);
         let ids: Vec<EpisodeId> = self.episodes.keys().filter(|id| self.profiles.contains_key(id)).copied().collect();
-        ids.into_iter().for_each(|id| self.remember(id));
+        ids.into_iter().for_each(|id| self.remember(id, &cx.policy.correlate));
         gone
     }
 
@@ -52,8 +52,8 @@ impl Correlator {
     }
 
     /// Episodes that an alert is weighed against: those that the index finds, and those that people's words lead to.
-    pub(super) fn candidates(&self, seen: &Sighting, said: &Said<'_>, max: usize) -> Vec<Candidate> {
-        let mut found: Vec<Candidate> = self.index.candidates(seen, max).collect();
+    pub(super) fn candidates(&self, seen: &Sighting, said: &Said<'_>, policy: &Correlate) -> Vec<Candidate> {
+        let mut found: Vec<Candidate> = self.index.candidates(seen, policy).collect();
         let most = found.len() + LED_TO_MAX;
         for id in said.leads().flat_map(|key| self.index.on(key).take(LED_TO_MAX)) {
             if found.len() >= most {
@@ -86,19 +86,19 @@ impl Correlator {
     }
 
     /// An episode remembers which of its alerts and kinds people spoke of, and is found by them.
-    pub(super) fn remember(&mut self, id: EpisodeId) {
+    pub(super) fn remember(&mut self, id: EpisodeId, policy: &Correlate) {
         let Some(profile) = self.profiles.get_mut(&id) else { return };
         profile.unsay();
         let Some(episode) = self.episodes.get_mut(&id).filter(|_| self.corrections.len() > 0) else { return };
         let known: Vec<u64> = episode.members.iter().flat_map(|m| self.corrections.known(Keys::of(m))).collect();
         for key in known {
             profile.is_said_of(key);
-            self.index.list_under(episode, key);
+            self.index.list_under(episode, key, policy);
         }
     }
 
     /// The same of a member that has just joined.
-    pub(super) fn remember_one(&mut self, id: EpisodeId, member: usize) {
+    pub(super) fn remember_one(&mut self, id: EpisodeId, member: usize, policy: &Correlate) {
         if self.corrections.len() == 0 {
             return;
         }
@@ -107,7 +107,7 @@ impl Correlator {
         let known: Vec<u64> = self.corrections.known(Keys::of(member)).collect();
         for key in known {
             profile.is_said_of(key);
-            self.index.list_under(episode, key);
+            self.index.list_under(episode, key, policy);
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     domain::{
         episode::{Episode, EpisodeId},
         hash::hash_of,
+        policy::Correlate,
         time::Timestamp,
         topology::places::Ring,
     },
@@ -15,13 +16,6 @@ use std::{
     collections::{BTreeSet, hash_map::Entry},
     slice,
 };
-
-/// A ground on which more lies brings nobody together; the latest episodes are weighed anyway.
-pub const COMMON: f64 = 0.3;
-/// Episodes that one ground brings.
-const PER_GROUND: usize = 16;
-/// Grounds by which an episode is found.
-const KEYS_MAX: usize = 256;
 
 /// The episodes on a ground, the latest founded last: on most grounds, those of single entities, it is one.
 #[derive(Debug, PartialEq, Deserialize)]
@@ -81,29 +75,29 @@ pub struct Index {
 
 impl Index {
     /// An episode is found by what an alert of it touches.
-    pub fn list(&mut self, episode: &mut Episode, seen: &Sighting) {
+    pub fn list(&mut self, episode: &mut Episode, seen: &Sighting, policy: &Correlate) {
         self.by_time.insert((episode.last_joined_at, episode.id));
         for (facet, known) in seen.facets.iter().zip(&seen.known) {
-            if known.shares[facet.ring as usize] < COMMON {
-                self.list_under(episode, facet.ground);
+            if known.shares[facet.ring as usize] < policy.candidates_share {
+                self.list_under(episode, facet.ground, policy);
             }
         }
     }
 
     /// An episode that has taken nothing for long is only found by the entities on which it may go on.
-    pub fn list_lingering(&mut self, episode: &mut Episode) {
+    pub fn list_lingering(&mut self, episode: &mut Episode, policy: &Correlate) {
         self.unlist(episode);
         let goes_on = episode.members.iter().filter(|m| m.surprise.is_some());
         let entities: BTreeSet<u64> = goes_on.map(|m| hash_of(&m.entity)).collect();
         for entity in entities {
-            self.list_under(episode, entity);
+            self.list_under(episode, entity, policy);
         }
     }
 
     /// An episode is found by a ground.
-    pub fn list_under(&mut self, episode: &mut Episode, ground: u64) {
+    pub fn list_under(&mut self, episode: &mut Episode, ground: u64, policy: &Correlate) {
         if let Err(place) = episode.keys.binary_search(&ground)
-            && episode.keys.len() < KEYS_MAX
+            && episode.keys.len() < policy.bounds.grounds_per_episode
         {
             episode.keys.insert(place, ground);
             match self.by_ground.entry(ground) {
@@ -116,10 +110,10 @@ impl Index {
     }
 
     /// What led to one episode leads to another.
-    pub fn inherit(&mut self, from: &[u64], to: &mut Episode) {
+    pub fn inherit(&mut self, from: &[u64], to: &mut Episode, policy: &Correlate) {
         self.by_time.insert((to.last_joined_at, to.id));
         for ground in from {
-            self.list_under(to, *ground);
+            self.list_under(to, *ground, policy);
         }
     }
 
@@ -151,12 +145,13 @@ impl Index {
         self.by_ground.get(&ground).into_iter().flat_map(|ids| ids.as_slice().iter().rev().copied())
     }
 
-    /// Up to `max` episodes: those on the grounds that lead to fewest first, then the latest.
-    pub fn candidates(&self, seen: &Sighting, max: usize) -> impl Iterator<Item = Candidate> + use<> {
+    /// Up to `candidates_max` episodes: those on the grounds that lead to fewest first, then the latest.
+    pub fn candidates(&self, seen: &Sighting, policy: &Correlate) -> impl Iterator<Item = Candidate> + use<> {
+        let (max, common) = (policy.candidates_max, policy.candidates_share);
         let mut grounds: Vec<(usize, u64, f64, &[EpisodeId])> = Vec::with_capacity(seen.facets.len());
         for (facet, known) in seen.facets.iter().zip(&seen.known) {
             let (ring, own) = (known.shares[facet.ring as usize], known.shares[Ring::Own as usize]);
-            if ring.max(own) < COMMON
+            if ring.max(own) < common
                 && let Some(ids) = self.by_ground.get(&{ facet.ground }).map(Ids::as_slice)
             {
                 grounds.push((ids.len(), facet.ground, 1.0 / ring, ids));
@@ -165,7 +160,9 @@ impl Index {
         grounds.sort_unstable_by_key(|(most, ground, ..)| (*most, *ground));
         let mut found: Vec<Candidate> = Vec::with_capacity(2 * max);
         for (.., likeliest, ids) in grounds {
-            found.extend(ids.iter().rev().take(PER_GROUND).map(|id| Candidate { id: *id, likeliest }));
+            found.extend(
+                ids.iter().rev().take(policy.bounds.episodes_per_ground).map(|id| Candidate { id: *id, likeliest }),
+            );
             if found.len() >= 2 * max {
                 break;
             }
@@ -180,7 +177,7 @@ impl Index {
                 break;
             }
             if found[..near].iter().all(|candidate| candidate.id != id) {
-                found.push(Candidate { id, likeliest: 1.0 / COMMON });
+                found.push(Candidate { id, likeliest: 1.0 / common });
             }
         }
         found.into_iter()

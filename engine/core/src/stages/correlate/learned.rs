@@ -16,17 +16,8 @@ use crate::domain::{
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-/// Checks that are remembered as partners of one.
-const PARTNERS_MAX: usize = 64;
-
-/// Openings that are taken for granted of each check, of so many checks at least.
-const UNHEARD: f64 = 0.5;
-const CHECKS_MIN: usize = 10;
 /// In seconds.
 const DAY: f64 = 86_400.0;
-
-/// What so few have in common may be what befell them.
-const HEARD_MIN: u32 = 3;
 
 /// A check.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,13 +34,13 @@ pub struct Check {
 
 impl Check {
     /// At the limit the lightest goes, ties by check.
-    fn meet(&mut self, other: u64, weight: f64) {
+    fn meet(&mut self, other: u64, weight: f64, limit: usize) {
         self.together += weight;
         match self.partners.binary_search_by_key(&other, |p| p.0) {
             Ok(place) => self.partners[place].1 += weight,
             Err(place) => self.partners.insert(place, (other, weight)),
         }
-        if self.partners.len() > PARTNERS_MAX {
+        if self.partners.len() > limit {
             let lightest = (0..self.partners.len()).min_by(|a, b| self.partners[*a].1.total_cmp(&self.partners[*b].1));
             self.partners.remove(lightest.unwrap_or(0));
         }
@@ -179,7 +170,7 @@ impl Learned {
         for gone in self.checks.make_room(limits.checks) {
             self.checked -= gone.openings;
         }
-        self.pace.open(origin, seen, limits.checks);
+        self.pace.open(origin, seen, &cx.policy.correlate.resolution, limits.checks);
         self.openings += 1.0;
         self.see_entity(seen, entity, cx);
         self.make_room(limits);
@@ -190,6 +181,7 @@ impl Learned {
     /// right more often than not: to know better takes more.
     fn wire(&mut self, seen: &Sighting, cx: &super::Lens<'_>) -> Vec<Naming> {
         let (limit, model) = (cx.policy.limits.label_values, &cx.policy.correlate.wiring);
+        let links = cx.policy.correlate.bounds.links;
         for (word, name) in &seen.carried {
             self.wiring.carry(*word, name, seen.at, limit);
         }
@@ -198,7 +190,7 @@ impl Learned {
         sure.retain(|naming| {
             let are_known = is_known(naming.from) && is_known(naming.to);
             let needed = if are_known { model.alerts_known } else { model.alerts };
-            self.wiring.link(naming, seen.fingerprint, needed, seen.at, limit)
+            self.wiring.link(naming, (seen.fingerprint, seen.at), needed, (links, limit))
         });
         sure
     }
@@ -225,7 +217,7 @@ impl Learned {
                 continue;
             }
             if let Err(place) = counted.binary_search(facet)
-                && counted.len() < super::sighting::FACETS_MAX
+                && counted.len() < cx.policy.correlate.bounds.grounds
             {
                 counted.insert(place, *facet);
                 let seen = self.grounds.entry(facet.ground).or_insert(Seen { kind, entities: [0; Ring::COUNT] });
@@ -279,7 +271,8 @@ impl Learned {
         let mut shares = [0.0; Ring::COUNT];
         // A label that all carry that were ever heard of (`cluster`, `env`) tells none from another, however few they are.
         let all = u32::try_from(self.entities.len()).unwrap_or(u32::MAX);
-        let is_on_all = |seen: &Seen| all >= HEARD_MIN && seen.entities[Ring::Own as usize] >= all;
+        let is_on_all =
+            |seen: &Seen| all >= cx.policy.correlate.place.heard_min && seen.entities[Ring::Own as usize] >= all;
         if kind == GroundKind::Label && known.is_none() && seen.is_some_and(is_on_all) {
             return GroundShares { kind, shares: [1.0; Ring::COUNT] };
         }
@@ -295,7 +288,7 @@ impl Learned {
 
     /// Two alerts less apart than this may have come together.
     pub fn resolution(&self, cx: &super::Lens<'_>) -> Span {
-        if cx.tables.uses(Clue::Resolution) { self.pace.resolution() } else { Span(0) }
+        if cx.tables.uses(Clue::Resolution) { self.pace.resolution(&cx.policy.correlate.resolution) } else { Span(0) }
     }
 
     /// How many grounds of a kind an alert lies on, on average: they share the kind's prior.
@@ -312,24 +305,25 @@ impl Learned {
         let openings = self.checks.get(seen.check).map_or(0.0, |c| c.openings - 1.0).max(0.0);
         let usual = cx.population * model.daily / DAY;
         let span = (model.weight / usual).min(model.span.0 as f64 / 1_000.0);
-        let of_check = (usual * span * self.share(seen.check) + openings) / (span + lived);
+        let of_check = (usual * span * self.share(seen.check, cx) + openings) / (span + lived);
         let alone = self.alone.get(seen.fingerprint).filter(|_| cx.tables.uses(Clue::Alone));
         let alone = alone.map_or(0.0, |a| a.left(seen.at, cx.policy));
-        let memory = (model.alone.0 as f64 / 1_000.0).clamp(1.0, 3_600.0);
-        libm::log(of_check + (alone / memory + seen.flaps) * cx.population)
+        let again = model.again.0.max(1_000) as f64 / 1_000.0;
+        libm::log(of_check + (alone / again + seen.flaps) * cx.population)
     }
 
     /// The share of a check among all openings.
-    fn share(&self, check: u64) -> f64 {
+    fn share(&self, check: u64, cx: &super::Lens<'_>) -> f64 {
+        let what = &cx.policy.correlate.what;
         let of_check = self.checks.get(check).map_or(0.0, |c| c.openings);
-        (of_check + UNHEARD) / (self.checked + UNHEARD * self.checks.len().max(CHECKS_MIN) as f64)
+        (of_check + what.unheard) / (self.checked + what.unheard * self.checks.len().max(what.checks_min) as f64)
     }
 
     /// The share of a check among what is found together.
     pub fn usual(&self, check: u64, cx: &super::Lens<'_>) -> f64 {
         let settled = self.checks.get(check).map_or(0.0, |c| c.settled);
         let prior = cx.policy.correlate.what.openings;
-        (settled + prior * self.share(check)) / (self.settled + prior)
+        (settled + prior * self.share(check, cx)) / (self.settled + prior)
     }
 
     /// The share of any one check among all that are known.
@@ -366,7 +360,8 @@ impl Learned {
                 let count = count - u32::from(*other == seen.check);
                 if count > 0 {
                     let share = f64::from(count) / f64::from(members - 1);
-                    self.checks.see(*other, seen.at).meet(seen.check, share);
+                    let limit = policy.correlate.bounds.partners;
+                    self.checks.see(*other, seen.at).meet(seen.check, share, limit);
                 }
             }
         }

@@ -81,10 +81,10 @@ impl Correlator {
         }
         if let Some(profile) = self.profiles.get_mut(&into) {
             profile.relive(target);
-            self.index.inherit(&keys, target);
+            self.index.inherit(&keys, target, &cx.policy.correlate);
         }
         await_end(target, cx);
-        self.remember(into);
+        self.remember(into, &cx.policy.correlate);
         moves.episodes.extend([from, into]);
         if let Some(episode) = self.episodes.get_mut(&from) {
             went(episode, into, 1);
@@ -186,12 +186,12 @@ impl Correlator {
             receive((member, is_known), from, target, deduplicator, cx);
             if let Some(profile) = self.profiles.get_mut(&into) {
                 profile.relive(target);
-                self.index.inherit(&[], target);
+                self.index.inherit(&[], target, &cx.policy.correlate);
             }
             await_end(target, cx);
             let last = target.members.len() - 1;
             if !is_known {
-                self.remember_one(into, last);
+                self.remember_one(into, last, &cx.policy.correlate);
             }
         }
         self.relive(from);

@@ -41,14 +41,15 @@ pub struct Nest {
     spread: f64,
 }
 
-/// `ln` of the mean of two likelihoods; the first where services are not looked at.
+/// `ln` of two likelihoods mixed; the first where services are not looked at.
 pub fn either(flat: f64, nested: impl FnOnce() -> f64, cx: &Lens<'_>) -> f64 {
     if !cx.tables.uses(Clue::Services) {
         return flat;
     }
     let nested = nested();
     let most = flat.max(nested);
-    most + libm::log(0.5 * (libm::exp(flat - most) + libm::exp(nested - most)))
+    let services = cx.policy.correlate.place.services;
+    most + libm::log((1.0 - services) * libm::exp(flat - most) + services * libm::exp(nested - most))
 }
 
 impl Nest {
@@ -108,13 +109,13 @@ impl Nest {
     }
 
     /// How many services lie on which grounds; sorted by ground.
-    fn tallies(&self) -> Vec<(u64, Tally)> {
+    fn tallies(&self, cx: &Lens<'_>) -> Vec<(u64, Tally)> {
         let mut tallies: FxHashMap<u64, Tally> = FxHashMap::default();
         for facet in self.homes.iter().flat_map(|home| &home.facets) {
             tallies.entry(facet.ground).or_default().0[facet.ring as usize] += 1;
         }
         let services = self.homes.len() as u32;
-        let mut leading: Vec<_> = tallies.into_iter().filter(|(_, tally)| tally.leads(services)).collect();
+        let mut leading: Vec<_> = tallies.into_iter().filter(|(_, tally)| tally.leads(services, cx)).collect();
         leading.sort_unstable_by_key(|(ground, _)| *ground);
         leading
     }
@@ -133,7 +134,7 @@ impl Nest {
     pub fn weigh(&mut self, may_be_none: bool, learned: &Learned, cx: &Lens<'_>) {
         if self.weighed != Some(may_be_none) {
             let services = self.homes.len() as u32;
-            self.posterior = Posterior::new(self.tallies().into_iter(), services, may_be_none, learned, cx);
+            self.posterior = Posterior::new(self.tallies(cx).into_iter(), services, may_be_none, learned, cx);
             self.weighed = Some(may_be_none);
         }
         self.spread = self.spread(learned, cx);
@@ -147,7 +148,7 @@ impl Nest {
     /// The same by what is known now.
     pub fn evidence_now(&self, may_be_none: bool, learned: &Learned, cx: &Lens<'_>) -> f64 {
         let services = self.homes.len() as u32;
-        place::evidence(self.tallies().into_iter(), services, may_be_none, learned, cx) + self.spread(learned, cx)
+        place::evidence(self.tallies(cx).into_iter(), services, may_be_none, learned, cx) + self.spread(learned, cx)
     }
 
     /// How much likelier than anywhere an entity that is new here lies here.

@@ -13,19 +13,10 @@ use super::{
 use crate::domain::topology::places::Ring;
 use serde::{Deserialize, Serialize};
 
-/// Grounds that are kept in mind.
-const HYPOTHESES_MAX: usize = 24;
 /// A prior of what is ruled out; not 0, for its logarithm.
 const UNTHINKABLE: f64 = 1e-9;
-/// That a cause has no ground is no likelier than that.
-const ROOT_MAX: f64 = 0.4;
 /// What is so many nats below all others together is not.
 const NEGLIGIBLE: f64 = 14.0;
-/// A ground on which nearly everything lies explains nothing.
-const COMMON: f64 = 0.9;
-
-/// From so many alerts on an episode may have no ground at all.
-const ROOT_ALERTS_MIN: u32 = 3;
 
 /// How many entities lie on a ground, by ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +70,7 @@ impl Posterior {
         let root = ln_root(may_be_none, cx);
         let all = weighed(of, entities, learned, cx);
         let evidence = sum_of(&all, root);
-        let likely = all.partition_point(|h| h.0 > evidence - NEGLIGIBLE).min(HYPOTHESES_MAX);
+        let likely = all.partition_point(|h| h.0 > evidence - NEGLIGIBLE).min(cx.policy.correlate.bounds.hypotheses);
         let hypothesis = |&(weight, ground, tally): &Weighed| {
             let ratios = ratios(ground, tally, entities, learned, cx);
             Hypothesis { ground, weight: libm::exp(weight - evidence), ratios }
@@ -113,7 +104,8 @@ fn weighed(of: impl Iterator<Item = (u64, Tally)>, entities: u32, learned: &Lear
 
 /// What befalls all of a small system has no ground that is known; in a large one hardly anything befalls all.
 fn ln_root(may_be_none: bool, cx: &Lens<'_>) -> f64 {
-    let root = (cx.policy.correlate.place.root / cx.population).min(ROOT_MAX);
+    let place = &cx.policy.correlate.place;
+    let root = (place.root / cx.population).min(place.root_max);
     libm::log(if may_be_none { root } else { UNTHINKABLE })
 }
 
@@ -125,9 +117,9 @@ fn sum_of(all: &[Weighed], root: f64) -> f64 {
 }
 
 impl GroundShares {
-    /// Whether it tells anything that something lies on it so.
-    pub fn explains(&self, tally: Tally) -> bool {
-        tally.0.iter().zip(self.shares).any(|(n, share)| *n > 0 && share < COMMON)
+    /// Whether it tells anything that something lies on it so: what nearly all do tells nothing.
+    pub fn explains(&self, tally: Tally, cx: &Lens<'_>) -> bool {
+        tally.0.iter().zip(self.shares).any(|(n, share)| *n > 0 && share < cx.policy.correlate.place.common)
     }
 }
 
@@ -135,7 +127,7 @@ impl GroundShares {
 fn ln_weight(ground: u64, tally: Tally, entities: u32, learned: &Learned, cx: &Lens<'_>) -> Option<f64> {
     let known = learned.ground(ground, cx);
     let shares = cx.tables.shares(known.kind);
-    if !known.explains(tally) {
+    if !known.explains(tally, cx) {
         return None;
     }
     let outside = entities.saturating_sub(tally.total());
@@ -180,7 +172,7 @@ impl Profile {
 
     /// How what is seen lies where the episode does, whoever has alerts there.
     fn lies(&self, seen: &Sighting, learned: &Learned, cx: &Lens<'_>) -> Fit {
-        let may_be_none = self.may_lie_nowhere(seen);
+        let may_be_none = self.may_lie_nowhere(seen, cx);
         let root = if may_be_none { self.posterior.root } else { 0.0 };
         let mut fit = Fit { odds: root, ground: None };
         let mut most = root;
@@ -221,7 +213,7 @@ impl Profile {
             }
         }
         let others = self.entities().saturating_sub(1);
-        let may_be_none = self.may_lie_nowhere(seen);
+        let may_be_none = self.may_lie_nowhere(seen, cx);
         let base = self.either(1.0 / inverse.max(1e-12), || self.nest.fit_of_own(seen, may_be_none, learned, cx), cx);
         fit.odds = self.crowd(base, seen.entity, self.alerts - 1, 0, others, learned, cx);
         fit
@@ -234,13 +226,13 @@ impl Profile {
     }
 
     /// Two alerts that share nothing but the time are no pair: that takes more company, or that something connects them.
-    fn may_lie_nowhere(&self, seen: &Sighting) -> bool {
-        self.is_company() || self.is_connected(seen.system)
+    fn may_lie_nowhere(&self, seen: &Sighting, cx: &Lens<'_>) -> bool {
+        self.is_company(cx) || self.is_connected(seen.system)
     }
 
     /// Many enough to have nothing in common but a cause that is unknown.
-    pub const fn is_company(&self) -> bool {
-        self.alerts >= ROOT_ALERTS_MIN
+    pub const fn is_company(&self, cx: &Lens<'_>) -> bool {
+        self.alerts >= cx.policy.correlate.place.root_alerts
     }
 
     /// An entity that is new to the episode, or one that has alerts there.

@@ -23,10 +23,6 @@ use std::collections::BTreeMap;
 
 /// Openings are counted by so many milliseconds.
 const BIN: i64 = 10_000;
-/// Checks of an episode that are told apart.
-const CHECKS_MAX: usize = 64;
-/// A ground on which less than this share of the entities lies explains nothing.
-const LEADS: u32 = 4;
 
 /// An entity in an episode.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -210,7 +206,7 @@ impl Profile {
         self.system = if self.alerts == 0 { seen.system } else { self.system.filter(|s| Some(*s) == seen.system) };
         self.alerts += 1;
         self.latest = self.latest.max(seen.at);
-        count(&mut self.checks, seen.check, 1);
+        count(&mut self.checks, (seen.check, 1), cx);
         if cx.tables.causality.knows(seen.check) {
             self.mark(seen.check, seen.at);
         }
@@ -248,7 +244,7 @@ impl Profile {
             }
         }
         let (grounds, entities) = (&self.grounds, self.tenants.len() as u32);
-        self.leaders.retain(|ground| grounds.get(ground).is_some_and(|tally| tally.leads(entities)));
+        self.leaders.retain(|ground| grounds.get(ground).is_some_and(|tally| tally.leads(entities, cx)));
         self.weigh(learned, cx);
     }
 
@@ -273,7 +269,7 @@ impl Profile {
         }
         let tally = self.grounds.entry(naming.to).or_default();
         tally.0.iter_mut().zip(found.0).for_each(|(n, more)| *n += more);
-        self.look_around();
+        self.look_around(cx);
         self.weigh(learned, cx);
         true
     }
@@ -304,7 +300,7 @@ impl Profile {
                 self.uncount(facet);
             }
         }
-        self.look_around();
+        self.look_around(cx);
         self.weigh(learned, cx);
     }
 
@@ -325,7 +321,7 @@ impl Profile {
             self.seed = other.seed;
         }
         for (check, n) in other.checks {
-            count(&mut self.checks, check, n);
+            count(&mut self.checks, (check, n), cx);
         }
         for (check, at) in other.causal {
             self.mark(check, at);
@@ -354,7 +350,7 @@ impl Profile {
             }
         }
         self.nest.absorb(&other.nest, &twice);
-        self.look_around();
+        self.look_around(cx);
         self.weigh(learned, cx);
     }
 
@@ -381,16 +377,16 @@ impl Profile {
 
     /// Which grounds lead, all looked at.
     #[expect(clippy::disallowed_methods, reason = "they are sorted")]
-    fn look_around(&mut self) {
+    fn look_around(&mut self, cx: &Lens<'_>) {
         let entities = self.tenants.len() as u32;
-        let leading = self.grounds.iter().filter(|(_, tally)| tally.leads(entities));
+        let leading = self.grounds.iter().filter(|(_, tally)| tally.leads(entities, cx));
         self.leaders = leading.map(|(ground, _)| *ground).collect();
         self.leaders.sort_unstable();
     }
 
     /// What explains best where its entities lie.
     fn weigh(&mut self, learned: &Learned, cx: &Lens<'_>) {
-        let may_be_none = self.may_be_none();
+        let may_be_none = self.may_be_none(cx);
         self.posterior = Posterior::new(self.leading(), self.entities(), may_be_none, learned, cx);
         if cx.tables.uses(Clue::Services) {
             self.nest.weigh(may_be_none, learned, cx);
@@ -399,22 +395,26 @@ impl Profile {
 
     /// How likely it is that its outage spreads from service to service.
     pub fn nested(&self, cx: &Lens<'_>) -> f64 {
-        let spreads = cx.tables.uses(Clue::Services);
-        if spreads { 1.0 / (1.0 + libm::exp(self.posterior.evidence - self.nest.evidence())) } else { 0.0 }
+        if !cx.tables.uses(Clue::Services) {
+            return 0.0;
+        }
+        let services = cx.policy.correlate.place.services;
+        let odds = (1.0 - services) / services * libm::exp(self.posterior.evidence - self.nest.evidence());
+        1.0 / (1.0 + odds)
     }
 
     /// The evidence of its posterior by what is known now.
     pub fn evidence_now(&self, learned: &Learned, cx: &Lens<'_>) -> f64 {
-        let flat = place::evidence(self.leading(), self.entities(), self.may_be_none(), learned, cx);
-        nest::either(flat, || self.nest.evidence_now(self.may_be_none(), learned, cx), cx)
+        let flat = place::evidence(self.leading(), self.entities(), self.may_be_none(cx), learned, cx);
+        nest::either(flat, || self.nest.evidence_now(self.may_be_none(cx), learned, cx), cx)
     }
 
     fn leading(&self) -> impl Iterator<Item = (u64, Tally)> {
         self.leaders.iter().map(|ground| (*ground, self.tally(*ground)))
     }
 
-    fn may_be_none(&self) -> bool {
-        self.alerts < 2 || self.is_company() || self.system.is_some()
+    fn may_be_none(&self, cx: &Lens<'_>) -> bool {
+        self.alerts < 2 || self.is_company(cx) || self.system.is_some()
     }
 
     /// How many alerts a second it draws at a time: what lies within the resolution of the origins is at hand.
@@ -482,8 +482,8 @@ pub struct Shared {
 
 impl Tally {
     /// Whether enough lies on it to explain something.
-    pub const fn leads(&self, entities: u32) -> bool {
-        self.total() * LEADS >= entities
+    pub fn leads(&self, entities: u32, cx: &Lens<'_>) -> bool {
+        f64::from(self.total()) >= f64::from(entities) * cx.policy.correlate.place.share_min
     }
 }
 
@@ -492,14 +492,15 @@ const fn bin(at: Timestamp) -> i64 {
 }
 
 /// Those beyond the limit count as the last.
-fn count(checks: &mut Vec<(u64, u32)>, check: u64, n: u32) {
+fn count(checks: &mut Vec<(u64, u32)>, (check, n): (u64, u32), cx: &Lens<'_>) {
+    let max = cx.policy.correlate.bounds.checks_per_episode;
     match checks.iter().position(|c| c.0 == check) {
         Some(known) => checks[known].1 += n,
-        None if checks.len() < CHECKS_MAX => {
+        None if checks.len() < max => {
             one_more(checks);
             checks.push((check, n));
         }
-        None => checks[CHECKS_MAX - 1].1 += n,
+        None => checks.last_mut().into_iter().for_each(|last| last.1 += n),
     }
 }
 

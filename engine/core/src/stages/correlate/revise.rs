@@ -22,28 +22,6 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Episodes that an alert's own is tested against.
-const RIVALS_MAX: usize = 4;
-/// Below it an alert says nothing for a merge; in millinats.
-const RIVAL_MIN: i64 = -4_000;
-/// An alert that was placed with such a margin, in millinats, is not reconsidered
-const SURE: i64 = 3_000;
-/// if its episode was so short a time ago.
-const SURE_INTERVAL: Span = Span::seconds(3);
-/// Grounds tested for a joint merge, and episodes in one.
-const JOINT_GROUNDS_MAX: usize = 12;
-const JOINT_MAX: usize = 32;
-/// How often an episode is tested so.
-const JOINT_INTERVAL: Span = Span::seconds(15);
-/// How much of an episode lies on a ground that it shares with others: four of five.
-const JOINT_SHARE: (u32, u32) = (4, 5);
-/// A ground with more of all entities is none to share.
-const JOINT_COMMON: f64 = 0.9;
-/// Of those that only share the time, so many alerts each.
-const ROOT_ALERTS_MIN: u32 = 3;
-/// How far around an alert others count as its company when it settles.
-const COMPANY: Span = Span::minutes(10);
-
 impl Correlator {
     /// An alert has been open for a while: is it where it belongs, and are episodes one that seemed two?
     pub fn on_revise(
@@ -92,8 +70,8 @@ impl Correlator {
             || cx.core.clock > member.opened_at + revise.until;
         let occurrence = Occurrence::of(alert, cx.policy);
         // In the midst of a storm there is nothing to reconsider for each alert: once in a while will do.
-        let is_sure = i64::from(member.evidence.margin) >= SURE && !alert.flapping;
-        if is_sure && cx.core.clock - profile.revised_at < SURE_INTERVAL {
+        let is_sure = i64::from(member.evidence.margin) >= millinats(revise.sure) && !alert.flapping;
+        if is_sure && cx.core.clock - profile.revised_at < revise.sure_within {
             return Some((occurrence, Vec::new()));
         }
         let scope = cx.core.name.clone();
@@ -153,7 +131,8 @@ impl Correlator {
                 profile.seed.background = background;
             }
         }
-        let near = others.iter().take(RIVALS_MAX).filter(|(score, _)| score.total >= RIVAL_MIN);
+        let near = others.iter().take(cx.policy.correlate.bounds.rivals);
+        let near = near.filter(|(score, _)| score.total >= millinats(revise.rival_min));
         let near = near.map(|(_, id)| *id).collect();
         Some((occurrence, near))
     }
@@ -174,7 +153,7 @@ impl Correlator {
         let is_new = !self.profiles.contains_key(&into);
         self.profile(into, seen, background, &lens);
         if is_new {
-            self.remember(into);
+            self.remember(into, &cx.policy.correlate);
         }
     }
 
@@ -186,9 +165,10 @@ impl Correlator {
         raiser: &Raiser,
         cx: &Lens<'_>,
     ) -> Vec<(Score, EpisodeId)> {
-        let (seen, max) = (subject.seen, cx.policy.correlate.candidates_max);
+        let seen = subject.seen;
         let mut found: Vec<(Score, EpisodeId)> = Vec::new();
-        for candidate in self.candidates(seen, &subject.said, max).into_iter().filter(|c| c.id != own) {
+        for candidate in self.candidates(seen, &subject.said, &cx.policy.correlate).into_iter().filter(|c| c.id != own)
+        {
             let Some(profile) =
                 self.profiles.get(&candidate.id).filter(|p| is_open_at(p, seen.at, Some(seen.entity), cx))
             else {
@@ -279,9 +259,9 @@ impl Correlator {
         moves: &mut Moves,
     ) {
         let Some(own) = deduplicator.get(key).and_then(|a| a.episode) else { return };
-        let clock = cx.core.clock;
+        let (clock, interval) = (cx.core.clock, cx.policy.correlate.revise.ground_interval);
         let Some(profile) = self.profiles.get_mut(&own) else { return };
-        if profile.entities() < 2 || clock - profile.joint_at < JOINT_INTERVAL {
+        if profile.entities() < 2 || clock - profile.joint_at < interval {
             return;
         }
         profile.joint_at = clock;
@@ -319,12 +299,13 @@ impl Correlator {
         for ground in profile.leaders() {
             let known = self.learned.ground(*ground, lens);
             let share = known.shares[Ring::Own as usize] + known.shares[Ring::Near as usize];
-            if mostly_on(profile, *ground) && known.kind != GroundKind::Entity && share < JOINT_COMMON {
+            let is_common = share >= lens.policy.correlate.place.common;
+            if mostly_on(profile, *ground, lens) && known.kind != GroundKind::Entity && !is_common {
                 grounds.push((millinats(share * 1_000.0), *ground));
             }
         }
         grounds.sort_unstable();
-        Some(grounds.into_iter().take(JOINT_GROUNDS_MAX).map(|(_, ground)| ground).collect())
+        Some(grounds.into_iter().take(lens.policy.correlate.bounds.joint_grounds).map(|(_, ground)| ground).collect())
     }
 
     /// Episodes that share a ground with one, or only the time.
@@ -346,15 +327,15 @@ impl Correlator {
             let Some(made) = made.filter(|_| *id != own) else { return false };
             let apart = Span((made.seed.at - profile.seed.at).0.saturating_abs());
             let shares = match ground {
-                Some(ground) => made.alerts > 1 && apart < revise.ground_onset && mostly_on(made, ground),
-                None => made.alerts >= ROOT_ALERTS_MIN && apart < revise.root_onset,
+                Some(ground) => made.alerts > 1 && apart < revise.ground_onset && mostly_on(made, ground, lens),
+                None => made.is_company(lens) && apart < revise.root_onset,
             };
             shares && self.survivor(own, *id, raiser, cx).is_some()
         };
         ids.sort_unstable();
         ids.dedup();
         ids.retain(fits);
-        ids.truncate(JOINT_MAX - 1);
+        ids.truncate(lens.policy.correlate.bounds.joint.saturating_sub(1));
         ids
     }
 
@@ -362,7 +343,12 @@ impl Correlator {
     fn settle(&mut self, key: Fingerprint, seen: Occurrence, deduplicator: &Deduplicator, cx: &Cx<'_>) {
         let Some(own) = deduplicator.get(key).and_then(|a| a.episode) else { return };
         if let Some(profile) = self.profiles.get(&own) {
-            self.learned.settle(seen, &profile.checks, profile.around(seen.at, COMPANY), cx.policy);
+            self.learned.settle(
+                seen,
+                &profile.checks,
+                profile.around(seen.at, cx.policy.correlate.background.around),
+                cx.policy,
+            );
         }
     }
 }
@@ -408,8 +394,9 @@ fn trace_move(
     }
 }
 
-fn mostly_on(profile: &super::Profile, ground: u64) -> bool {
-    profile.tally(ground).total() * JOINT_SHARE.1 >= profile.entities() * JOINT_SHARE.0
+fn mostly_on(profile: &super::Profile, ground: u64, lens: &Lens<'_>) -> bool {
+    let share = lens.policy.correlate.revise.ground_share;
+    f64::from(profile.tally(ground).total()) >= share * f64::from(profile.entities())
 }
 
 /// Which of two would go, and into which.

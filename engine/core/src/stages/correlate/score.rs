@@ -18,10 +18,6 @@ use crate::domain::{
 const SAMPLES: usize = 16;
 /// Checks that are kept in mind while candidates are weighed.
 const SLOTS: usize = 64;
-/// Odds as long as that make no rival, and add nothing to many weak links.
-const HOPELESS: f64 = 0.01;
-/// An episode that is all but dead still has a chance.
-const ALIVE_MIN: f64 = 1e-4;
 
 /// What one alert's place in one episode is worth.
 #[derive(Clone, Copy, Debug, Default)]
@@ -145,8 +141,10 @@ pub struct Subject<'a> {
     pub said: Said<'a>,
     /// `ln` of the rate.
     pub background: f64,
-    /// Per second, as it counts.
+    /// Per second, as it counts,
     rate: f64,
+    /// and what is less is no rival, and adds nothing to many weak links.
+    least: f64,
     weights: Weights,
     /// How finely the origins tell time.
     resolution: Span,
@@ -166,8 +164,10 @@ impl<'a> Subject<'a> {
         let (usual, any, resolution) = (learned.usual(seen.check, cx), learned.any(), learned.resolution(cx));
         let weights = cx.policy.correlate.weights;
         let rate = libm::exp(weights.background * background);
+        let least = cx.policy.correlate.revise.odds_min * rate;
         let causality = &cx.tables.causality;
-        Self { seen, said, background, rate, weights, resolution, usual, any, causality, expected: [None; SLOTS] }
+        let expected = [None; SLOTS];
+        Self { seen, said, background, rate, least, weights, resolution, usual, any, causality, expected }
     }
 
     /// As it opens, against an episode that may be near. `None` where nothing could come of it.
@@ -229,7 +229,7 @@ impl<'a> Subject<'a> {
     fn is_hopeless(&self, [density, alive, what]: [f64; 3], said: i64, likeliest: f64) -> bool {
         let Weights { time, lifetimes, place, what: checks, .. } = self.weights;
         let odds = counted(density, time) * counted(alive, lifetimes) * counted(what, checks);
-        odds * odds_of(said) * counted(likeliest, place) < HOPELESS * self.rate
+        odds * odds_of(said) * counted(likeliest, place) < self.least
     }
 
     fn against(
@@ -316,5 +316,5 @@ pub fn alive(profile: &Profile, from: Timestamp, to: Timestamp, cx: &Lens<'_>) -
         sum += cx.tables.fade(gap);
         samples += 1.0;
     }
-    (sum / samples.max(1.0)).max(ALIVE_MIN)
+    (sum / samples.max(1.0)).max(cx.policy.correlate.time.faded)
 }

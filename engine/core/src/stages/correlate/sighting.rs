@@ -9,19 +9,13 @@ use crate::domain::{
     check::CheckKind,
     episode::SCORE,
     hash::{Framed, hash_of},
-    policy::{Clue, Policy},
+    policy::{Clue, Correlate, Policy},
     template::template,
     time::Timestamp,
     topology::places::{self, Facet, GroundKind, Ring, add},
 };
 use std::sync::Arc;
 
-/// Grounds that one alert lies on at most.
-pub const FACETS_MAX: usize = 64;
-/// Words of a summary that may be names.
-const WORDS_MAX: usize = 48;
-/// Shorter words name nothing.
-const WORD_MIN: usize = 4;
 /// The label that an event's service is.
 const SERVICE: &str = "service";
 
@@ -125,18 +119,18 @@ impl Sighting {
         if !spreads {
             facets.retain(|facet| !matches!(facet.ring, Ring::Near | Ring::Far));
         }
-        let carried = carried(alert, cx);
+        let (carried, max) = (carried(alert, cx), cx.policy.correlate.bounds.grounds);
         for (_, name) in carried.iter().filter(|_| cx.tables.uses(Clue::Labels)) {
-            if facets.len() < FACETS_MAX {
+            if facets.len() < max {
                 add(&mut facets, name.ground, Ring::Own);
             }
         }
         if spreads {
-            wire(&mut facets, learned);
+            wire(&mut facets, learned, max);
         }
         let mut named = Vec::new();
-        for word in words(&alert.summary).filter(|_| cx.tables.uses(Clue::Mentions)) {
-            if facets.len() >= FACETS_MAX {
+        for word in words(&alert.summary, &cx.policy.correlate).filter(|_| cx.tables.uses(Clue::Mentions)) {
+            if facets.len() >= max {
                 break;
             }
             let word = hash_of(word);
@@ -151,7 +145,7 @@ impl Sighting {
                 mention(&mut facets, ground);
             }
         }
-        facets.truncate(FACETS_MAX);
+        facets.truncate(max);
         let mut bits = [0; 4];
         for facet in &facets {
             let (word, bit) = bit_of(facet.ground);
@@ -259,11 +253,11 @@ fn others_of<'a>(name: &'a Name, carried: &'a [(u64, Name)]) -> impl Iterator<It
 }
 
 /// What it depends on as far as alerts have told.
-fn wire(facets: &mut Vec<Facet>, learned: &Learned) {
+fn wire(facets: &mut Vec<Facet>, learned: &Learned, max: usize) {
     for (from, to) in [(Ring::Own, Ring::Near), (Ring::Near, Ring::Far)] {
         let of: Vec<u64> = facets.iter().filter(|f| f.ring == from).map(|f| f.ground).collect();
         for ground in of.into_iter().flat_map(|from| learned.wiring.upstream(from)) {
-            if facets.len() < FACETS_MAX {
+            if facets.len() < max {
                 add(facets, ground, to);
             }
         }
@@ -271,10 +265,11 @@ fn wire(facets: &mut Vec<Facet>, learned: &Learned) {
 }
 
 /// Words that may be names.
-pub fn words(summary: &str) -> impl Iterator<Item = &str> {
+pub fn words<'a>(summary: &'a str, policy: &Correlate) -> impl Iterator<Item = &'a str> + use<'a> {
+    let (shortest, most) = (policy.place.word_min, policy.bounds.words);
     let apart = |c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
     let words = summary.split(apart).map(|word| word.trim_matches(['.', '-', '_']));
-    words.filter(|word| word.len() >= WORD_MIN).take(WORDS_MAX)
+    words.filter(move |word| word.len() >= shortest).take(most)
 }
 
 /// The ground that a word names: an entity, by its short name too, or what the topology has.
@@ -309,7 +304,7 @@ pub fn name_of(ground: u64, alert: &Alert, learned: &Learned, cx: &Lens<'_>) -> 
     let linked = cx.topology.entity(cx.scope, &alert.entity).into_iter().flat_map(|e| &e.linked).find(is);
     linked.cloned().or_else(|| learned.wiring.called(ground)).or_else(|| {
         let names = |word: &&str| hash_of(word) == ground || cx.topology.alias(cx.scope, hash_of(word)) == Some(ground);
-        words(&alert.summary).find(names).map(Into::into)
+        words(&alert.summary, &cx.policy.correlate).find(names).map(Into::into)
     })
 }
 
@@ -328,7 +323,7 @@ fn carriers(entity: &str, cx: &Lens<'_>) -> Vec<Arc<str>> {
     let mut next = 0;
     let on = |id: &str| cx.topology.entity(cx.scope, id).map_or(&[][..], |e| &e.on);
     found.extend(on(entity).iter().cloned());
-    while next < found.len() && found.len() < FACETS_MAX {
+    while next < found.len() && found.len() < cx.policy.correlate.bounds.grounds {
         let more: Vec<_> = on(&found[next]).iter().filter(|p| !found.contains(p)).cloned().collect();
         found.extend(more);
         next += 1;

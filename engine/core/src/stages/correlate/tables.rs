@@ -11,8 +11,6 @@ use crate::domain::{
 const REACH_SECONDS: usize = 1_800;
 /// Counts up to which rising factorials are looked up.
 const RISING_MAX: usize = 256;
-/// What a ground that is no service has of a service's share beside it: an entity is mentioned less than a service.
-const BESIDE_ENTITY: f64 = 0.3;
 /// Nothing depends on what is no service, but the share must not be 0.
 const NO_RING: f64 = 0.000_1;
 
@@ -150,7 +148,7 @@ fn service_weights(place: &PlaceModel) -> [f64; CATEGORIES] {
 }
 
 fn other_weights(place: &PlaceModel) -> [f64; CATEGORIES] {
-    let beside = place.rings[Ring::Beside as usize] * BESIDE_ENTITY;
+    let beside = place.rings[Ring::Beside as usize] * place.mentions;
     let shares = [1.0 - place.outside - beside, NO_RING, NO_RING, beside, place.outside];
     shares.map(|share| share * place.concentration)
 }

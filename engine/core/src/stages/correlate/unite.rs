@@ -171,10 +171,10 @@ fn where_together(
     grounds.sort_unstable();
     grounds.dedup();
     let entities = a.entities() + b.entities() - shared.both.len() as u32;
-    let may_be_none = may_share_none || a.is_company() && b.is_company() || a.is_connected(b.system());
+    let may_be_none = may_share_none || a.is_company(cx) && b.is_company(cx) || a.is_connected(b.system());
     let explains = |ground: &u64| {
         let tally = a.tally(*ground);
-        tally.total() > 0 && b.tally(*ground).total() > 0 && learned.ground(*ground, cx).explains(tally)
+        tally.total() > 0 && b.tally(*ground).total() > 0 && learned.ground(*ground, cx).explains(tally, cx)
     };
     if !may_be_none && !grounds.iter().any(explains) {
         return None;
@@ -215,7 +215,7 @@ fn where_of_many(parts: &[Part<'_>], learned: &Learned, cx: &Lens<'_>) -> f64 {
     let sum = |of: fn(&Profile) -> u32| parts.iter().map(|p| of(p.1)).sum::<u32>();
     let (alerts, entities) = (sum(|p| p.alerts), sum(Profile::entities));
     let crowding = parts.iter().map(|p| p.1.crowding).sum();
-    let may_be_none = parts.iter().all(|p| p.1.is_company());
+    let may_be_none = parts.iter().all(|p| p.1.is_company(cx));
     let flat = place::evidence(of, entities, may_be_none, learned, cx);
     let nested = || Nest::of_all(parts.iter().map(|p| &p.1.nest), &[]).evidence_now(may_be_none, learned, cx);
     nest::either(flat, nested, cx) + urn(alerts, entities, crowding, cx)

@@ -10,9 +10,6 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Others to which one is linked at most.
-const LINKS_MAX: usize = 32;
-
 /// What a word stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Name {
@@ -75,8 +72,14 @@ impl Wiring {
     }
 
     /// An alert names another. Whether it is sure from now on that the one depends on the other, which so many alerts have
-    /// to say.
-    pub fn link(&mut self, naming: &Naming, fingerprint: u128, needed: u32, at: Timestamp, limit: usize) -> bool {
+    /// to say. One is linked to so many others, and so many are.
+    pub fn link(
+        &mut self,
+        naming: &Naming,
+        (fingerprint, at): (u128, Timestamp),
+        needed: u32,
+        (most, limit): (usize, usize),
+    ) -> bool {
         let links = self.links.see(naming.from, at);
         let place = links.binary_search_by_key(&naming.to, |l| l.to).unwrap_or_else(|place| {
             links.insert(place, Link { to: naming.to, alerts: 0, is_sure: false });
@@ -87,7 +90,7 @@ impl Wiring {
         let is_new = !link.is_sure && link.alerts.count_ones() >= needed;
         link.is_sure |= is_new;
         let mut gone = Vec::new();
-        if links.len() > LINKS_MAX {
+        if links.len() > most {
             let least = (0..links.len()).min_by_key(|n| (links[*n].alerts.count_ones(), links[*n].to));
             gone.push(links.remove(least.unwrap_or(0)));
         }
@@ -136,9 +139,10 @@ mod tests {
     use super::*;
 
     const AT: Timestamp = Timestamp(0);
+    const MOST: usize = 32;
 
     fn link(wiring: &mut Wiring, (from, to): (u64, u64), fingerprint: u128, limit: usize) -> bool {
-        wiring.link(&Naming { from, to, name: "db".into() }, fingerprint, 3, AT, limit)
+        wiring.link(&Naming { from, to, name: "db".into() }, (fingerprint, AT), 3, (MOST, limit))
     }
 
     #[test]
@@ -165,7 +169,7 @@ mod tests {
         for to in 100..200 {
             link(&mut wiring, (10, to), 1, 1);
         }
-        assert_eq!(wiring.links.get(10).map(Vec::len), Some(LINKS_MAX));
+        assert_eq!(wiring.links.get(10).map(Vec::len), Some(MOST));
         assert!(wiring.is_sure(10, 20));
         // and with the ground that was unseen the longest all that it depended on.
         link(&mut wiring, (11, 20), 1, 1);

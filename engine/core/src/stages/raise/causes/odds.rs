@@ -30,6 +30,14 @@ pub struct Group {
     pub count: usize,
 }
 
+/// A group, and who has what is known to cause one of its alerts, with how many of it each draws.
+#[derive(Default)]
+struct Found {
+    weight: f64,
+    count: usize,
+    causes: Vec<(Unit, f64)>,
+}
+
 /// Where an alert is.
 #[derive(Clone, Copy, Debug)]
 pub struct Lit<'a> {
@@ -84,17 +92,17 @@ impl<'a> Alerts<'a> {
         let (model, checks) = (&policy.raise.cause, &policy.checks);
         let mut map = Map::new(members, topology, scope, model);
         let mut lit: BTreeMap<Unit, Lit<'_>> = BTreeMap::new();
-        let mut found: BTreeMap<(Unit, CheckKind, Option<Unit>), (f64, usize, Vec<(Unit, f64)>)> = BTreeMap::new();
+        let mut found: BTreeMap<(Unit, CheckKind, Option<Unit>), Found> = BTreeMap::new();
         for member in members {
             let unit = map.meet(&member.entity);
             let (kind, weight) = weigh(member, checks, model);
             let peer = member.peer.as_deref().filter(|_| kind == CheckKind::Own).map(|peer| map.meet(peer));
             let group = found.entry((unit, kind, peer)).or_default();
-            (group.0, group.1) = (group.0.max(weight), group.1 + 1);
+            (group.weight, group.count) = (group.weight.max(weight), group.count + 1);
             for (other, share) in
                 known_causes(member, members, tables).filter(|(other, _)| other.entity != member.entity)
             {
-                group.2.push((map.meet(&other.entity), share));
+                group.causes.push((map.meet(&other.entity), share));
             }
             let started_at = member.started_at;
             let known = lit.entry(unit).or_insert(Lit { started_at, first: member, count: 0 });
@@ -102,7 +110,7 @@ impl<'a> Alerts<'a> {
         }
         let mut shows: Vec<(Unit, usize, Reached)> = Vec::new();
         let mut groups = Vec::with_capacity(found.len());
-        for ((unit, kind, peer), (weight, count, causes)) in found {
+        for ((unit, kind, peer), Found { weight, count, causes }) in found {
             let mut spread = map.spread(unit, kind);
             let peer = peer.map(|peer| (peer, model.peer, Way::Peer));
             let causes = causes.into_iter().map(|(unit, share)| (unit, share.min(model.ground), Way::Known));
@@ -258,7 +266,7 @@ pub fn shares(odds: &[f64]) -> Vec<f64> {
 /// How sure that makes, in thousandths: by how many are right among causes that are told.
 pub fn confidence(share: f64, model: &CauseModel) -> u32 {
     let odds = share / (1.0 - share);
-    let scaled = model.confidence * odds * odds.sqrt();
+    let scaled = model.confidence * libm::pow(odds, model.confidence_power);
     let sure = if scaled.is_finite() { scaled / (1.0 + scaled) } else { 1.0 };
     (sure * 1_000.0 + 0.5) as u32
 }

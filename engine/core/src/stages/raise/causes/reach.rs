@@ -14,8 +14,6 @@ use crate::domain::{
 use rustc_hash::FxHashMap;
 use std::{collections::BTreeMap, rc::Rc};
 
-/// Levels of what runs on what that are followed.
-const LEVELS_MAX: u8 = 3;
 /// Grounds of one suspect, over all levels; and services of one entity.
 const NEAR_MAX: usize = 64;
 
@@ -201,7 +199,7 @@ impl<'a> Map<'a> {
         let mut found = Vec::with_capacity(NEAR_MAX);
         found.push((unit, 1.0));
         let (mut next, mut chance) = (0, 1.0);
-        for _ in 0..LEVELS_MAX {
+        for _ in 0..self.model.levels {
             chance *= self.model.ground;
             let level = found.len();
             while next < level {
