@@ -257,7 +257,7 @@ fn a_check_counts_what_it_found() -> anyhow::Result<()> {
     let config = directory.path().join("quell.toml");
     fs::write(
         directory.path().join("topology.json"),
-        r#"{"entities": [{"id": "a"}], "services": [{"id": "s"}, {"id": "t"}]}"#,
+        r#"{"entities": [{"id": "a"}], "services": [{"id": "s", "entities": ["a", "b"]}, {"id": "t"}]}"#,
     )?;
     let more = r#"
         topology = "topology.json"
@@ -285,7 +285,7 @@ fn a_check_counts_what_it_found() -> anyhow::Result<()> {
     let said = quell_ok(&["check", "--config", &config.display().to_string()])?;
     ensure!(
         said.trim_end()
-            == "valid: journal local; source topics 2, HTTP mappings 1; entities 1, services 2; maintenance windows 1, \
+            == "valid: journal local; source topics 2, HTTP mappings 1; entities 2, services 2; maintenance windows 1, \
                 inhibition rules 1, correlation policies 2",
         "{said}"
     );

@@ -1,7 +1,7 @@
 //! `quell check`: says what is wrong with a configuration, before it runs.
 use super::bad_input;
 use crate::config::Config;
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// Validates configuration and topology.
 #[derive(Debug, clap::Args)]
@@ -22,13 +22,16 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
         eprintln!("warning: {warning}");
     }
     let policy = config.policy();
+    // An entity that has nothing to be said of stands only in the list of its service.
+    let listed = topology.services.iter().flat_map(|service| service.entities.iter().map(|id| (&service.scope, id)));
+    let entities: BTreeSet<_> = topology.entities.iter().map(|e| (&e.scope, &e.id)).chain(listed).collect();
     println!(
         "valid: journal {}; source topics {}, HTTP mappings {}; entities {}, services {}; maintenance windows {}, \
          inhibition rules {}, correlation policies {}",
         config.journal.kind.name(),
         config.topics().len(),
         config.http_mappings().len(),
-        topology.entities.len(),
+        entities.len(),
         topology.services.len(),
         policy.maintenance.len(),
         policy.suppress.inhibit.len(),

@@ -27,9 +27,9 @@ const FIRST_OF_OTHERS: &str = "the first of alerts that were found to be part of
 /// Other incidents that are called by their numbers; more are called by their ids.
 const OTHERS_MAX: usize = 20;
 /// What the numbers mean.
-const UNITS: &str = "Numbers are log-odds: +0.7 doubles the odds that it belongs, +2.3 makes them tenfold. Time: how densely alerts came; open: how many of them still were; place: how well it lies there; check: how usual its check is among theirs; rarity: how seldom its check opens by itself.";
+const UNITS: &str = "Numbers are log-odds: +0.7 doubles the odds that it belongs, +2.3 makes them tenfold. Time: how densely alerts came; open: how many of them still were; place: how well it lies there; check: how usual its check is among theirs; rarity: how seldom its check opens by itself; causality: what is known to cause it; corrections: what people said of such alerts.";
 /// The same of merges.
-const UNITS_OF_MERGES: &str = "Began: the younger within the older, not by itself; drawn: their alerts came with each other's; place: where they lie; check: which checks they have; size: large outages are rare.";
+const UNITS_OF_MERGES: &str = "Began: the younger within the older, not by itself; drawn: their alerts came with each other's; place: where they lie; check: which checks they have; size: large outages are rare; causality: what is known to cause how the younger began; corrections: what people said of such alerts.";
 
 /// Why an incident is what it is: what speaks for each of its alerts in words and numbers, how close the call was, and where
 /// else it might have been.

@@ -69,6 +69,11 @@ pub(super) fn revise(incident: &mut Incident, episode: &Episode, by: &Evidence<'
         incident.rank_again |= is_more_to_rank(incident.ranked, episode.members.len());
         add_services(&mut incident.services, joined);
     }
+    if !incident.removed.is_empty() {
+        // What only those touched that have left it touches no more.
+        incident.services.clear();
+        add_services(&mut incident.services, &episode.members);
+    }
     let ranks = std::mem::take(&mut incident.rank_again);
     if ranks {
         incident.ranked = episode.members.len().min(SUSPECTS_MAX);
@@ -284,6 +289,7 @@ fn summary(incident: &Incident, episode: &Episode, by: &Evidence<'_>) -> String 
     let (all, open) = (episode.members.len(), episode.open);
     let mut text = match (all, open) {
         (1, 1) => format!("One {} alert is open.", incident.severity),
+        (1, 0) => "Its alert is clear.".to_owned(),
         (_, 0) => format!("All of {all} alerts are clear."),
         _ => format!("{open} of {all} alerts are open, the worst {}.", incident.severity),
     };
