@@ -1,10 +1,10 @@
 //! How unusual a number is, against what came before it. Each detector is a small value: pure, O(1) a number, the same on
 //! every machine.
 mod burst;
-mod ewma;
+mod kpi;
 
 pub use burst::Burst;
-pub use ewma::{Ewma, Usual};
+pub use kpi::{Kpi, Moment, Usual, Verdict, What};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -19,7 +19,11 @@ impl Score {
         let (d, h) = (distance * distance, half * half);
         let share = d / (d + h);
         // An infinite distance is as unusual as can be; what is no number says nothing.
-        let share = if d.is_infinite() { 1.0 } else { share };
+        Self::share(if d.is_infinite() { 1.0 } else { share })
+    }
+
+    /// Of 0 to 1.
+    fn share(share: f64) -> Self {
         Self((share * 1_000.0 + 0.5) as u16)
     }
 }

@@ -1,0 +1,547 @@
+//! An automatic detector for measured series. It gives two numbers, since one can't be both: an *event*, that something new has
+//! happened (once, not for as long as it lasts), and a *severity*, how far from usual the series is now (a state).
+//!
+//! **What is expected.** `b = g·(S_h + W_d) + (1 − g)·l`: the mean of the hour `S_h` and the part `W_d` of working or rest days, as far as they have
+//! predicted better than the long mean `l` (Holt's and Winters' additive season, 1960, with a weight that is earned). `r = x − b`.
+//!
+//! **Event.** Four evidences: `|x − x₋₁|` (a spike), `|r|` (an unusual level), the difference of a short and a middle mean of what is not season
+//! (a change of level), and the short mean of `r` in the spreads of that hour (a lasting departure). Each is ranked in its own past by a
+//! histogram with three bins an octave of `u = f / mean f`:
+//!
+//! ```text
+//! e_i = ln((N + 2) / (above + 2·min(1, 30/u)))       no distribution is assumed; 2 is a pseudo count with a tail of 1/u
+//! e   = mean e_i − 0.3·ln(n / 1000)                  what is one in a thousand comes along in a long life
+//! ```
+//!
+//! The mean is Fisher's way to combine tests ("Statistical methods for research workers", 1925). In a young series ranks can't tell much: there
+//! `e` is at least `300/(300 + n) · 3·ln z`, `z` the severity in deviations. An alert that continues is one alert: `e` has to exceed 1.5 times
+//! what is left of the last one, which fades over `10 + n/5` samples; and one that comes as often as it has counts less by its logarithm. The
+//! score is `1 − e^(−e/9.2)`: 0.5 comes about once in a month of samples a minute apart, of noise that has no news.
+//!
+//! **Severity.** `z = (x − b') / (√v + 0.03·range)` deviations (a value beyond all so far is part of the range), `b'` and `v` learned from values clipped at 3 deviations (Huber's ψ, 1964).
+//!
+//! A series that only grows, with resets, is a counter, and its rate is what is looked at (as Prometheus' `rate` does). One of whole numbers is as
+//! usual one off, any by a thousandth. A gap of more than five paces is no jump. Time constants are in seconds, but no less than so many
+//! samples; the mean of an hour remembers a month. It says nothing of a series in its first 30 samples, and those of a counter count from where it is known for one.
+use super::Score;
+use serde::{Deserialize, Serialize};
+
+/// Bins of a histogram, three an octave, from an eighth of the mean on.
+const BINS: usize = 32;
+const BINS_AN_OCTAVE: f32 = 3.0;
+const OCTAVES_BELOW: f32 = 3.0;
+/// A histogram is halved when it has so many.
+const COUNTED_MAX: u32 = 65_000;
+/// The pseudo count of a rank, and from which multiple of the mean on it falls.
+const PSEUDO: f32 = 2.0;
+const PSEUDO_TAIL: f32 = 30.0;
+/// Short, middle and long means: so long, in seconds, and at least so many samples.
+const SHORT: Memory = Memory { seconds: 3_000.0, samples: 10.0 };
+const MIDDLE: Memory = Memory { seconds: 90_000.0, samples: 300.0 };
+const LONG: Memory = Memory { seconds: 900_000.0, samples: 3_000.0 };
+/// What severity is learned from.
+const SEVERITY: Memory = Memory { seconds: 30_000_000.0, samples: 100_000.0 };
+/// The mean of an hour of the day remembers so many days.
+const SLOT_DAYS: f32 = 33.0;
+/// The part of rest days remembers so many of them, and is half believed after one.
+const REST_DAYS: f32 = 8.0;
+/// The share of the series' spread in that of an hour.
+const SPREAD_SHARE: f32 = 0.2;
+const DEPARTURE_MAX: f32 = 20.0;
+/// By how much one in a thousand is discounted with age, in nats by e-fold, and from which age on.
+const AGE: f32 = 0.3;
+const AGE_SAMPLES: f32 = 1_000.0;
+/// What an evidence has to exceed of what is left of the last event.
+const AGAIN: f32 = 1.5;
+/// How fast that fades: so many samples, and so much of the age.
+const FADE: f32 = 10.0;
+const FADE_SHARE: f32 = 0.2;
+/// In a young series the distance counts itself.
+const YOUNG: f32 = 300.0;
+const YOUNG_NATS: f32 = 3.0;
+/// What is said of an event is the first evidence, in their order, unless another is so much larger.
+const CLEARLY: f32 = 1.2;
+/// Nats to a score.
+const NATS: f32 = 9.2;
+/// Samples before it says anything.
+const WARM_UP: u32 = 30;
+/// Severity is clipped at so many deviations when it is learned, and nobody wants to know more than so many.
+const CLIP: f32 = 3.0;
+const FARTHEST: f32 = 20.0;
+/// The share of the range seen that is as usual.
+const RANGE_SHARE: f32 = 0.03;
+/// Deviations at which severity is 0.5.
+const HALF: f64 = 10.0;
+/// A series that never moved moves by this share.
+const STILL_SHARE: f32 = 0.001;
+/// A gap of so many paces is none of a series that goes on.
+const GAP_PACES: f32 = 5.0;
+/// Larger values are taken for it, so that no square overflows.
+const VALUE_MAX: f64 = 1e18;
+/// Events by strength, half a nat each.
+const STRENGTHS: usize = 16;
+const HOURS: usize = 24;
+/// Of an hour whose mean is learned anew.
+const SEEN_AGAIN: u8 = 10;
+/// What has grown so often, and never fallen, is a counter; a fall to more than this share is none of its resets.
+const GROWN: u8 = 10;
+const RESET_SHARE: f64 = 0.5;
+const DAY: f32 = 86_400.0;
+
+/// How long a mean remembers.
+#[derive(Clone, Copy, Debug)]
+struct Memory {
+    seconds: f32,
+    samples: f32,
+}
+
+impl Memory {
+    /// The step of the mean after `n` samples `pace` seconds apart.
+    fn step(self, n: f32, pace: f32) -> f32 {
+        (1.0 / n).max(1.0 / (self.seconds / pace).max(self.samples))
+    }
+}
+
+/// When a sample was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Seconds, from anywhere.
+    pub seconds: i64,
+    /// Hour of the day, 0 to 23, where the series lives.
+    pub hour: u8,
+    /// A Saturday or Sunday there, or what else is no working day.
+    pub rests: bool,
+}
+
+impl Moment {
+    /// Of Unix time in seconds, in UTC.
+    pub fn utc(seconds: i64) -> Self {
+        let day = (seconds.div_euclid(86_400) + 4).rem_euclid(7);
+        Self { seconds, hour: (seconds.rem_euclid(86_400) / 3_600) as u8, rests: day == 0 || day == 6 }
+    }
+}
+
+/// What speaks most for an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum What {
+    /// It moved much at once.
+    Jump,
+    /// It is where it seldom is.
+    #[default]
+    Level,
+    /// Its level has changed.
+    Shift,
+    /// It stays off what is usual at that hour.
+    Departure,
+}
+
+/// What is to be said of a sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// That something new has happened.
+    pub event: Score,
+    /// What speaks most for that.
+    pub what: What,
+    /// How far from usual it is.
+    pub severity: Score,
+    /// The same in deviations, with its sign.
+    pub deviations: f64,
+    /// `None` while it warms up.
+    pub usual: Option<Usual>,
+}
+
+/// What a series usually is: between these.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usual {
+    pub low: f64,
+    pub high: f64,
+    /// At that hour, and not at any.
+    pub is_of_hour: bool,
+    /// Of what it grows by in a second: it is a counter.
+    pub is_rate: bool,
+}
+
+/// What kind of series it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Kind {
+    /// Not known yet: it has only grown so far.
+    #[default]
+    Growing,
+    Gauge,
+    Counter,
+}
+
+/// The detector's memory of a series: at most 600 bytes, and as long to copy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kpi {
+    /// The last second; only differences matter.
+    at: u32,
+    /// Samples learned.
+    n: u32,
+    /// Samples in the histograms.
+    counted: u32,
+    /// Seconds between samples, as usual.
+    pace: f32,
+    /// The last value: of the series, and of what is looked at.
+    raw: f64,
+    previous: f32,
+    long: f32,
+    /// Short and middle mean of what is no season.
+    short: f32,
+    middle: f32,
+    /// Mean of |r|.
+    spread: f32,
+    departure: f32,
+    /// Mean errors of the hour's mean and of the long one.
+    season_error: f32,
+    plain_error: f32,
+    /// What is left of the last event.
+    left: f32,
+    means: [f32; 4],
+    histograms: [[u16; BINS]; 4],
+    events: [u8; STRENGTHS],
+    slots: [f32; HOURS],
+    spreads: [f32; HOURS],
+    seen: [u8; HOURS],
+    /// The part of working and of rest days, and how many of the latter there were.
+    parts: [f32; 2],
+    rest_days: f32,
+    /// Mean and variance that are not carried away.
+    level: f32,
+    variance: f32,
+    low: f32,
+    high: f32,
+    kind: Kind,
+    /// All values were whole numbers, none below 0.
+    is_whole: bool,
+    is_positive: bool,
+    /// How often it grew before it was known what kind of series it is.
+    grown: u8,
+}
+
+impl Default for Kpi {
+    fn default() -> Self {
+        Self {
+            at: 0,
+            n: 0,
+            counted: 0,
+            pace: 0.0,
+            raw: 0.0,
+            previous: 0.0,
+            long: 0.0,
+            short: 0.0,
+            middle: 0.0,
+            spread: 0.0,
+            departure: 0.0,
+            season_error: 0.0,
+            plain_error: 0.0,
+            left: 0.0,
+            means: [0.0; 4],
+            histograms: [[0; BINS]; 4],
+            events: [0; STRENGTHS],
+            slots: [0.0; HOURS],
+            spreads: [0.0; HOURS],
+            seen: [0; HOURS],
+            parts: [0.0; 2],
+            rest_days: 0.0,
+            level: 0.0,
+            variance: 0.0,
+            low: 0.0,
+            high: 0.0,
+            kind: Kind::Growing,
+            is_whole: true,
+            is_positive: true,
+            grown: 0,
+        }
+    }
+}
+
+/// What is expected of a sample.
+#[derive(Clone, Copy, Debug)]
+struct Expected {
+    slot: usize,
+    part: usize,
+    /// How far the season is believed, 0 to 1.
+    season: f32,
+    /// By the hour and the day alone, as far as they were seen.
+    by_hour: f32,
+    base: f32,
+    /// What severity is measured from.
+    level: f32,
+    /// In what, for one deviation.
+    deviation: f32,
+}
+
+impl Kpi {
+    /// What is to be said of a sample, no older than the last. It is learned as usual where it `teaches`; else only what is to be said of
+    /// the next changes.
+    pub fn take(&mut self, at: Moment, value: f64, teaches: bool) -> Verdict {
+        if value.is_nan() {
+            return Verdict::default();
+        }
+        let value = value.clamp(-VALUE_MAX, VALUE_MAX);
+        let Some(x) = self.looked_at(at.seconds, value) else { return Verdict::default() };
+        self.is_whole &= value == value.trunc() && self.kind != Kind::Counter;
+        self.is_positive &= x >= 0.0;
+        if self.n == 0 {
+            (self.previous, self.long, self.level) = (x, x, x);
+            (self.short, self.middle) = (x, x);
+            (self.low, self.high) = (x, x);
+        }
+        let expected = self.expected(at, x);
+        let is_usual = self.is_as_ever(x, expected.base);
+        let (evidence, what) = self.evidence(x, expected, teaches);
+        let z = (x - expected.level) / expected.deviation;
+        let is_warm = self.is_warm();
+        let nats = self.nats(evidence, if is_warm { z.abs() } else { 0.0 });
+        let event = self.gate(if is_usual { 0.0 } else { nats }, teaches);
+        if teaches {
+            self.learn(x, expected);
+        }
+        self.previous = x;
+        if !is_warm {
+            return Verdict::default();
+        }
+        let off = if is_usual { 0.0 } else { f64::from(z.clamp(-FARTHEST, FARTHEST)) };
+        Verdict {
+            event: Score::share(f64::from(1.0 - libm::expf(-event / NATS))),
+            what,
+            severity: Score::of(off, HALF),
+            deviations: off,
+            usual: Some(self.usual(expected)),
+        }
+    }
+
+    /// What it does now, at the moment of its last sample, is usual from now on; that it may do what it did before is not forgotten
+    /// at once. It is learned as fast as in its second day.
+    pub fn accept(&mut self, at: Moment) {
+        if !self.is_warm() {
+            return;
+        }
+        let expected = self.expected(at, self.previous);
+        let (moved, level) = (self.previous - expected.base, self.previous - expected.level);
+        self.slots.iter_mut().for_each(|mean| *mean += level);
+        self.long += moved;
+        (self.short, self.middle) = (self.long, self.long);
+        (self.level, self.departure, self.left) = (self.level + level, 0.0, 0.0);
+        let day = (DAY / self.pace).max(2.0 * WARM_UP as f32) as u32;
+        (self.n, self.rest_days) = (self.n.min(day), self.rest_days.min(1.0));
+        self.seen.iter_mut().for_each(|count| *count = (*count).min(SEEN_AGAIN));
+    }
+
+    /// It has seen enough to say something.
+    pub const fn is_warm(&self) -> bool {
+        self.n >= WARM_UP
+    }
+
+    /// The value that is looked at: of a counter how fast it grew since. `None` where that can't be told.
+    fn looked_at(&mut self, seconds: i64, value: f64) -> Option<f32> {
+        let at = seconds as u32;
+        let (gap, before) = (at.wrapping_sub(self.at) as f32, self.raw);
+        let is_first = self.n == 0 && self.pace == 0.0;
+        (self.at, self.raw) = (at, value);
+        if is_first {
+            // What the pace is, the second sample tells.
+            self.pace = 1.0;
+        } else if self.n <= 1 {
+            self.pace = gap.max(1.0);
+        } else {
+            let gap = gap.clamp(0.5 * self.pace, 2.0 * self.pace).max(0.1);
+            self.pace += (gap - self.pace) * (1.0 / self.n as f32).max(0.02);
+        }
+        if !is_first && gap > GAP_PACES * self.pace {
+            // After a gap nothing is known of how it came there.
+            self.previous = value as f32;
+        }
+        match self.kind {
+            Kind::Growing if !is_first && value < before => self.kind = Kind::Gauge,
+            Kind::Growing => {
+                self.grown = self.grown.saturating_add(u8::from(!is_first && value > before));
+                if self.n >= WARM_UP && self.grown >= GROWN {
+                    self.begin(Kind::Counter);
+                    return None;
+                }
+            }
+            Kind::Counter if value < before && value > RESET_SHARE * before => self.begin(Kind::Gauge),
+            Kind::Counter if gap <= 0.0 => return None,
+            Kind::Counter => {
+                // After a reset it has counted from 0.
+                let grown = if value < before { value.max(0.0) } else { value - before };
+                let rate = (grown / f64::from(gap)) as f32;
+                if gap > GAP_PACES * self.pace {
+                    self.previous = rate;
+                }
+                return Some(rate);
+            }
+            Kind::Gauge => {}
+        }
+        Some(value as f32)
+    }
+
+    /// It is another kind of series than it seemed, and learned anew.
+    fn begin(&mut self, kind: Kind) {
+        let Self { at, raw, pace, .. } = *self;
+        *self = Self { at, raw, pace, kind, ..Self::default() };
+    }
+
+    fn expected(&self, at: Moment, x: f32) -> Expected {
+        let (slot, part) = (usize::from(at.hour) % HOURS, usize::from(at.rests));
+        let count = self.seen(slot);
+        let known = count / (count + 1.0);
+        let of_day = self.of_day(part);
+        let by_hour = self.slots[slot] + of_day;
+        let trust = if self.plain_error > 1e-12 { (1.0 - self.season_error / self.plain_error).max(0.0) } else { 0.0 };
+        let season = known * trust;
+        let base = season * by_hour + (1.0 - season) * self.long;
+        let level = known * by_hour + (1.0 - known) * self.level;
+        let floor = if self.is_whole { 0.5 } else { 0.0 };
+        let range = self.high.max(x) - self.low.min(x);
+        let deviation = (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(floor);
+        let deviation = deviation.max(STILL_SHARE * level.abs()).max(1e-12);
+        Expected { slot, part, season, by_hour: known * by_hour + (1.0 - known) * self.long, base, level, deviation }
+    }
+
+    /// Whether it is no farther off than what nobody would call a change.
+    fn is_as_ever(&self, x: f32, base: f32) -> bool {
+        let off = (x - base).abs();
+        off <= STILL_SHARE * base.abs() || self.is_whole && off <= 1.0
+    }
+
+    /// The four evidences, each ranked in its own past: their mean, in nats, and the largest.
+    fn evidence(&mut self, x: f32, expected: Expected, teaches: bool) -> (f32, What) {
+        let r = x - expected.base;
+        let y = self.long + r;
+        let n = (self.n + 1) as f32;
+        let short = SHORT.step(n, self.pace);
+        self.short += short * (y - self.short);
+        let spread = expected.season * self.spreads[expected.slot] + (1.0 - expected.season) * self.spread;
+        let spread = spread + SPREAD_SHARE * self.spread;
+        let departure = if spread > 1e-12 { r / spread } else { 10.0 * f32::from(u8::from(r.abs() > 1e-12)) };
+        self.departure += short * (departure.clamp(-DEPARTURE_MAX, DEPARTURE_MAX) - self.departure);
+        let found = [(x - self.previous).abs(), r.abs(), (self.short - self.middle).abs(), self.departure.abs()];
+        let (long, all) = (LONG.step(n, self.pace), self.counted as f32);
+        let (mut sum, mut most) = (0.0, (0.0, What::Level));
+        let whats = [What::Jump, What::Level, What::Shift, What::Departure];
+        for (n, (f, mean)) in found.into_iter().zip(&mut self.means).enumerate() {
+            let multiple = if *mean > 1e-12 { f / *mean } else { 1_000.0 * f32::from(u8::from(f > 1e-12)) };
+            let nats = rank(&mut self.histograms[n], all, multiple, teaches);
+            sum += nats;
+            most = if nats > CLEARLY * most.0 { (nats, whats[n]) } else { most };
+            if teaches {
+                *mean += long * (f - *mean);
+            }
+        }
+        if teaches {
+            self.counted += 1;
+            self.middle += MIDDLE.step(n, self.pace) * (y - self.middle);
+        }
+        if self.counted >= COUNTED_MAX {
+            self.histograms.iter_mut().flatten().for_each(|count| *count /= 2);
+            self.counted /= 2;
+        }
+        (0.25 * sum, most.1)
+    }
+
+    /// What is left of an evidence by the age of the series, or in a young one by the distance.
+    fn nats(&self, evidence: f32, z: f32) -> f32 {
+        let n = self.n as f32;
+        let aged = evidence - AGE * libm::logf((n / AGE_SAMPLES).max(0.02));
+        let young = YOUNG / (YOUNG + n) * YOUNG_NATS * libm::logf(z.clamp(1.0, FARTHEST));
+        aged.max(young).max(0.0)
+    }
+
+    /// An alert that continues is one alert, and one that comes often counts less: what it counts, in nats.
+    fn gate(&mut self, nats: f32, teaches: bool) -> f32 {
+        self.left *= libm::expf(-1.0 / (FADE + FADE_SHARE * self.n as f32));
+        if nats <= AGAIN * self.left || nats <= 0.0 {
+            return 0.0;
+        }
+        self.left = nats;
+        let strength = ((nats * 2.0) as usize).min(STRENGTHS - 1);
+        let past: u32 = self.events[strength..].iter().map(|count| u32::from(*count)).sum();
+        self.events[strength] = self.events[strength].saturating_add(u8::from(teaches));
+        (nats - libm::logf((2.0 + past as f32) / 3.0) + 1.0).max(0.0)
+    }
+
+    fn learn(&mut self, x: f32, expected: Expected) {
+        self.n = self.n.saturating_add(1);
+        let n = self.n as f32;
+        (self.low, self.high) = (self.low.min(x), self.high.max(x));
+        let Expected { slot, part, base, by_hour, level, deviation, .. } = expected;
+        let long = LONG.step(n, self.pace);
+        if self.seen[slot] >= 3 {
+            self.season_error += long * ((x - by_hour).abs() - self.season_error);
+            self.plain_error += long * ((x - self.long).abs() - self.plain_error);
+        }
+        // Nothing is clipped by what is not known for half a day yet.
+        let off = x - level;
+        let clip = if n > 0.5 * DAY / self.pace { CLIP * deviation } else { f32::MAX };
+        let clipped = off.clamp(-clip, clip);
+        let step = SEVERITY.step(n, self.pace);
+        self.level += step * (level + clipped - self.level);
+        self.variance += step * (clipped * clipped - self.variance);
+        let taught = level + clipped;
+        let count = self.seen(slot);
+        let memory = (SLOT_DAYS * DAY / HOURS as f32 / self.pace).max(10.0);
+        let step = (1.0 / (count + 1.0)).max(1.0 / memory);
+        let of_day = self.of_day(part);
+        let of_hour = self.slots[slot];
+        self.slots[slot] += step * (taught - of_day - of_hour);
+        self.spreads[slot] += step * ((taught - base).abs() - self.spreads[slot]);
+        self.seen[slot] = self.seen[slot].saturating_add(1);
+        if n > DAY / self.pace {
+            let share = self.pace / DAY;
+            let step = (share / (self.days(part) + share)).max(share / REST_DAYS);
+            self.parts[part] += step * (taught - of_hour - self.parts[part]);
+            self.rest_days += if part == 1 { share } else { 0.0 };
+        }
+        self.spread += long * ((x - base).abs() - self.spread);
+        self.long += long * (x - self.long);
+    }
+
+    /// Samples of an hour of the day: beyond what is counted as many as of any.
+    fn seen(&self, slot: usize) -> f32 {
+        let count = f32::from(self.seen[slot]);
+        if self.seen[slot] == u8::MAX { count.max(self.n as f32 / HOURS as f32) } else { count }
+    }
+
+    /// The part of working or rest days, as far as it is known.
+    fn of_day(&self, part: usize) -> f32 {
+        let days = self.days(part);
+        self.parts[part] * days / (days + 1.0)
+    }
+
+    /// Working or rest days seen after the first.
+    fn days(&self, part: usize) -> f32 {
+        let all = (self.n as f32 * self.pace / DAY - 1.0).max(0.0);
+        if part == 1 { self.rest_days } else { (all - self.rest_days).max(0.0) }
+    }
+
+    fn usual(&self, expected: Expected) -> Usual {
+        let reach = f64::from(CLIP * expected.deviation);
+        let (level, least) = (f64::from(expected.level), if self.is_positive { 0.0 } else { -VALUE_MAX });
+        Usual {
+            low: (level - reach).max(least),
+            high: level + reach,
+            is_of_hour: expected.season > 0.5,
+            is_rate: self.kind == Kind::Counter,
+        }
+    }
+}
+
+/// `-ln` of how often so large a multiple of the mean, or a larger one, was seen; it is counted where it `teaches`.
+fn rank(histogram: &mut [u16; BINS], all: f32, multiple: f32, teaches: bool) -> f32 {
+    let place = (libm::log2f(multiple.max(1e-9)) + OCTAVES_BELOW) * BINS_AN_OCTAVE;
+    let place = place.clamp(0.0, BINS as f32 - 0.001);
+    let bin = place as usize;
+    let beyond: u32 = histogram[bin + 1..].iter().map(|count| u32::from(*count)).sum();
+    let above = beyond as f32 + (1.0 - (place - bin as f32)) * f32::from(histogram[bin]);
+    if teaches {
+        histogram[bin] += 1;
+    }
+    let pseudo = PSEUDO * (PSEUDO_TAIL / multiple.max(1e-6)).min(1.0);
+    libm::logf((all + PSEUDO) / (above + pseudo)).max(0.0)
+}
+
+#[cfg(test)]
+mod tests;

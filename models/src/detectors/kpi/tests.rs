@@ -1,0 +1,311 @@
+use super::*;
+
+/// Numbers that look random and are the same each time (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
+struct Numbers(u64);
+
+impl Numbers {
+    /// From 0 to 1.
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Of deviation 1, by Box and Muller.
+    fn gaussian(&mut self) -> f64 {
+        let radius = (-2.0 * libm::log(1.0 - self.uniform())).sqrt();
+        radius * libm::cos(core::f64::consts::TAU * self.uniform())
+    }
+}
+
+const SPEAKS: Score = Score(500);
+/// 2026-01-05, a Monday, 00:00 UTC.
+const MONDAY: i64 = 1_767_571_200;
+const MINUTES_OF_DAY: usize = 1_440;
+
+/// A series a minute apart, and where it stands.
+struct Series {
+    detector: Kpi,
+    at: i64,
+}
+
+impl Series {
+    fn new() -> Self {
+        Self { detector: Kpi::default(), at: MONDAY }
+    }
+
+    fn one(&mut self, value: f64) -> Verdict {
+        self.at += 60;
+        self.detector.take(Moment::utc(self.at), value, true)
+    }
+
+    fn all(&mut self, values: impl IntoIterator<Item = f64>) -> Vec<Verdict> {
+        values.into_iter().map(|value| self.one(value)).collect()
+    }
+}
+
+fn gaussian(seed: u64, level: f64, deviation: f64) -> impl Iterator<Item = f64> {
+    let mut numbers = Numbers(seed);
+    std::iter::repeat_with(move || level + deviation * numbers.gaussian())
+}
+
+fn speaks(verdict: &Verdict) -> bool {
+    verdict.event.max(verdict.severity) >= SPEAKS
+}
+
+fn events(verdicts: &[Verdict]) -> usize {
+    verdicts.iter().filter(|verdict| verdict.event >= SPEAKS).count()
+}
+
+/// Of three months, of which the first is when the least is known.
+#[test]
+fn what_has_no_news_is_quiet() {
+    let months = 3;
+    let samples = months * 30 * MINUTES_OF_DAY;
+    let mut numbers = Numbers(3);
+    let mut poisson = move || {
+        let (mut count, mut product) = (0.0, numbers.uniform());
+        while product > libm::exp(-5.0) {
+            (count, product) = (count + 1.0, product * numbers.uniform());
+        }
+        count
+    };
+    let mut last = 0.0;
+    let noise: Vec<f64> = gaussian(4, 0.0, 1.0).take(samples).collect();
+    let cases: [(&str, Vec<f64>); 4] = [
+        ("Gaussian", gaussian(1, 100.0, 5.0).take(samples).collect()),
+        ("Poisson", std::iter::repeat_with(&mut poisson).take(samples).collect()),
+        (
+            "autoregressive",
+            noise
+                .iter()
+                .map(|x| {
+                    last = 0.9 * last + x;
+                    50.0 + last
+                })
+                .collect(),
+        ),
+        ("weekly", noise.iter().enumerate().map(|(n, x)| weekly(n) + 5.0 * x).collect()),
+    ];
+    for (name, series) in cases {
+        let verdicts = Series::new().all(series);
+        let found = verdicts.iter().filter(|verdict| speaks(verdict)).count();
+        assert!(found <= months, "{name}: {found}");
+    }
+}
+
+/// Half on rest days, and by day twice what it is by night.
+fn weekly(minute: usize) -> f64 {
+    let of_day = (minute % MINUTES_OF_DAY) as f64 / MINUTES_OF_DAY as f64;
+    let rests = (minute / MINUTES_OF_DAY) % 7 >= 5;
+    (if rests { 50.0 } else { 100.0 }) * (1.0 + 0.5 * libm::sin(core::f64::consts::TAU * of_day))
+}
+
+#[test]
+fn a_spike_is_one_event_and_changes_little() {
+    let mut series = Series::new();
+    series.all(gaussian(1, 100.0, 5.0).take(2_000));
+    let before = series.one(100.0).usual.expect("it is warm");
+    let spike = series.one(300.0);
+    assert!(speaks(&spike) && spike.deviations > 10.0 && spike.what == What::Jump, "{spike:?}");
+    let after = series.all(gaussian(2, 100.0, 5.0).take(500));
+    assert!(after.iter().all(|verdict| !speaks(verdict)));
+    let usual = after.last().and_then(|verdict| verdict.usual).expect("it is warm");
+    assert!((usual.low - before.low).abs() < 20.0 && (usual.high - before.high).abs() < 20.0, "{before:?} {usual:?}");
+}
+
+#[test]
+fn a_new_level_is_one_event_and_a_state_that_lasts() {
+    let mut series = Series::new();
+    series.all(gaussian(1, 100.0, 5.0).take(2_000));
+    let verdicts = series.all(gaussian(2, 200.0, 5.0).take(600));
+    assert!(verdicts[..3].iter().any(|verdict| verdict.event >= SPEAKS), "{:?}", &verdicts[..3]);
+    assert!(events(&verdicts) <= 2, "{}", events(&verdicts));
+    assert!(verdicts[..15].iter().all(|verdict| verdict.deviations > 5.0), "it is no usual state");
+}
+
+#[test]
+fn a_second_outage_of_the_day_is_severe_though_it_is_no_news() {
+    let mut series = Series::new();
+    series.all(gaussian(1, 100.0, 5.0).take(5_000));
+    for seed in 0..3 {
+        let outage = series.all(gaussian(seed, 400.0, 5.0).take(10));
+        assert!(outage.iter().any(speaks), "{seed}: {outage:?}");
+        assert!(series.all(gaussian(seed + 10, 100.0, 5.0).take(60)).iter().skip(1).all(|verdict| !speaks(verdict)));
+    }
+}
+
+/// Work is done from eight to six.
+fn load(minute: usize) -> f64 {
+    if (480..1_080).contains(&(minute % MINUTES_OF_DAY)) { 200.0 } else { 20.0 }
+}
+
+/// Of four weeks, and on to an hour of the Monday after.
+fn worked(until: usize) -> (Series, impl Iterator<Item = f64>) {
+    let mut series = Series::new();
+    let mut noise = gaussian(1, 0.0, 2.0);
+    series.all((0..28 * MINUTES_OF_DAY + until).map(|minute| load(minute) + noise.next().unwrap_or(0.0)));
+    (series, noise)
+}
+
+#[test]
+fn an_hour_has_its_own_usual() {
+    let (mut series, _) = worked(240);
+    let night = series.detector.clone();
+    let usual = series.one(21.0).usual.expect("it is warm");
+    assert!(usual.is_of_hour && usual.high < 80.0, "{usual:?}");
+    series.detector = night;
+    let verdict = series.one(150.0);
+    assert!(speaks(&verdict), "by day it would be usual: {verdict:?}");
+}
+
+#[test]
+fn a_morning_that_does_not_come_is_found() {
+    let (mut series, mut noise) = worked(480);
+    let late = series.all(noise.by_ref().take(60).map(|x| 20.0 + x));
+    let found = late.iter().position(speaks);
+    assert!(found.is_some_and(|minute| minute < 30), "{found:?}");
+}
+
+#[test]
+fn a_counter_is_looked_at_by_its_rate() {
+    let mut series = Series::new();
+    let mut numbers = Numbers(7);
+    let mut total = 1e9;
+    let mut grow = |rate: f64| {
+        total += (60.0 * rate * (0.9 + 0.2 * numbers.uniform())).floor();
+        total
+    };
+    let calm: Vec<f64> = (0..1_000).map(|_| grow(10.0)).collect();
+    assert!(series.all(calm).iter().all(|verdict| !speaks(verdict)));
+    let usual = series.one(grow(10.0)).usual.expect("it is warm");
+    assert!(usual.is_rate && usual.low > 5.0 && usual.high < 15.0, "{usual:?}");
+    // It has begun from 0 again, and counted since.
+    let mut after = 0.0;
+    let reset: Vec<f64> = (0..200)
+        .map(|n| {
+            after += 600.0 + f64::from(n % 7);
+            after
+        })
+        .collect();
+    assert!(series.all(reset).iter().all(|verdict| !speaks(verdict)), "a reset is no event");
+    let burst: Vec<f64> = (1..4).map(|n| after + f64::from(n) * 60_000.0).collect();
+    assert!(speaks(&series.all(burst)[0]));
+}
+
+#[test]
+fn what_grew_at_first_and_falls_slowly_is_no_counter() {
+    let mut series = Series::new();
+    let wave = |n: usize| 100.0 - 50.0 * libm::cos(core::f64::consts::TAU * n as f64 / 600.0);
+    let verdicts = series.all((0..6_000).map(wave));
+    assert!(verdicts.iter().all(|verdict| !speaks(verdict)), "{:?}", verdicts.iter().position(speaks));
+    assert!(verdicts.last().and_then(|verdict| verdict.usual).is_some_and(|usual| !usual.is_rate));
+}
+
+#[test]
+fn what_never_moved_and_moves_is_unusual() {
+    for level in [0.0, 7.0, 0.25, 1e9, -3.5] {
+        let mut series = Series::new();
+        assert!(series.all([level; 200]).iter().all(|verdict| !speaks(verdict)), "{level}");
+        assert!(speaks(&series.one(level + 0.1 * f64::abs(level) + 10.0)), "{level}");
+        let mut series = Series::new();
+        series.all([level; 200]);
+        assert!(!speaks(&series.one(level * 1.000_1)), "{level}");
+    }
+}
+
+#[test]
+fn counts_that_are_mostly_nothing_stay_quiet() {
+    let mut series = Series::new();
+    let sparse = |n: usize| if n % 20 == 19 { 1.0 } else { 0.0 };
+    assert!(series.all((0..2_000).map(sparse)).iter().all(|verdict| !speaks(verdict)));
+    assert!(speaks(&series.one(40.0)));
+}
+
+#[test]
+fn spikes_that_keep_coming_are_usual() {
+    let mut series = Series::new();
+    let mut noise = gaussian(5, 10.0, 1.0);
+    let spiky = (0..5_000).map(|n| if n % 100 == 99 { 50.0 } else { noise.next().unwrap_or(0.0) });
+    let loud: Vec<usize> =
+        series.all(spiky).iter().enumerate().filter(|(_, verdict)| verdict.event >= SPEAKS).map(|(n, _)| n).collect();
+    assert!(loud.first() == Some(&99) && loud.len() < 10 && loud.last() < Some(&2_500), "{loud:?}");
+}
+
+#[test]
+fn a_gap_is_no_jump() {
+    let mut walk = gaussian(1, 0.0, 1.0).scan(1_000.0, |level, step| {
+        *level += step;
+        Some(*level)
+    });
+    let mut series = Series::new();
+    series.all(walk.by_ref().take(2_000));
+    // Six hours later it has walked on.
+    let far = walk.by_ref().take(360).last().unwrap_or(0.0);
+    series.at += 6 * 3_600;
+    assert_ne!(series.one(far).what, What::Jump);
+}
+
+#[test]
+fn what_does_not_teach_changes_what_is_usual_by_nothing() {
+    let mut series = Series::new();
+    series.all(gaussian(1, 100.0, 5.0).take(1_000));
+    let (before, at) = (series.detector.clone(), Moment::utc(series.at + 60));
+    for n in 0..600 {
+        series.detector.take(Moment::utc(series.at + 60 * n), 500.0, false);
+    }
+    let usual = |detector: &Kpi| detector.clone().take(at, 100.0, false).usual;
+    assert_eq!(usual(&series.detector), usual(&before));
+    assert!(speaks(&series.detector.take(at, 500.0, false)));
+}
+
+#[test]
+fn what_is_accepted_is_usual() {
+    let mut series = Series::new();
+    series.all(gaussian(1, 100.0, 5.0).take(5_000));
+    series.all(gaussian(2, 300.0, 5.0).take(5));
+    series.detector.accept(Moment::utc(series.at));
+    assert!(series.all(gaussian(3, 300.0, 5.0).take(2_000)).iter().all(|verdict| !speaks(verdict)));
+    assert!(speaks(&series.one(100.0)), "and what was usual is not");
+}
+
+#[test]
+fn it_says_nothing_while_it_warms_up() {
+    let mut series = Series::new();
+    let verdicts = series.all(gaussian(1, 100.0, 5.0).take(WARM_UP as usize - 1).chain([1e6]));
+    assert!(verdicts.iter().all(|verdict| *verdict == Verdict::default()));
+    let mut series = Series::new();
+    series.all(gaussian(1, 100.0, 5.0).take(WARM_UP as usize));
+    let verdict = series.one(1e6);
+    assert!(speaks(&verdict) && verdict.usual.is_some(), "{verdict:?}");
+}
+
+#[test]
+fn any_number_is_taken() {
+    let mut series = Series::new();
+    let odd = [f64::MAX, f64::MIN, f64::INFINITY, f64::NAN, 0.0, 1e-308, -0.0, f64::NEG_INFINITY];
+    for verdict in series.all(odd.repeat(40)) {
+        assert!(verdict.event <= Score(1_000) && verdict.deviations.is_finite(), "{verdict:?}");
+    }
+    let after = series.all(gaussian(1, 100.0, 5.0).take(10));
+    assert!(
+        after.iter().all(|verdict| verdict.usual.is_some_and(|usual| usual.low.is_finite() && usual.high.is_finite()))
+    );
+    // Time that stands still, and goes back.
+    for at in [MONDAY, MONDAY, MONDAY - 5, i64::MIN, i64::MAX] {
+        let verdict = series.detector.take(Moment { seconds: at, hour: 255, rests: true }, 1.0, true);
+        assert!(verdict.deviations.is_finite());
+    }
+}
+
+#[test]
+fn it_is_small_and_goes_on_from_its_bytes() {
+    assert!(size_of::<Kpi>() <= 600, "{}", size_of::<Kpi>());
+    let mut series = Series::new();
+    series.all(gaussian(1, 100.0, 5.0).take(1_000));
+    let bytes = serde_json::to_vec(&series.detector).expect("numbers");
+    let mut again = Series { detector: serde_json::from_slice(&bytes).expect("as written"), at: series.at };
+    assert_eq!(again.all(gaussian(2, 110.0, 9.0).take(500)), series.all(gaussian(2, 110.0, 9.0).take(500)));
+}
