@@ -29,7 +29,7 @@ use crate::{
         deduplicate::{Change, Deduplicator, event_key},
         enrich,
         raise::{Evidence, Held, History, Raiser, Times},
-        score::{self, Finding, Learn, Scorer},
+        score::{self, Finding, Scorer},
         suppress::{PolicyIndex, Suppressor},
     },
     timers::{Timer, TimerKind, Timers},
@@ -237,13 +237,8 @@ impl Scope {
         let series = self.deduplicator.fingerprint(event);
         let mut found = Vec::new();
         let (in_maintenance, held) = self.is_disturbed(event, at, world, out);
-        let learn = match (in_maintenance, held) {
-            (true, _) => Learn::Nothing,
-            (_, true) => Learn::OnlyTaught,
-            _ => Learn::Usual,
-        };
         let mut cx = cx(&mut self.core, world, out);
-        let outcome = self.scorer.take(series, event, at, learn, &mut cx, &mut found);
+        let outcome = self.scorer.take(series, event, (at, !in_maintenance && !held), &mut cx, &mut found);
         cx.decide(event, key, outcome, None);
         if in_maintenance {
             found.iter_mut().for_each(Finding::excuse);

@@ -65,9 +65,9 @@ const CLEARLY: f32 = 1.2;
 const NATS: f32 = 9.2;
 /// Samples before it says anything.
 const WARM_UP: u32 = 30;
-/// Severity is clipped at so many deviations when it is learned, and nobody wants to know more than so many.
+/// A value is clipped at so many deviations when it is learned; beyond it is unusual.
 const CLIP: f32 = 3.0;
-const FARTHEST: f32 = 20.0;
+const YOUNG_CLIP: f32 = 4.0;
 /// The share of the range seen that is as usual.
 const RANGE_SHARE: f32 = 0.03;
 /// Deviations at which severity is 0.5.
@@ -148,6 +148,18 @@ pub struct Verdict {
     pub deviations: f64,
     /// `None` while it warms up.
     pub usual: Option<Usual>,
+}
+
+impl Verdict {
+    /// Whether it is beyond what is usual: a state that goes on.
+    pub fn is_beyond(&self) -> bool {
+        self.deviations.abs() > f64::from(CLIP)
+    }
+
+    /// The larger of the two.
+    pub fn score(&self) -> Score {
+        self.event.max(self.severity)
+    }
 }
 
 /// What a series usually is: between these.
@@ -302,7 +314,7 @@ impl Kpi {
         if !is_warm {
             return Verdict::default();
         }
-        let off = if is_usual { 0.0 } else { f64::from(z.clamp(-FARTHEST, FARTHEST)) };
+        let off = if is_usual { 0.0 } else { f64::from(z) };
         Verdict {
             event: Score::share(f64::from(1.0 - libm::expf(-event / NATS))),
             what,
@@ -446,7 +458,7 @@ impl Kpi {
     fn nats(&self, evidence: f32, z: f32) -> f32 {
         let n = self.n as f32;
         let aged = evidence - AGE * libm::logf((n / AGE_SAMPLES).max(0.02));
-        let young = YOUNG / (YOUNG + n) * YOUNG_NATS * libm::logf(z.clamp(1.0, FARTHEST));
+        let young = YOUNG / (YOUNG + n) * YOUNG_NATS * libm::logf(z.clamp(1.0, DEPARTURE_MAX));
         aged.max(young).max(0.0)
     }
 
@@ -473,9 +485,10 @@ impl Kpi {
             self.season_error += long * ((x - by_hour).abs() - self.season_error);
             self.plain_error += long * ((x - self.long).abs() - self.plain_error);
         }
-        // Nothing is clipped by what is not known for half a day yet.
         let off = x - level;
-        let clip = if n > 0.5 * DAY / self.pace { CLIP * deviation } else { f32::MAX };
+        // By how much is not known well before half a day.
+        let clip = if n > 0.5 * DAY / self.pace { CLIP } else { YOUNG_CLIP };
+        let clip = if self.is_warm() { clip * deviation } else { f32::MAX };
         let clipped = off.clamp(-clip, clip);
         let step = SEVERITY.step(n, self.pace);
         self.level += step * (level + clipped - self.level);

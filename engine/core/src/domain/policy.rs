@@ -178,6 +178,8 @@ pub struct Score {
     pub burst_min: u32,
     /// A series that is not heard of for so long is forgotten.
     pub keep: Span,
+    /// Where series have their hours of the day and their weekends.
+    pub timezone: Zone,
     /// The first that matches a series holds; a KPI goes by its own.
     pub threshold: Vec<Threshold>,
 }
@@ -423,6 +425,7 @@ impl Default for Policy {
                 silence_min: Span::minutes(5),
                 burst_min: 10,
                 keep: Span::hours(7 * 24),
+                timezone: Zone::utc(),
                 threshold: Vec::new(),
             },
             checks: Checks::default(),

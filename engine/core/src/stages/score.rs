@@ -26,7 +26,6 @@ mod said;
 mod series;
 use bursts::Bursts;
 pub use said::ORIGIN;
-pub use series::Learn;
 use series::Series;
 
 /// A share of this of the series goes when there are too many.
@@ -83,13 +82,12 @@ impl Scorer {
         self.generation = self.generation.wrapping_add(1);
     }
 
-    /// Folds a sample of the series `key`; `at` is its time, held to its arrival.
+    /// Folds a sample of the series `key`; `at` is its time, held to its arrival, and where it `teaches` it is learned as usual.
     pub fn take(
         &mut self,
         key: Fingerprint,
         event: &Event,
-        at: Timestamp,
-        learn: Learn,
+        (at, teaches): (Timestamp, bool),
         cx: &mut Cx<'_>,
         found: &mut Vec<Finding>,
     ) -> Outcome {
@@ -105,7 +103,7 @@ impl Scorer {
         }
         series.hear(key, at, found);
         series.bind(key, self.generation, at, cx, found);
-        series.judge(key, value, at, learn, cx, found);
+        series.judge((key, value), (at, teaches), cx, found);
         let policy = &cx.policy.score;
         let watched = match policy.silence {
             Silence::None => false,

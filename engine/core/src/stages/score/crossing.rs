@@ -15,6 +15,7 @@ use crate::{
     },
     scope::Cx,
 };
+use quell_models::detectors::Verdict;
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, sync::Arc};
 
@@ -110,10 +111,10 @@ impl Crossing {
     }
 
     /// Places a sample.
-    pub fn judge(&mut self, series: &Series, sample: Sample, cx: &Cx<'_>, found: &mut Vec<Finding>) {
+    pub fn judge(&mut self, series: &Series, sample: Sample, verdict: &Verdict, cx: &Cx<'_>, found: &mut Vec<Finding>) {
         let Sample { key, value, at } = sample;
         let Some(figures) = self.figures(&series.check, cx) else { return };
-        let deviations = if figures.bands.adaptive { series.deviations(value) } else { None };
+        let deviations = verdict.usual.filter(|_| figures.bands.adaptive).map(|_| verdict.deviations);
         let place = figures.bands.place(value, deviations, self.place);
         let (before, now) = (self.severity(self.place.band), self.severity(place.band));
         let again = at - self.said_at >= cx.policy.deduplicate.count_interval;

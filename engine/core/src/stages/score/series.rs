@@ -9,14 +9,14 @@ use crate::{
         alert::{AlertId, Fingerprint},
         event::Event,
         policy::Score,
-        severity::Severity,
         threshold::Number,
         time::{Span, Timestamp},
     },
     scope::Cx,
     timers::TimerKind,
 };
-use quell_models::detectors::Ewma;
+use jiff::civil::{DateTime, Weekday};
+use quell_models::detectors::{Kpi, Moment, Verdict, What};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -47,25 +47,15 @@ struct Unusual {
     calm: bool,
 }
 
-/// Whether a sample is learned as usual.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Learn {
-    Usual,
-    /// An open incident is about it: only what people said is normal is learned.
-    OnlyTaught,
-    /// It is worked on.
-    Nothing,
-}
-
 /// A person said that what an alert told of is normal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Taught {
     alert: AlertId,
     /// What was usual until then.
-    before: Ewma,
+    before: Kpi,
 }
 
-/// What is known of a series: about 300 bytes, and its names.
+/// What is known of a series: about 900 bytes, and its names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {
     pub origin: Arc<str>,
@@ -73,7 +63,7 @@ pub struct Series {
     pub check: Arc<str>,
     /// The one that its first sample named, or empty.
     pub service: Arc<str>,
-    detector: Ewma,
+    detector: Kpi,
     last_at: Timestamp,
     /// The usual one between samples, once some were seen.
     gap: Span,
@@ -98,7 +88,7 @@ impl Series {
             entity: event.entity.as_str().into(),
             check: event.check.as_str().into(),
             service: event.service.as_str().into(),
-            detector: Ewma::default(),
+            detector: Kpi::default(),
             last_at: at,
             gap: Span(0),
             gaps: 0,
@@ -120,11 +110,6 @@ impl Series {
     /// It tells how well a service does.
     pub fn is_kpi(&self) -> bool {
         self.crossings.iter().any(|crossing| !crossing.by.is_rule())
-    }
-
-    /// Spreads from its learned level.
-    pub fn deviations(&self, value: f64) -> Option<f64> {
-        self.detector.deviations(value)
     }
 
     /// It was heard of.
@@ -158,55 +143,56 @@ impl Series {
     /// Whether the sample is unusual, what it crosses, and whether it is learned.
     pub fn judge(
         &mut self,
-        key: Fingerprint,
-        value: f64,
-        at: Timestamp,
-        learn: Learn,
+        (key, value): (Fingerprint, f64),
+        (at, teaches): (Timestamp, bool),
         cx: &mut Cx<'_>,
         found: &mut Vec<Finding>,
     ) {
         let sample = Sample { key, value, at };
         let new_usual = cx.policy.score.new_usual;
-        let learns = learn == Learn::Usual && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
-        // What is normal now is not known before some of it was seen.
-        let is_taught = learn != Learn::Nothing && self.taught.is_some() && !self.detector.is_warm();
+        let learns = teaches && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
+        // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
+        let verdict = self.detector.take(moment(at, cx), value, learns);
         let mut crossings = std::mem::take(&mut self.crossings);
         for crossing in &mut crossings {
-            crossing.judge(self, sample, cx, found);
+            crossing.judge(self, sample, &verdict, cx, found);
         }
         self.crossings = crossings;
         let told = self.crossings.iter().any(Crossing::speaks);
-        self.judge_score(sample, told, cx, found);
-        // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
-        if learns || is_taught {
-            self.detector.learn(value);
-        }
+        self.judge_score(sample, &verdict, told, cx, found);
         let disturbed = self.unusual.is_some() || told;
         self.disturbed_since = disturbed.then(|| self.disturbed_since.unwrap_or(at));
     }
 
     /// What a threshold has `told` is not told once more as unusual.
-    fn judge_score(&mut self, sample: Sample, told: bool, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
-        let Sample { key, value, at } = sample;
+    fn judge_score(
+        &mut self,
+        sample: Sample,
+        verdict: &Verdict,
+        told: bool,
+        cx: &mut Cx<'_>,
+        found: &mut Vec<Finding>,
+    ) {
+        let Sample { key, at, .. } = sample;
         let policy = &cx.policy.score;
-        let unusual = self.detector.score(value).0 >= policy.speaks_at();
+        let unusual = verdict.score().0 >= policy.speaks_at();
         let Some(mut state) = self.unusual else {
             if unusual && !told {
                 self.unusual = Some(Unusual { since: at, last_at: at, said_at: at, calm: false });
-                found.push(self.say_unusual(sample, policy.severity));
+                found.push(self.say_unusual(sample, verdict, cx));
             }
             return;
         };
         if at - state.since >= policy.new_usual {
-            // What stays is the new usual: it is learned from the beginning.
-            self.detector = Ewma::default();
+            // What stays is the new usual.
+            self.detector.accept(moment(at, cx));
             return self.recover(key, at, cx, found);
         }
-        if unusual {
+        if unusual || verdict.is_beyond() {
             (state.last_at, state.calm) = (at, false);
             if at - state.said_at >= cx.policy.deduplicate.count_interval {
                 state.said_at = at;
-                found.push(self.say_unusual(sample, policy.severity));
+                found.push(self.say_unusual(sample, verdict, cx));
             }
         } else {
             state.calm = true;
@@ -219,14 +205,11 @@ impl Series {
         self.unusual = Some(state);
     }
 
-    fn say_unusual(&self, Sample { key, value, at }: Sample, severity: Severity) -> Finding {
-        let off = Some(self.detector.distance(value));
-        let (check, value) = (&self.check, Number(value));
-        let summary = match self.detector.usual() {
-            Some(usual) => format!("{check} is {value}, usual {} to {}", Number(usual.low), Number(usual.high)),
-            None => format!("{check} is {value}"),
-        };
-        Said { off, ..Said::firing(UNUSUAL, UNUSUAL, severity, summary) }.about(self, key, at)
+    fn say_unusual(&self, sample: Sample, verdict: &Verdict, cx: &Cx<'_>) -> Finding {
+        let Sample { key, at, .. } = sample;
+        let summary = words(&self.check, sample, verdict, moment(at, cx));
+        let said = Said::firing(UNUSUAL, UNUSUAL, cx.policy.score.severity, summary);
+        Said { off: Some(verdict.deviations.abs()), ..said }.about(self, key, at)
     }
 
     fn recover(&mut self, key: Fingerprint, at: Timestamp, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
@@ -242,10 +225,11 @@ impl Series {
             || self.crossings.iter().filter(adaptive).any(|crossing| alert == fingerprint(key, &crossing.of()))
     }
 
-    /// A person says that what it does now is normal: it is learned from the beginning.
+    /// A person says that what it does now is normal.
     pub fn teach(&mut self, key: Fingerprint, alert: AlertId, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
         let at = cx.core.clock.max(self.last_at);
-        self.taught = Some(Box::new(Taught { alert, before: std::mem::take(&mut self.detector) }));
+        self.taught = Some(Box::new(Taught { alert, before: self.detector.clone() }));
+        self.detector.accept(moment(at, cx));
         if self.unusual.is_some() {
             self.recover(key, at, cx, found);
         }
@@ -325,12 +309,40 @@ impl Series {
     }
 }
 
+/// A moment where the series live.
+fn moment(at: Timestamp, cx: &Cx<'_>) -> Moment {
+    let local = cx.policy.score.timezone.local(at).unwrap_or(DateTime::MIN);
+    let rests = matches!(local.weekday(), Weekday::Saturday | Weekday::Sunday);
+    Moment { seconds: at.0.div_euclid(1_000), hour: local.hour().unsigned_abs(), rests }
+}
+
+/// `latency jumped to 93, usual 20 to 41 at 09:00 on weekdays`
+fn words(check: &str, sample: Sample, verdict: &Verdict, moment: Moment) -> String {
+    let is = match verdict.what {
+        What::Jump if verdict.event > verdict.severity => "jumped to",
+        What::Shift if verdict.event > verdict.severity => "has another level, at",
+        What::Departure if verdict.event > verdict.severity => "stays at",
+        _ => "is",
+    };
+    let mut text = format!("{check} {is} {}", Number(sample.value));
+    if let Some(usual) = verdict.usual {
+        let of = if usual.is_rate { "it grows by" } else { "usual" };
+        text += &format!(", {of} {} to {}", Number(usual.low), Number(usual.high));
+        text += if usual.is_rate { " a second" } else { "" };
+        if usual.is_of_hour {
+            let days = if moment.rests { "weekends" } else { "weekdays" };
+            text += &format!(" at {:02}:00 on {days}", moment.hour);
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_series_is_small() {
-        assert!(size_of::<Series>() <= 400, "{}", size_of::<Series>());
+        assert!(size_of::<Series>() <= 960, "{}", size_of::<Series>());
     }
 }
