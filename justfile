@@ -50,6 +50,10 @@ quality dir beside="":
 keys dir of="clues" kind="workload":
     QUELL_QUALITY={{absolute_path(dir)}} QUELL_KINDS={{kind}} QUELL_KEYS={{of}} cargo bench -p quell-benches --bench quality
 
+# How well anomalies in measured series are found: NAB, SMD and ASD below DIR, and made-up ones.
+anomaly dir beside="":
+    QUELL_ANOMALY={{absolute_path(dir)}} {{ if beside == "" { "" } else { "QUELL_BESIDE='" + beside + "'" } }} cargo bench -p quell-benches --bench anomaly
+
 # How well causes are ranked, over the public sets whose root causes are known (benches/causes/main.rs says which).
 causes dir:
     QUELL_CAUSES={{absolute_path(dir)}} cargo bench -p quell-benches --bench causes

@@ -59,21 +59,17 @@ fn share_from(sorted: &[f64], threshold: f64) -> f64 {
     (sorted.len() - sorted.partition_point(|peak| *peak < threshold)) as f64 / sorted.len() as f64
 }
 
-fn under_surface(
-    scores: &[f64],
-    labels: &[f64],
-    order: &[usize],
-    ranges: &[(usize, usize)],
-    width: usize,
-) -> f64 {
+fn under_surface(scores: &[f64], labels: &[f64], order: &[usize], ranges: &[(usize, usize)], width: usize) -> f64 {
     let (n, half) = (scores.len(), width / 2);
     let mut extended = labels.to_vec();
     for (first, last) in ranges {
-        for row in last + 1..(last + half + 1).min(n) {
-            extended[row] += (1.0 - (row - last) as f64 / width as f64).sqrt();
+        let end = (last + half + 1).min(n);
+        for (off, weight) in extended[(last + 1).min(end)..end].iter_mut().enumerate() {
+            *weight += (1.0 - (off + 1) as f64 / width as f64).sqrt();
         }
-        for row in first.saturating_sub(half)..*first {
-            extended[row] += (1.0 - (first - row) as f64 / width as f64).sqrt();
+        let begin = first.saturating_sub(half);
+        for (off, weight) in extended[begin..*first].iter_mut().enumerate() {
+            *weight += (1.0 - (first - begin - off) as f64 / width as f64).sqrt();
         }
     }
     extended.iter_mut().for_each(|weight| *weight = weight.min(1.0));

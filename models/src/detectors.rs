@@ -2,9 +2,11 @@
 //! every machine.
 mod burst;
 mod kpi;
+mod together;
 
 pub use burst::Burst;
 pub use kpi::{Kpi, Moment, Usual, Verdict, What};
+pub use together::Together;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -17,6 +17,7 @@ pub mod normal;
 pub mod problems;
 pub mod replay;
 pub mod run;
+pub mod score;
 pub mod services;
 pub mod settle;
 pub mod silence;

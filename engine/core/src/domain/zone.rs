@@ -1,6 +1,10 @@
 //! Time zones, by their IANA names.
 use super::{schedule, time::Timestamp};
-use jiff::{civil::DateTime, tz::TimeZone};
+use jiff::{
+    civil::{DateTime, Weekday},
+    tz::TimeZone,
+};
+use quell_models::detectors::Moment;
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
@@ -21,6 +25,13 @@ impl Zone {
     /// What the clocks there show; `None` where there is no such year.
     pub fn local(&self, at: Timestamp) -> Option<DateTime> {
         Some(self.zone.to_datetime(jiff::Timestamp::from_millisecond(at.0).ok()?))
+    }
+
+    /// A moment as detectors see it: where there is no such year, as at its beginning.
+    pub fn moment(&self, at: Timestamp) -> Moment {
+        let local = self.local(at).unwrap_or(DateTime::MIN);
+        let rests = matches!(local.weekday(), Weekday::Saturday | Weekday::Sunday);
+        Moment { seconds: at.0.div_euclid(1_000), hour: local.hour().unsigned_abs(), rests }
     }
 }
 

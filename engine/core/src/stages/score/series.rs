@@ -15,7 +15,6 @@ use crate::{
     scope::Cx,
     timers::TimerKind,
 };
-use jiff::civil::{DateTime, Weekday};
 use quell_models::detectors::{Kpi, Moment, Verdict, What};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -152,7 +151,7 @@ impl Series {
         let new_usual = cx.policy.score.new_usual;
         let learns = teaches && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
         // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
-        let verdict = self.detector.take(moment(at, cx), value, learns);
+        let verdict = self.detector.take(cx.policy.score.timezone.moment(at), value, learns);
         let mut crossings = std::mem::take(&mut self.crossings);
         for crossing in &mut crossings {
             crossing.judge(self, sample, &verdict, cx, found);
@@ -185,7 +184,7 @@ impl Series {
         };
         if at - state.since >= policy.new_usual {
             // What stays is the new usual.
-            self.detector.accept(moment(at, cx));
+            self.detector.accept(cx.policy.score.timezone.moment(at));
             return self.recover(key, at, cx, found);
         }
         if unusual || verdict.is_beyond() {
@@ -207,7 +206,7 @@ impl Series {
 
     fn say_unusual(&self, sample: Sample, verdict: &Verdict, cx: &Cx<'_>) -> Finding {
         let Sample { key, at, .. } = sample;
-        let summary = words(&self.check, sample, verdict, moment(at, cx));
+        let summary = words(&self.check, sample, verdict, cx.policy.score.timezone.moment(at));
         let said = Said::firing(UNUSUAL, UNUSUAL, cx.policy.score.severity, summary);
         Said { off: Some(verdict.deviations.abs()), ..said }.about(self, key, at)
     }
@@ -229,7 +228,7 @@ impl Series {
     pub fn teach(&mut self, key: Fingerprint, alert: AlertId, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
         let at = cx.core.clock.max(self.last_at);
         self.taught = Some(Box::new(Taught { alert, before: self.detector.clone() }));
-        self.detector.accept(moment(at, cx));
+        self.detector.accept(cx.policy.score.timezone.moment(at));
         if self.unusual.is_some() {
             self.recover(key, at, cx, found);
         }
@@ -307,13 +306,6 @@ impl Series {
             }
         }
     }
-}
-
-/// A moment where the series live.
-fn moment(at: Timestamp, cx: &Cx<'_>) -> Moment {
-    let local = cx.policy.score.timezone.local(at).unwrap_or(DateTime::MIN);
-    let rests = matches!(local.weekday(), Weekday::Saturday | Weekday::Sunday);
-    Moment { seconds: at.0.div_euclid(1_000), hour: local.hour().unsigned_abs(), rests }
 }
 
 /// `latency jumped to 93, usual 20 to 41 at 09:00 on weekdays`

@@ -1,0 +1,136 @@
+//! Made-up series: how quiet the detector is where nothing happens, and what it finds, how late, where something does.
+use super::series::{DAY, Random, STATIONARY, season, stationary};
+use quell_models::detectors::{Kpi, Moment, Verdict};
+
+/// 2026-01-05, a Monday.
+const MONDAY: i64 = 1_767_571_200;
+const SPEAKS: u16 = 500;
+const SEEDS: u64 = 8;
+const MONTHS: usize = 3;
+
+fn verdicts(series: &[f64]) -> Vec<Verdict> {
+    let mut detector = Kpi::default();
+    let one = |(minute, value): (usize, &f64)| detector.take(Moment::utc(MONDAY + 60 * minute as i64), *value, true);
+    series.iter().enumerate().map(one).collect()
+}
+
+/// Events and severe samples a month of what has no news, its first hours included.
+pub fn quiet() {
+    println!(
+        "| no news, a sample a minute | events a month at 0.5 | rows that are severe at 0.5 a month |\n|---|---|---|"
+    );
+    for kind in STATIONARY {
+        let (mut events, mut severe) = (0, 0);
+        for seed in 1..=SEEDS {
+            let all = verdicts(&stationary(kind, seed, MONTHS * 30 * DAY));
+            events += all.iter().filter(|verdict| verdict.event.0 >= SPEAKS).count();
+            severe += all.iter().filter(|verdict| verdict.severity.0 >= SPEAKS).count();
+        }
+        let months = (SEEDS as usize * MONTHS) as f64;
+        println!("| {kind} | {:.2} | {:.2} |", events as f64 / months, severe as f64 / months);
+    }
+    println!();
+}
+
+/// What happens in a made-up series.
+const CASES: [&str; 6] = ["spike", "level shift", "variance", "drift", "missing season", "gap, then a shift"];
+/// It lasts so long, three weeks after the beginning.
+const LASTS: usize = 60;
+const BEGINS: usize = 21 * DAY + 600;
+
+fn case(kind: &str, seed: u64) -> Vec<Option<f64>> {
+    let mut random = Random::new(seed);
+    let one = |minute: usize| {
+        let since = minute.checked_sub(BEGINS);
+        let (level, noise) = (100.0 * season(minute), 4.0 * random.gaussian());
+        Some(match (kind, since) {
+            ("spike", Some(0)) => level + noise + 40.0,
+            ("level shift", Some(0..LASTS)) => level + noise + 40.0,
+            ("variance", Some(0..LASTS)) => level + 6.0 * noise,
+            ("drift", Some(n @ 0..LASTS)) => level + noise + n as f64,
+            ("missing season", Some(0..LASTS)) => 50.0 + noise,
+            ("gap, then a shift", Some(0..30)) => return None,
+            ("gap, then a shift", Some(30..LASTS)) => level + noise + 40.0,
+            _ => level + noise,
+        })
+    };
+    (0..BEGINS + LASTS + DAY).map(one).collect()
+}
+
+/// The first row, after what happens has begun, of a score that no earlier row of the third week has.
+struct Found {
+    /// Area under the curve of rows told apart: of what happens, and of the week before.
+    area: f64,
+    /// In minutes, at the highest score of the week before.
+    delay: Option<usize>,
+}
+
+fn found_by(scores: &[f64], rows: std::ops::Range<usize>) -> Found {
+    let before = &scores[BEGINS - 7 * DAY..BEGINS];
+    let during = &scores[rows];
+    let above = |score: f64| {
+        let below = before.iter().filter(|other| **other < score).count();
+        let same = before.iter().filter(|other| **other == score).count();
+        (below as f64 + 0.5 * same as f64) / before.len() as f64
+    };
+    let area = during.iter().map(|score| above(*score)).sum::<f64>() / during.len() as f64;
+    let most = before.iter().copied().fold(0.0, f64::max);
+    Found { area, delay: during.iter().position(|score| *score > most) }
+}
+
+/// An exponentially weighted mean and deviation of the last 300 samples (Roberts, 1959).
+fn ewma(series: &[Option<f64>]) -> Vec<f64> {
+    let (mut n, mut mean, mut variance) = (0.0_f64, 0.0, 0.0_f64);
+    let one = |value: &Option<f64>| {
+        let Some(value) = value else { return 0.0 };
+        let off = value - mean;
+        let score = if n > 30.0 { off.abs() / variance.sqrt().max(1e-9) } else { 0.0 };
+        n += 1.0;
+        let step = (1.0 / n).max(1.0 / 300.0);
+        mean += step * off;
+        variance += step * (off * off - variance);
+        score
+    };
+    series.iter().map(one).collect()
+}
+
+/// What is found, how surely and how late, beside a weighted mean.
+pub fn found() {
+    println!(
+        "| what happens | severity: area, delay in minutes, found | EWMA: area, delay, found | highest event | farthest off, deviations |\n|---|---|---|---|---|"
+    );
+    for kind in CASES {
+        let (mut ours, mut plain, mut events, mut off) = (Vec::new(), Vec::new(), 0.0, 0.0);
+        for seed in 1..=SEEDS {
+            let series = case(kind, seed);
+            let mut detector = Kpi::default();
+            let all: Vec<Verdict> = (series.iter().enumerate())
+                .map(|(minute, value)| {
+                    let at = Moment::utc(MONDAY + 60 * minute as i64);
+                    value.map_or_else(Verdict::default, |value| detector.take(at, value, true))
+                })
+                .collect();
+            let rows = match kind {
+                "spike" => BEGINS..BEGINS + 1,
+                "gap, then a shift" => BEGINS + 30..BEGINS + LASTS,
+                _ => BEGINS..BEGINS + LASTS,
+            };
+            let during = &all[rows.clone()];
+            events += during.iter().map(|verdict| f64::from(verdict.event.0)).fold(0.0, f64::max) / 1_000.0;
+            off += during.iter().map(|verdict| verdict.deviations.abs()).fold(0.0, f64::max);
+            let severities: Vec<f64> = all.iter().map(|verdict| verdict.deviations.abs()).collect();
+            ours.push(found_by(&severities, rows.clone()));
+            plain.push(found_by(&ewma(&series), rows));
+        }
+        let n = SEEDS as f64;
+        println!("| {kind} | {} | {} | {:.2} | {:.1} |", told(&ours), told(&plain), events / n, off / n);
+    }
+    println!();
+}
+
+fn told(all: &[Found]) -> String {
+    let area = all.iter().map(|found| found.area).sum::<f64>() / all.len() as f64;
+    let delays: Vec<usize> = all.iter().filter_map(|found| found.delay).collect();
+    let delay = delays.iter().sum::<usize>() as f64 / delays.len().max(1) as f64;
+    format!("{area:.3}, {delay:.1}, {} of {}", delays.len(), all.len())
+}

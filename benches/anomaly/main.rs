@@ -1,0 +1,24 @@
+//! How well anomalies in measured series are found, by the published scorers, with one setting for all: the Numenta Anomaly Benchmark
+//! (as it is, and with its start dropped or every second row taken), SMD and ASD (Su et al., "Robust anomaly detection for multivariate time series", 2019; Li et al.,
+//! "InterFusion", 2021), how quiet what has no news is, and what is found how late in made-up cases, beside an exponentially weighted mean.
+//!
+//! `QUELL_ANOMALY=DIR cargo bench -p quell-benches --bench anomaly`, where `DIR/nab` has `windows.json` and `data/**.csv`, and `DIR/smd-asd` a folder
+//! for each entity; files may be compressed (`.zst`). `QUELL_BESIDE='program'` runs on each NAB file too: it prints CSV with `anomaly_score`.
+use std::{env, path::PathBuf};
+
+mod cases;
+mod files;
+mod nab;
+mod ranges;
+mod series;
+
+fn main() -> anyhow::Result<()> {
+    cases::quiet();
+    cases::found();
+    let Some(root) = env::var_os("QUELL_ANOMALY").map(PathBuf::from) else {
+        println!("QUELL_ANOMALY=DIR: NAB and SMD/ASD are left out");
+        return Ok(());
+    };
+    files::nab(&root.join("nab"), env::var("QUELL_BESIDE").ok().as_deref())?;
+    files::entities(&root.join("smd-asd"))
+}

@@ -1,0 +1,202 @@
+//! `quell score`: how unusual the values of a series are, as the service would find them.
+use super::bad_input;
+use anyhow::{bail, ensure};
+use quell_core::domain::{
+    time::{Span, Timestamp},
+    zone::Zone,
+};
+use quell_models::detectors::{Kpi, Together, Verdict};
+use rows::{Row, Rows};
+use std::{
+    io::{self, BufWriter, ErrorKind, Write},
+    path::PathBuf,
+};
+
+mod rows;
+
+/// Scores a measured series, or several of one entity, as the service does: each value by what came before it.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  quell score latency.csv                            (timestamp,value)\n  quell score --timezone Europe/Berlin - < latency.csv\n  quell score --table \
+                        --learn train.csv --every 1m test.csv     (a column for each series)\n\nTwo numbers from 0 to 1: anomaly_score, that something new has happened, is above 0 once, \
+                        and 0.5 is worth a look;\nseverity, how far from usual it is, lasts as long as it is so."
+)]
+pub struct ScoreArgs {
+    /// CSV with a header: `timestamp` (RFC 3339, `2026-01-05 09:00:00` in UTC, or Unix seconds), then the value; `-` is stdin
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The columns are series of one entity: how far from usual it is in each row
+    #[arg(long)]
+    pub table: bool,
+    /// What came before, of the same columns: it is learned, and not told
+    #[arg(long, value_name = "FILE")]
+    pub learn: Option<PathBuf>,
+    /// Rows are so far apart, where there is no column `timestamp`
+    #[arg(long, value_name = "SPAN")]
+    pub every: Option<Span>,
+    /// Where the series has its hours of the day and its weekends
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
+    pub timezone: Zone,
+}
+
+fn zone(name: &str) -> Result<Zone, String> {
+    Zone::try_from(name.to_owned())
+}
+
+/// Writes CSV to stdout.
+///
+/// # Errors
+/// With file, line and what is wrong.
+pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match score(args, &mut out).and_then(|()| out.flush().map_err(Into::into)) {
+        // Who reads it has seen enough.
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) => Ok(()),
+        done => done,
+    }
+}
+
+fn score(args: &ScoreArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let mut scored = Scored { detectors: Vec::new(), together: Together::default(), zone: &args.timezone };
+    let mut next = Timestamp(0);
+    if let Some(file) = &args.learn {
+        let mut rows = Rows::open(file, args.every, next).map_err(bad_input)?;
+        scored.begin(&rows, args.table).map_err(bad_input)?;
+        while let Some(row) = rows.next().map_err(bad_input)? {
+            scored.take(&row);
+        }
+        next = rows.expects();
+    }
+    let mut rows = Rows::open(&args.file, args.every, next).map_err(bad_input)?;
+    scored.begin(&rows, args.table).map_err(bad_input)?;
+    let time = if rows.has_time() { "timestamp," } else { "" };
+    let columns = if args.table { "severity" } else { "value,anomaly_score,severity,usual_low,usual_high" };
+    writeln!(out, "{time}{columns}")?;
+    while let Some(row) = rows.next().map_err(bad_input)? {
+        let severity = scored.take(&row);
+        if rows.has_time() {
+            write!(out, "{},", row.told)?;
+        }
+        if args.table {
+            writeln!(out, "{severity:.6}")?;
+        } else {
+            tell(&row, &scored.told(), out)?;
+        }
+    }
+    Ok(())
+}
+
+fn tell(row: &Row, verdict: &Verdict, out: &mut impl Write) -> io::Result<()> {
+    let value = row.values.first().copied().flatten().map(|value| value.to_string()).unwrap_or_default();
+    write!(out, "{value},{},{},", verdict.event, verdict.severity)?;
+    match verdict.usual {
+        Some(usual) => writeln!(out, "{},{}", usual.low, usual.high),
+        None => writeln!(out, ","),
+    }
+}
+
+/// The series of a file.
+struct Scored<'a> {
+    /// Each with what was said of its last value.
+    detectors: Vec<(Kpi, Verdict)>,
+    together: Together,
+    zone: &'a Zone,
+}
+
+impl Scored<'_> {
+    fn begin(&mut self, rows: &Rows, is_table: bool) -> anyhow::Result<()> {
+        let series = rows.series();
+        ensure!(series > 0, "{}: no column has values", rows.name());
+        if !is_table && series > 1 {
+            bail!("{}: {series} columns of values; --table takes them as series of one entity", rows.name());
+        }
+        if self.detectors.is_empty() {
+            self.detectors = vec![(Kpi::default(), Verdict::default()); series];
+        }
+        let known = self.detectors.len();
+        ensure!(series == known, "{}: {series} columns of values, where what was learned has {known}", rows.name());
+        Ok(())
+    }
+
+    /// Of a row, how far from usual all are together.
+    fn take(&mut self, row: &Row) -> f64 {
+        let moment = self.zone.moment(row.at);
+        for ((detector, verdict), value) in self.detectors.iter_mut().zip(&row.values) {
+            *verdict = value.map_or_else(Verdict::default, |value| detector.take(moment, value, true));
+        }
+        self.together.take(self.detectors.iter().map(|(_, verdict)| verdict.severity))
+    }
+
+    fn told(&self) -> Verdict {
+        self.detectors.first().map(|(_, verdict)| *verdict).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn scored(text: &str, edit: impl FnOnce(&mut ScoreArgs)) -> anyhow::Result<String> {
+        let directory = tempfile::TempDir::new()?;
+        let file = directory.path().join("series.csv");
+        fs::write(&file, text)?;
+        let mut args = ScoreArgs { file, table: false, learn: None, every: None, timezone: Zone::utc() };
+        edit(&mut args);
+        let mut out = Vec::new();
+        score(&args, &mut out)?;
+        Ok(String::from_utf8(out)?)
+    }
+
+    fn minutes(n: usize, value: impl Fn(usize) -> f64) -> String {
+        let row = |n: usize| format!("2026-01-05 {:02}:{:02}:00,{}\n", n / 60, n % 60, value(n));
+        "timestamp,value\n".to_owned() + &(0..n).map(row).collect::<String>()
+    }
+
+    #[test]
+    fn a_jump_is_scored_once_and_is_severe_while_it_lasts() -> anyhow::Result<()> {
+        let told = scored(&minutes(420, |n| if n < 400 { 100.0 + (n % 7) as f64 } else { 400.0 }), |_| {})?;
+        let lines: Vec<&str> = told.lines().collect();
+        ensure!(lines[0] == "timestamp,value,anomaly_score,severity,usual_low,usual_high" && lines.len() == 421);
+        let part = |line: &str, n: usize| line.split(',').nth(n).and_then(|text| text.parse::<f64>().ok());
+        let events: Vec<usize> = (1..421).filter(|n| part(lines[*n], 2) >= Some(0.5)).collect();
+        ensure!(events == [401], "{events:?}");
+        ensure!(lines[401].starts_with("2026-01-05 06:40:00,400,"), "{}", lines[401]);
+        ensure!((401..405).all(|n| part(lines[n], 3) >= Some(0.2)), "{:?}", &lines[401..405]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_table_has_one_state_a_row_and_goes_on_from_what_was_learned() -> anyhow::Result<()> {
+        let row = |n: usize, off: f64| format!("{},{},{}\n", n % 5, 10.0 + (n % 3) as f64 + off, 7.5);
+        let before = "a,b,c\n".to_owned() + &(0..300).map(|n| row(n, 0.0)).collect::<String>();
+        let after = "a,b,c\n".to_owned() + &row(300, 0.0) + &row(301, 500.0);
+        let directory = tempfile::TempDir::new()?;
+        let learn = directory.path().join("before.csv");
+        fs::write(&learn, before)?;
+        let told = scored(&after, |args| {
+            (args.table, args.learn, args.every) = (true, Some(learn), Some(Span::minutes(1)));
+        })?;
+        let lines: Vec<&str> = told.lines().collect();
+        ensure!(lines[0] == "severity" && lines.len() == 3, "{told}");
+        ensure!(lines[1].parse::<f64>()? < 0.01 && lines[2].parse::<f64>()? > 0.1, "{told}");
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let wrong = |text: &str| format!("{:#}", scored(text, |_| {}).expect_err(text));
+        assert!(
+            wrong("timestamp,a,b\n1,2,3\n").contains("2 columns of values; --table"),
+            "{}",
+            wrong("timestamp,a,b\n")
+        );
+        assert!(wrong("timestamp,value\nyesterday,2\n").contains("series.csv:2: `yesterday` is no time"));
+        assert!(wrong("timestamp,value\n5,many\n").contains("series.csv:2: `many` is no number"));
+        assert!(wrong("timestamp,value\n9,1\n5,1\n").contains("series.csv:3: older than the row before"));
+        assert!(wrong("value\n1\n").contains("--every"));
+        assert!(wrong("timestamp\n1\n").contains("no column has values"));
+        assert!(wrong("").contains("no header"));
+        assert!(wrong("timestamp,value\n1,2,3\n").contains("line: 2"));
+    }
+}

@@ -1,0 +1,127 @@
+//! CSV, row by row.
+use anyhow::{Context as _, bail, ensure};
+use jiff::{civil::DateTime, tz::TimeZone};
+use quell_core::domain::time::{Span, Timestamp};
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+/// What a column of times is called.
+const TIMES: [&str; 3] = ["timestamp", "time", "date"];
+/// What tools write where there is no value.
+const MISSING: [&str; 5] = ["", "nan", "null", "none", "na"];
+
+/// A row of a file.
+#[derive(Debug)]
+pub struct Row {
+    pub at: Timestamp,
+    /// As it stands there.
+    pub told: String,
+    /// `None` where there is none.
+    pub values: Vec<Option<f64>>,
+}
+
+/// The rows of a file.
+pub struct Rows {
+    name: String,
+    csv: csv::Reader<Box<dyn Read>>,
+    record: csv::StringRecord,
+    columns: usize,
+    /// Between rows, where there is no column of times.
+    every: Option<Span>,
+    /// The next row's time, or the earliest it may have.
+    next: Timestamp,
+}
+
+impl Rows {
+    /// Of a file, or of stdin where it is `-`; without times its first row is at `from`.
+    ///
+    /// # Errors
+    /// With the file, and what is wrong with its header.
+    pub fn open(file: &Path, every: Option<Span>, from: Timestamp) -> anyhow::Result<Self> {
+        let is_stdin = file.as_os_str() == "-";
+        let name = if is_stdin { "stdin".to_owned() } else { file.display().to_string() };
+        let input: Box<dyn Read> =
+            if is_stdin { Box::new(io::stdin()) } else { Box::new(File::open(file).with_context(|| name.clone())?) };
+        let mut csv = csv::Reader::from_reader(input);
+        let header = csv.headers().with_context(|| name.clone())?;
+        ensure!(!header.is_empty(), "{name}: no header");
+        let has_time = header.get(0).is_some_and(|first| TIMES.contains(&&*first.trim().to_ascii_lowercase()));
+        ensure!(
+            has_time || every.is_some(),
+            "{name}: the first column is no `timestamp`: say how far apart rows are, as in --every 1m"
+        );
+        let (columns, every) = (header.len(), if has_time { None } else { every });
+        let next = if has_time { Timestamp::MIN } else { from };
+        Ok(Self { name, csv, record: csv::StringRecord::new(), columns, every, next })
+    }
+
+    /// What the file is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether rows tell their times.
+    pub const fn has_time(&self) -> bool {
+        self.every.is_none()
+    }
+
+    /// Columns of values.
+    pub const fn series(&self) -> usize {
+        self.columns - self.has_time() as usize
+    }
+
+    /// When the next row would be.
+    pub const fn expects(&self) -> Timestamp {
+        self.next
+    }
+
+    /// The next row; `None` at the end.
+    ///
+    /// # Errors
+    /// With file, line and what is wrong.
+    pub fn next(&mut self) -> anyhow::Result<Option<Row>> {
+        if !self.csv.read_record(&mut self.record).with_context(|| self.name.clone())? {
+            return Ok(None);
+        }
+        let line = self.record.position().map_or(0, csv::Position::line);
+        let place = || format!("{}:{line}", self.name);
+        let told = if self.has_time() { self.record.get(0).unwrap_or_default() } else { "" };
+        let at = match self.every {
+            Some(every) => {
+                let at = self.next;
+                self.next = at + every;
+                at
+            }
+            None => {
+                let at = time(told).with_context(|| format!("{}: `{told}` is no time", place()))?;
+                ensure!(at >= self.next, "{}: older than the row before it", place());
+                self.next = at;
+                at
+            }
+        };
+        let mut values = Vec::with_capacity(self.series());
+        for text in self.record.iter().skip(usize::from(self.has_time())) {
+            let text = text.trim();
+            match text.parse::<f64>() {
+                Ok(value) if value.is_finite() => values.push(Some(value)),
+                _ if MISSING.contains(&&*text.to_ascii_lowercase()) => values.push(None),
+                _ => bail!("{}: `{text}` is no number", place()),
+            }
+        }
+        Ok(Some(Row { at, told: told.to_owned(), values }))
+    }
+}
+
+/// RFC 3339, the same with a space and without a zone (UTC), or Unix seconds.
+fn time(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return seconds.is_finite().then_some(Timestamp((seconds * 1_000.0) as i64));
+    }
+    let zoned = text.parse::<jiff::Timestamp>().ok();
+    let plain = || Some(text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    Some(Timestamp(zoned.or_else(plain)?.as_millisecond()))
+}
