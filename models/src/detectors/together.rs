@@ -45,7 +45,9 @@ mod tests {
     #[test]
     fn it_lasts_a_while() {
         let mut state = Together::default();
-        (0..50).for_each(|_| drop(state.take([Score(0); 8])));
+        for _ in 0..50 {
+            state.take([Score(0); 8]);
+        }
         let (first, second) = (state.take([Score(800); 8]), state.take([Score(800); 8]));
         assert!(first > 0.4 && second > first);
         let after = state.take([Score(0); 8]);
