@@ -1,0 +1,454 @@
+//! Lines in, templates out.
+use super::{
+    Settings, WILDCARD,
+    lex::{Token, lex},
+    mask::{collapse, mask},
+    slots::{self, Keys, MEMBERS_MAX, Patterns, Slot, Together, fits},
+    store::{Entry, Store, may_vary},
+    words,
+};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// What a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Id of its skeleton, which is the same for ever, everywhere: for fingerprints.
+    pub skeleton: u64,
+    /// Id of its template, as far as is known now; it may be merged into another later.
+    pub template: u64,
+}
+
+/// A template as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Template<'a> {
+    pub id: u64,
+    /// As it was written first, with `<*>` for what varies.
+    pub text: String,
+    /// Lines.
+    pub count: u64,
+    /// The first line.
+    pub example: &'a str,
+    /// Ids that were merged into it, the oldest merger first.
+    pub merged: &'a [u64],
+}
+
+/// Learns templates from lines.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(from = "Snapshot", into = "Snapshot")]
+pub struct Miner {
+    settings: Settings,
+    /// Lines so far.
+    lines: u64,
+    store: Store,
+    slots: FxHashMap<u64, Slot>,
+    together: BTreeMap<u64, Together>,
+    patterns: Patterns,
+    /// Words of slots that vary, with the line that had them last.
+    names: BTreeMap<u64, u64>,
+    /// In how many skeletons words were.
+    words: BTreeMap<u64, u32>,
+    pieces: Vec<Token>,
+    skeleton: Vec<Token>,
+}
+
+/// What is kept of it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Snapshot {
+    settings: Settings,
+    lines: u64,
+    entries: Vec<Entry>,
+    mergers: VecDeque<u64>,
+    slots: BTreeMap<u64, Slot>,
+    together: BTreeMap<u64, Together>,
+    patterns: Patterns,
+    names: BTreeMap<u64, u64>,
+    words: BTreeMap<u64, u32>,
+}
+
+impl From<Miner> for Snapshot {
+    fn from(miner: Miner) -> Self {
+        let mut entries: Vec<Entry> = miner.store.all().cloned().collect();
+        entries.sort_unstable_by_key(|entry| entry.id);
+        Self {
+            settings: miner.settings,
+            lines: miner.lines,
+            entries,
+            mergers: miner.store.mergers().clone(),
+            slots: miner.slots.into_iter().collect(),
+            together: miner.together,
+            patterns: miner.patterns,
+            names: miner.names,
+            words: miner.words,
+        }
+    }
+}
+
+impl From<Snapshot> for Miner {
+    fn from(kept: Snapshot) -> Self {
+        Self {
+            settings: kept.settings,
+            lines: kept.lines,
+            store: Store::restored(kept.entries, kept.mergers),
+            slots: kept.slots.into_iter().collect(),
+            together: kept.together,
+            patterns: kept.patterns,
+            names: kept.names,
+            words: kept.words,
+            pieces: Vec::new(),
+            skeleton: Vec::new(),
+        }
+    }
+}
+
+impl Miner {
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            lines: 0,
+            store: Store::default(),
+            slots: FxHashMap::default(),
+            together: BTreeMap::new(),
+            patterns: Patterns::default(),
+            names: BTreeMap::new(),
+            words: BTreeMap::new(),
+            pieces: Vec::new(),
+            skeleton: Vec::new(),
+        }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Templates that are kept.
+    pub fn len(&self) -> usize {
+        self.store.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The template of a line, learned from it.
+    pub fn learn(&mut self, line: &str) -> Seen {
+        self.learn_with(line, &|_| false)
+    }
+
+    /// As [`learn`](Self::learn), where more names are known: of a topology, of labels. They are asked for only where skeletons
+    /// differ in one place, and two of them are evidence enough.
+    pub fn learn_with(&mut self, line: &str, is_known: &dyn Fn(&str) -> bool) -> Seen {
+        let line = self.read(line);
+        self.lines += 1;
+        let skeleton = slots::id(&self.skeleton);
+        if let Some(entry) = self.store.get_mut(skeleton) {
+            entry.count += 1;
+            entry.seen = self.lines;
+            return Seen { skeleton, template: entry.id };
+        }
+        let tokens = self.skeleton.clone();
+        let template = self.found(line, tokens, is_known);
+        if let Some(entry) = self.store.get_mut(template) {
+            entry.count += 1;
+            entry.seen = self.lines;
+        }
+        Seen { skeleton, template }
+    }
+
+    /// Id of the skeleton of a line; nothing is learned.
+    pub fn skeleton(&mut self, line: &str) -> u64 {
+        self.read(line);
+        slots::id(&self.skeleton)
+    }
+
+    /// The template that an id, of a skeleton or a template, belongs to now; `None` where it is not kept.
+    pub fn resolve(&self, id: u64) -> Option<u64> {
+        self.store.get(id).map(|entry| entry.id)
+    }
+
+    /// The template that an id belongs to now.
+    pub fn template(&self, id: u64) -> Option<Template<'_>> {
+        self.store.get(id).map(Template::of)
+    }
+
+    /// All, the most frequent first, ties by id.
+    pub fn templates(&self) -> Vec<Template<'_>> {
+        let mut all: Vec<&Entry> = self.store.all().collect();
+        all.sort_unstable_by_key(|entry| (std::cmp::Reverse(entry.count), entry.id));
+        all.into_iter().map(Template::of).collect()
+    }
+
+    /// Puts the skeleton of a line into `self.skeleton`; what is read of the line.
+    fn read<'a>(&mut self, line: &'a str) -> &'a str {
+        let line = line.trim_ascii_end();
+        let mut end = line.len().min(self.settings.line_max).min(usize::from(u16::MAX));
+        while !line.is_char_boundary(end) {
+            end -= 1;
+        }
+        let line = &line[..end];
+        let parts = &self.settings.parts;
+        lex(line.as_bytes(), parts, self.settings.tokens_max, &mut self.pieces);
+        mask(line.as_bytes(), &self.pieces, parts, &mut self.skeleton);
+        line
+    }
+
+    /// The template of a skeleton that has none: one that has taken over its slot, or a new one. Its count stays 0.
+    fn found(&mut self, line: &str, tokens: Vec<Token>, is_known: &dyn Fn(&str) -> bool) -> u64 {
+        let parts = self.settings.parts;
+        let id = slots::id(&tokens);
+        let bytes = line.as_bytes();
+        let mut entry = Entry {
+            id,
+            line: line.into(),
+            tokens: tokens.into_boxed_slice(),
+            count: 0,
+            seen: self.lines,
+            merged: Vec::new(),
+            taken: Vec::new(),
+            together: Vec::new(),
+        };
+        let tokens = entry.tokens.clone();
+        let keys = Keys::new(&tokens);
+        let places: Vec<(usize, u64)> =
+            if parts.slots { entry.places().map(|at| (at, keys.without(&[at]))).collect() } else { Vec::new() };
+        if let Some(template) = self.taken(bytes, &tokens, &places) {
+            return template;
+        }
+        self.make_room();
+        let cuts = if parts.together { self.cuts(bytes, &tokens) } else { Vec::new() };
+        self.count_words(&tokens);
+        let cuts: Vec<(u64, Vec<usize>)> = cuts.into_iter().map(|cut| (keys.without(&cut), cut)).collect();
+        entry.together = cuts.iter().map(|(key, _)| *key).collect();
+        self.store.insert(entry);
+        for (_, key) in &places {
+            self.slots.entry(*key).and_modify(|slot| slot.add(id)).or_insert(Slot::One(id));
+        }
+        for (key, cut) in &cuts {
+            let places = || cut.iter().map(|at| *at as u16).collect();
+            let together =
+                self.together.entry(*key).or_insert_with(|| Together { places: places(), members: Vec::new() });
+            if together.members.len() < MEMBERS_MAX {
+                together.members.push(id);
+            }
+        }
+        for (key, cut) in cuts {
+            if self.varies_together(key, &cut) {
+                return self.merge(id, &cut, None, is_known);
+            }
+        }
+        for (at, key) in places.iter().copied() {
+            if self.varies(key, at, places.len() - 1, is_known) {
+                return self.merge(id, &[at], Some(key), is_known);
+            }
+        }
+        id
+    }
+
+    /// The template that has taken over a slot of a skeleton, or several.
+    fn taken(&mut self, line: &[u8], tokens: &[Token], places: &[(usize, u64)]) -> Option<u64> {
+        for (at, key) in places {
+            if let Some(Slot::Taken(template)) = self.slots.get(key)
+                && let Some(entry) = self.store.get(*template)
+            {
+                let template = entry.id;
+                self.know(tokens[*at].hash);
+                return Some(template);
+            }
+        }
+        let template = self.patterns.find(line, tokens)?;
+        self.resolve(template)
+    }
+
+    /// Which places might vary at once: those of the rarest words, two and more, where it is clear which are rarer.
+    fn cuts(&self, line: &[u8], tokens: &[Token]) -> Vec<Vec<usize>> {
+        let mut places: Vec<(u32, usize)> = (tokens.iter().enumerate())
+            .filter(|(_, token)| may_vary(token, line))
+            .map(|(at, token)| (self.words.get(&token.hash).copied().unwrap_or_default(), at))
+            .collect();
+        places.sort_unstable();
+        let mut cuts = Vec::new();
+        for many in 2..=self.settings.together_max {
+            let left = places.len().saturating_sub(many);
+            if left < 2 || left * 5 < places.len() * 2 {
+                break;
+            }
+            if places[many].0 == places[many - 1].0 {
+                continue;
+            }
+            let mut cut: Vec<usize> = places[..many].iter().map(|(_, at)| *at).collect();
+            cut.sort_unstable();
+            if cut[0] > 0 {
+                cuts.push(cut);
+            }
+        }
+        cuts
+    }
+
+    fn count_words(&mut self, tokens: &[Token]) {
+        for token in tokens.iter().filter(|token| !token.is_variable()) {
+            *self.words.entry(token.hash).or_default() += 1;
+        }
+        while self.words.len() > self.settings.words_max {
+            self.words.values_mut().for_each(|count| *count /= 2);
+            self.words.retain(|_, count| *count > 0);
+        }
+    }
+
+    /// Whether each of several places has held enough different words.
+    fn varies_together(&self, key: u64, places: &[usize]) -> bool {
+        let Some(together) = self.together.get(&key) else { return false };
+        places.iter().all(|at| {
+            let hash = |id: &u64| self.store.get(*id).and_then(|entry| entry.tokens.get(*at)).map(|token| token.hash);
+            let mut hashes: Vec<u64> = together.members.iter().filter_map(hash).collect();
+            hashes.sort_unstable();
+            hashes.dedup();
+            hashes.len() >= self.settings.together
+        })
+    }
+
+    /// Whether what stands in a place varies; `others` are the other words of the skeleton.
+    fn varies(&self, key: u64, at: usize, others: usize, is_known: &dyn Fn(&str) -> bool) -> bool {
+        let settings = &self.settings;
+        let Some(slot) = self.slots.get(&key) else { return false };
+        let members: Vec<&Entry> = slot.members().iter().filter_map(|id| self.store.get(*id)).collect();
+        let many = members.len();
+        let Some(first) = members.first().filter(|_| many >= 2 && others >= 1) else { return false };
+        if at == 0 {
+            return many >= settings.first && others >= 2;
+        }
+        let is_name = |entry: &&Entry| {
+            entry.tokens.get(at).is_some_and(|token| self.names.contains_key(&token.hash))
+                || is_known(&String::from_utf8_lossy(entry.text(at)))
+        };
+        if settings.parts.names && members.iter().all(is_name) {
+            return true;
+        }
+        if many >= settings.after_preposition && words::leads_to_name(first.text(at - 1)) {
+            return true;
+        }
+        let identifiers = members.iter().filter(|entry| words::is_identifier(entry.text(at))).count();
+        many >= if identifiers * 2 > many { settings.identifiers } else { settings.plain }
+    }
+
+    /// All skeletons that are like this one but for these places are of one template: which.
+    fn merge(&mut self, id: u64, places: &[usize], slot: Option<u64>, is_known: &dyn Fn(&str) -> bool) -> u64 {
+        let Some(entry) = self.store.get(id) else { return id };
+        let mut tokens = entry.tokens.clone();
+        let line = entry.line.clone();
+        let pattern: Box<[Option<u64>]> =
+            (0..).zip(&tokens).map(|(at, token)| (!places.contains(&at)).then_some(token.hash)).collect();
+        for at in places {
+            tokens[*at] = Token::variable(usize::from(tokens[*at].start), usize::from(tokens[*at].end));
+        }
+        let mut merged = Vec::new();
+        collapse(line.as_bytes(), &tokens, &self.settings.parts, &mut merged);
+        let merged_id = slots::id(&merged);
+        let gone: Vec<u64> = (self.store.all())
+            .filter(|entry| entry.id != merged_id && fits(&pattern, entry.line.as_bytes(), &entry.tokens))
+            .map(|entry| entry.id)
+            .collect();
+        // Who goes no longer counts in other slots; what the new template is seen in comes after it.
+        let mut children: Vec<Entry> = gone.into_iter().filter_map(|id| self.take_out(id)).collect();
+        children.sort_unstable_by_key(|entry| entry.id);
+        for child in &children {
+            for at in places {
+                if let Some(token) = child.tokens.get(*at).filter(|token| !token.is_variable()) {
+                    self.know(token.hash);
+                }
+            }
+        }
+        let template = match self.store.get(merged_id) {
+            Some(entry) => entry.id,
+            None => self.found(&line, merged, is_known),
+        };
+        for child in &children {
+            self.store.lead(child, template, self.settings.merged_max);
+            for key in &child.taken {
+                self.take_slot(*key, template);
+            }
+        }
+        match slot {
+            Some(key) => self.take_slot(key, template),
+            None => self.patterns.add(pattern, template),
+        }
+        template
+    }
+
+    fn take_slot(&mut self, key: u64, template: u64) {
+        self.slots.insert(key, Slot::Taken(template));
+        if let Some(old) = self.store.get_mut(template).and_then(|entry| entry.take(key)) {
+            self.slots.remove(&old);
+        }
+    }
+
+    fn know(&mut self, word: u64) {
+        self.names.insert(word, self.lines);
+        if self.names.len() > self.settings.names_max {
+            let mut all: Vec<(u64, u64)> = self.names.iter().map(|(word, seen)| (*seen, *word)).collect();
+            all.sort_unstable();
+            for (_, word) in &all[..all.len().div_ceil(16)] {
+                self.names.remove(word);
+            }
+        }
+    }
+
+    /// Takes a template out of the store and of its slots.
+    fn take_out(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.store.remove(id)?;
+        let keys = Keys::new(&entry.tokens);
+        for at in entry.places() {
+            let key = keys.without(&[at]);
+            if let Some(slot) = self.slots.get_mut(&key) {
+                match slot.without(id) {
+                    Some(left) => *slot = left,
+                    None => {
+                        self.slots.remove(&key);
+                    }
+                }
+            }
+        }
+        for key in &entry.together {
+            if let Some(together) = self.together.get_mut(key) {
+                together.members.retain(|member| *member != id);
+                if together.members.is_empty() {
+                    self.together.remove(key);
+                }
+            }
+        }
+        Some(entry)
+    }
+
+    fn make_room(&mut self) {
+        if self.store.len() < self.settings.templates_max.max(1) {
+            return;
+        }
+        for id in self.store.oldest() {
+            for key in self.take_out(id).map(|entry| entry.taken).unwrap_or_default() {
+                self.slots.remove(&key);
+            }
+        }
+        let store = &self.store;
+        self.patterns.retain(|template| store.get(template).is_some());
+    }
+}
+
+impl<'a> Template<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        let mut text = String::with_capacity(entry.line.len());
+        let mut from = 0;
+        for token in entry.tokens.iter().filter(|token| token.is_variable()) {
+            text += entry.line.get(from..usize::from(token.start)).unwrap_or_default();
+            text += WILDCARD;
+            from = usize::from(token.end);
+        }
+        text += entry.line.get(from..).unwrap_or_default();
+        Self {
+            id: entry.id,
+            text: text.trim_ascii().to_owned(),
+            count: entry.count,
+            example: &entry.line,
+            merged: &entry.merged,
+        }
+    }
+}

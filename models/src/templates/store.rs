@@ -1,0 +1,169 @@
+//! Templates by number, and the ids that lead to them.
+use super::{
+    lex::{Kind, Token},
+    words,
+};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Slots and patterns that a template has taken over and keeps; the oldest go.
+const TAKEN_MAX: usize = 64;
+
+/// A template, with the line that founded it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Hash of its skeleton.
+    pub id: u64,
+    pub line: Box<str>,
+    pub tokens: Box<[Token]>,
+    pub count: u64,
+    /// Number of the last line.
+    pub seen: u64,
+    /// Ids that were merged into it.
+    pub merged: Vec<u64>,
+    /// Keys of slots that it has taken over.
+    pub taken: Vec<u64>,
+    /// Keys of several slots at once that it may be one example of.
+    pub together: Vec<u64>,
+}
+
+impl Entry {
+    /// What a token of it says.
+    pub fn text(&self, token: usize) -> &[u8] {
+        self.tokens.get(token).map_or(&[], |token| token.text(self.line.as_bytes()))
+    }
+
+    /// Where a word stands that may vary.
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        let line = self.line.as_bytes();
+        (0..self.tokens.len()).filter(move |at| may_vary(&self.tokens[*at], line))
+    }
+
+    pub fn take(&mut self, key: u64) -> Option<u64> {
+        self.taken.push(key);
+        (self.taken.len() > TAKEN_MAX).then(|| self.taken.remove(0))
+    }
+}
+
+/// A word that names something; states are constants.
+pub fn may_vary(token: &Token, line: &[u8]) -> bool {
+    let text = token.text(line);
+    token.kind == Kind::Word
+        && (token.is_name(line) || matches!(text, [b'_' | b'-' | b'/' | b'.', _, ..]))
+        && !words::is_state(text)
+}
+
+/// All templates.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    entries: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    /// By id, own and merged.
+    index: FxHashMap<u64, u32>,
+    /// Merged ids, the oldest merger first; some may be gone.
+    merged: VecDeque<u64>,
+}
+
+impl Store {
+    pub fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// That of an id, merged or not.
+    pub fn get(&self, id: u64) -> Option<&Entry> {
+        self.entries.get(*self.index.get(&id)? as usize)?.as_ref()
+    }
+
+    pub fn get_mut(&mut self, id: u64) -> Option<&mut Entry> {
+        self.entries.get_mut(*self.index.get(&id)? as usize)?.as_mut()
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().flatten()
+    }
+
+    pub fn insert(&mut self, entry: Entry) {
+        let id = entry.id;
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.entries[at as usize] = Some(entry);
+                at
+            }
+            None => {
+                self.entries.push(Some(entry));
+                self.entries.len() as u32 - 1
+            }
+        };
+        self.index.insert(id, at);
+    }
+
+    /// Takes out a template and all ids that lead to it.
+    pub fn remove(&mut self, id: u64) -> Option<Entry> {
+        let at = *self.index.get(&id)?;
+        let entry = self.entries.get_mut(at as usize)?.take()?;
+        self.free.push(at);
+        self.index.remove(&entry.id);
+        for merged in &entry.merged {
+            self.index.remove(merged);
+        }
+        Some(entry)
+    }
+
+    /// From now on the ids of one that was taken out lead to another.
+    pub fn lead(&mut self, from: &Entry, to: u64, max: usize) {
+        let Some(&at) = self.index.get(&to) else { return };
+        let Some(Some(entry)) = self.entries.get_mut(at as usize) else { return };
+        entry.count += from.count;
+        entry.seen = entry.seen.max(from.seen);
+        for id in from.merged.iter().copied().chain([from.id]) {
+            entry.merged.push(id);
+            self.index.insert(id, at);
+        }
+        self.merged.push_back(from.id);
+        while self.merged.len() > max {
+            let Some(id) = self.merged.pop_front() else { return };
+            self.forget(id);
+        }
+    }
+
+    fn forget(&mut self, merged: u64) {
+        let Some(entry) = self.get_mut(merged) else { return };
+        let before = entry.merged.len();
+        entry.merged.retain(|id| *id != merged);
+        if entry.merged.len() < before {
+            self.index.remove(&merged);
+        }
+    }
+
+    /// The ids of the sixteenth that was unseen for longest.
+    pub fn oldest(&self) -> Vec<u64> {
+        let mut all: Vec<(u64, u64)> = self.all().map(|entry| (entry.seen, entry.id)).collect();
+        let many = (all.len() / 16).max(1).min(all.len());
+        if many < all.len() {
+            all.select_nth_unstable(many);
+        }
+        all.truncate(many);
+        all.sort_unstable();
+        all.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Merged ids, for a snapshot.
+    pub fn mergers(&self) -> &VecDeque<u64> {
+        &self.merged
+    }
+
+    /// Of a snapshot.
+    pub fn restored(entries: Vec<Entry>, merged: VecDeque<u64>) -> Self {
+        let mut store = Self { merged, ..Self::default() };
+        for entry in entries {
+            let (id, merged) = (entry.id, entry.merged.clone());
+            store.insert(entry);
+            let Some(&at) = store.index.get(&id) else { continue };
+            for id in merged {
+                store.index.insert(id, at);
+            }
+        }
+        store
+    }
+}
