@@ -23,7 +23,8 @@ use std::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const SETS: [&str; 3] = ["loghub-2k/dev", "harvested/dev", "harvested/clean"];
+const SETS: [&str; 5] =
+    ["loghub-2k/dev", "harvested/dev", "harvested/dev-named", "harvested/clean", "harvested/clean-named"];
 /// Orders in which lines are shuffled.
 const SHUFFLES: u64 = 5;
 /// Each part, and how it is left out.

@@ -67,6 +67,8 @@ pub struct Settings {
     pub identifiers: usize,
     /// where they are plain words,
     pub plain: usize,
+    pub sure: usize,
+    pub least: usize,
     /// at the beginning of a line, where mostly another statement begins,
     pub first: usize,
     /// and in each of several slots at once.
@@ -89,6 +91,8 @@ impl Default for Settings {
             identifiers: 4,
             plain: 6,
             first: 12,
+            sure: 1000,
+            least: 3,
             together: 6,
             together_max: 6,
         }

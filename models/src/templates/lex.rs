@@ -76,7 +76,10 @@ const fn classes() -> [u16; 256] {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
+    /// By how it is written.
     Variable,
+    /// Where words vary, as was learned.
+    Open,
     Word,
     /// One character that belongs to no word, or what ends a sentence.
     Mark,
@@ -98,7 +101,7 @@ impl Token {
     }
 
     pub fn is_variable(&self) -> bool {
-        self.kind == Kind::Variable
+        matches!(self.kind, Kind::Variable | Kind::Open)
     }
 
     /// As it is written.

@@ -34,6 +34,17 @@ pub fn collapse(line: &[u8], tokens: &[Token], parts: &Parts, out: &mut Vec<Toke
     skeleton.sign();
 }
 
+/// What may stand between two variables that are one.
+pub fn joins(token: &Token, line: &[u8]) -> bool {
+    match token.kind {
+        Kind::Mark => {
+            matches!(token.mark(line), b',' | b':' | b'-' | b'/' | b'|' | b'#' | b';' | b'+' | b'.' | b'*')
+        }
+        Kind::Word => matches!(token.text(line), b"##" | b"x"),
+        Kind::Variable | Kind::Open => false,
+    }
+}
+
 struct Skeleton<'a> {
     line: &'a [u8],
     parts: &'a Parts,
@@ -83,9 +94,7 @@ impl Skeleton<'_> {
         if word.kind == Kind::Mark {
             return None;
         }
-        self.next(open);
         self.next(Token::variable(usize::from(word.start), usize::from(word.end)));
-        self.next(close);
         Some(3)
     }
 
@@ -131,7 +140,7 @@ impl Skeleton<'_> {
                     self.out.pop();
                 }
             }
-        } else if in_row && (self.unit(&token) || self.listed(&token) || self.braced(&token)) {
+        } else if in_row && (self.unit(&token) || self.enclosed(&token) || self.braced(&token)) {
             return;
         }
         self.out.push(token);
@@ -158,24 +167,17 @@ impl Skeleton<'_> {
     fn in_row(&mut self, token: &Token) -> bool {
         let between = match self.out.as_slice() {
             [.., last] if last.is_variable() => 0,
-            [.., first, last] if first.is_variable() && self.joins(last) => 1,
+            [.., first, last] if first.is_variable() && joins(last, self.line) => 1,
             _ => return false,
         };
         self.out.truncate(self.out.len() - between);
         if let Some(last) = self.out.last_mut() {
             last.end = last.end.max(token.end);
+            if token.kind == Kind::Open {
+                last.kind = Kind::Open;
+            }
         }
         true
-    }
-
-    fn joins(&self, token: &Token) -> bool {
-        match token.kind {
-            Kind::Mark => {
-                matches!(token.mark(self.line), b',' | b':' | b'-' | b'/' | b'|' | b'#' | b';' | b'+' | b'.' | b'*')
-            }
-            Kind::Word => matches!(token.text(self.line), b"##" | b"x"),
-            Kind::Variable => false,
-        }
     }
 
     /// `5 KB` is as `5`: the unit is left out.
@@ -183,22 +185,20 @@ impl Skeleton<'_> {
         self.parts.unit && token.kind == Kind::Word && words::is_unit(token.text(self.line))
     }
 
-    /// In a list `'V'` is `V`.
-    fn listed(&mut self, token: &Token) -> bool {
+    /// `'V'` and `[V]` are as `V`: how a value is enclosed depends on what it is.
+    fn enclosed(&mut self, token: &Token) -> bool {
         let line = self.line;
-        let mark = token.mark(line);
-        if !self.parts.quoted || !matches!(mark, b'\'' | b'"') {
+        let open = match token.mark(line) {
+            b']' => b'[',
+            mark @ (b'\'' | b'"' | b'`') => mark,
+            _ => return false,
+        };
+        let &[.., before, value] = self.out.as_slice() else { return false };
+        if !self.parts.quoted || !before.is_mark(line, open) {
             return false;
         }
-        let &[.., before, open, _] = self.out.as_slice() else { return false };
-        if !open.is_mark(line, mark) || !matches!(before.mark(line), b'[' | b'(' | b'{' | b',') {
-            return false;
-        }
-        let whole = Token::variable(usize::from(open.start), usize::from(token.end));
         self.out.truncate(self.out.len() - 2);
-        if !self.in_row(&whole) {
-            self.out.push(whole);
-        }
+        self.push(value);
         true
     }
 

@@ -1,7 +1,7 @@
 //! Lines in, templates out.
 use super::{
     Settings, WILDCARD,
-    lex::{Token, lex},
+    lex::{Kind, Token, VARIABLE, lex},
     mask::{collapse, mask},
     slots::{self, Keys, MEMBERS_MAX, Patterns, Slot, Together, fits},
     store::{Entry, Store, may_vary},
@@ -205,14 +205,13 @@ impl Miner {
             count: 0,
             seen: self.lines,
             merged: Vec::new(),
-            taken: Vec::new(),
             together: Vec::new(),
         };
         let tokens = entry.tokens.clone();
         let keys = Keys::new(&tokens);
         let places: Vec<(usize, u64)> =
             if parts.slots { entry.places().map(|at| (at, keys.without(&[at]))).collect() } else { Vec::new() };
-        if let Some(template) = self.taken(bytes, &tokens, &places) {
+        if let Some(template) = self.taken(bytes, &tokens) {
             return template;
         }
         self.make_room();
@@ -221,6 +220,7 @@ impl Miner {
         let cuts: Vec<(u64, Vec<usize>)> = cuts.into_iter().map(|cut| (keys.without(&cut), cut)).collect();
         entry.together = cuts.iter().map(|(key, _)| *key).collect();
         self.store.insert(entry);
+        self.patterns.add(id, &tokens);
         for (_, key) in &places {
             self.slots.entry(*key).and_modify(|slot| slot.add(id)).or_insert(Slot::One(id));
         }
@@ -234,30 +234,21 @@ impl Miner {
         }
         for (key, cut) in cuts {
             if self.varies_together(key, &cut) {
-                return self.merge(id, &cut, None, is_known);
+                return self.merge(id, &cut, is_known);
             }
         }
         for (at, key) in places.iter().copied() {
             if self.varies(key, at, places.len() - 1, is_known) {
-                return self.merge(id, &[at], Some(key), is_known);
+                return self.merge(id, &[at], is_known);
             }
         }
         id
     }
 
-    /// The template that has taken over a slot of a skeleton, or several.
-    fn taken(&mut self, line: &[u8], tokens: &[Token], places: &[(usize, u64)]) -> Option<u64> {
-        for (at, key) in places {
-            if let Some(Slot::Taken(template)) = self.slots.get(key)
-                && let Some(entry) = self.store.get(*template)
-            {
-                let template = entry.id;
-                self.know(tokens[*at].hash);
-                return Some(template);
-            }
-        }
-        let template = self.patterns.find(line, tokens)?;
-        self.resolve(template)
+    /// The template that takes a skeleton in.
+    fn taken(&self, line: &[u8], tokens: &[Token]) -> Option<u64> {
+        let entries = self.patterns.candidates(tokens).filter_map(|id| self.store.get(id));
+        entries.into_iter().find(|entry| fits(&entry.tokens, line, tokens)).map(|entry| entry.id)
     }
 
     /// Which places might vary at once: those of the rarest words, two and more, where it is clear which are rarer.
@@ -324,34 +315,39 @@ impl Miner {
         if settings.parts.names && members.iter().all(is_name) {
             return true;
         }
-        if many >= settings.after_preposition && words::leads_to_name(first.text(at - 1)) {
-            return true;
+        let most = |is: fn(&[u8]) -> bool| members.iter().filter(|entry| is(entry.text(at))).count() * 2 > many;
+        if most(words::is_capital) {
+            return many >= settings.first;
         }
-        let identifiers = members.iter().filter(|entry| words::is_identifier(entry.text(at))).count();
-        many >= if identifiers * 2 > many { settings.identifiers } else { settings.plain }
+        let needed = if words::leads_to_name(first.text(at - 1)) {
+            settings.after_preposition
+        } else if most(words::is_identifier) {
+            settings.identifiers
+        } else {
+            settings.plain
+        };
+        many >= needed.saturating_sub(others / settings.sure.max(1)).max(settings.least)
     }
 
     /// All skeletons that are like this one but for these places are of one template: which.
-    fn merge(&mut self, id: u64, places: &[usize], slot: Option<u64>, is_known: &dyn Fn(&str) -> bool) -> u64 {
+    fn merge(&mut self, id: u64, places: &[usize], is_known: &dyn Fn(&str) -> bool) -> u64 {
         let Some(entry) = self.store.get(id) else { return id };
         let mut tokens = entry.tokens.clone();
         let line = entry.line.clone();
-        let pattern: Box<[Option<u64>]> =
-            (0..).zip(&tokens).map(|(at, token)| (!places.contains(&at)).then_some(token.hash)).collect();
         for at in places {
-            tokens[*at] = Token::variable(usize::from(tokens[*at].start), usize::from(tokens[*at].end));
+            (tokens[*at].hash, tokens[*at].kind) = (VARIABLE, Kind::Open);
         }
         let mut merged = Vec::new();
         collapse(line.as_bytes(), &tokens, &self.settings.parts, &mut merged);
         let merged_id = slots::id(&merged);
         let gone: Vec<u64> = (self.store.all())
-            .filter(|entry| entry.id != merged_id && fits(&pattern, entry.line.as_bytes(), &entry.tokens))
+            .filter(|entry| entry.id != merged_id && fits(&merged, entry.line.as_bytes(), &entry.tokens))
             .map(|entry| entry.id)
             .collect();
         // Who goes no longer counts in other slots; what the new template is seen in comes after it.
         let mut children: Vec<Entry> = gone.into_iter().filter_map(|id| self.take_out(id)).collect();
         children.sort_unstable_by_key(|entry| entry.id);
-        for child in &children {
+        for child in children.iter().filter(|child| child.tokens.len() == tokens.len()) {
             for at in places {
                 if let Some(token) = child.tokens.get(*at).filter(|token| !token.is_variable()) {
                     self.know(token.hash);
@@ -364,22 +360,8 @@ impl Miner {
         };
         for child in &children {
             self.store.lead(child, template, self.settings.merged_max);
-            for key in &child.taken {
-                self.take_slot(*key, template);
-            }
-        }
-        match slot {
-            Some(key) => self.take_slot(key, template),
-            None => self.patterns.add(pattern, template),
         }
         template
-    }
-
-    fn take_slot(&mut self, key: u64, template: u64) {
-        self.slots.insert(key, Slot::Taken(template));
-        if let Some(old) = self.store.get_mut(template).and_then(|entry| entry.take(key)) {
-            self.slots.remove(&old);
-        }
     }
 
     fn know(&mut self, word: u64) {
@@ -396,6 +378,7 @@ impl Miner {
     /// Takes a template out of the store and of its slots.
     fn take_out(&mut self, id: u64) -> Option<Entry> {
         let entry = self.store.remove(id)?;
+        self.patterns.remove(id, &entry.tokens);
         let keys = Keys::new(&entry.tokens);
         for at in entry.places() {
             let key = keys.without(&[at]);
@@ -424,12 +407,8 @@ impl Miner {
             return;
         }
         for id in self.store.oldest() {
-            for key in self.take_out(id).map(|entry| entry.taken).unwrap_or_default() {
-                self.slots.remove(&key);
-            }
+            self.take_out(id);
         }
-        let store = &self.store;
-        self.patterns.retain(|template| store.get(template).is_some());
     }
 }
 

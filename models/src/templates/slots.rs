@@ -2,7 +2,11 @@
 //!
 //! The hash of a skeleton is `Σ h(tokenᵢ) Bⁱ` modulo 2⁶⁴, so that of the skeleton with another token at `i` costs O(1). A slot is
 //! found by the hash with a hole in its place.
-use super::lex::Token;
+use super::{
+    lex::{Kind, Token, VARIABLE},
+    mask::joins,
+    store::may_vary,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -12,8 +16,9 @@ const BASE: u64 = 0x5851_F42D_4C95_7F2D;
 const HOLE: u64 = 0xA076_1D64_78BD_642F;
 /// Skeletons of a slot that are remembered: more than any rule asks for, and than all settings should.
 pub const MEMBERS_MAX: usize = 32;
-/// Patterns of one length that are kept, the oldest go.
-const PATTERNS_MAX: usize = 256;
+/// Templates of one first token in which words vary, that a new skeleton is held against; the oldest go, and come again
+/// with the next merger.
+const PATTERNS_MAX: usize = 1_024;
 
 /// Hash of a skeleton before it is stirred.
 pub fn sum(tokens: &[Token]) -> u64 {
@@ -56,15 +61,11 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// What is known of a place.
+/// Skeletons that differ in one place; mostly it is one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Slot {
-    /// One skeleton, as most.
     One(u64),
-    /// Skeletons that differ here.
     Some(Box<[u64]>),
-    /// It varies: all are of this template.
-    Taken(u64),
 }
 
 impl Slot {
@@ -72,31 +73,24 @@ impl Slot {
         match self {
             Self::One(id) => std::slice::from_ref(id),
             Self::Some(ids) => ids,
-            Self::Taken(_) => &[],
         }
     }
 
     /// One more.
     pub fn add(&mut self, id: u64) {
         let members = self.members();
-        if !matches!(self, Self::Taken(_)) && members.len() < MEMBERS_MAX && !members.contains(&id) {
+        if members.len() < MEMBERS_MAX && !members.contains(&id) {
             *self = Self::Some(members.iter().copied().chain([id]).collect());
         }
     }
 
     /// Without one; `None` where nobody is left.
     pub fn without(&self, id: u64) -> Option<Self> {
-        match self {
-            Self::One(one) if *one == id => None,
-            Self::Some(ids) => {
-                let left: Box<[u64]> = ids.iter().copied().filter(|other| *other != id).collect();
-                match *left {
-                    [] => None,
-                    [one] => Some(Self::One(one)),
-                    _ => Some(Self::Some(left)),
-                }
-            }
-            slot => Some(slot.clone()),
+        let left: Box<[u64]> = self.members().iter().copied().filter(|other| *other != id).collect();
+        match *left {
+            [] => None,
+            [one] => Some(Self::One(one)),
+            _ => Some(Self::Some(left)),
         }
     }
 }
@@ -108,46 +102,81 @@ pub struct Together {
     pub members: Vec<u64>,
 }
 
-/// Templates that vary in several places: what a skeleton has to hold elsewhere.
+/// Templates in which words vary, by their first token.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Patterns(BTreeMap<usize, Vec<Pattern>>);
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Pattern {
-    /// Hashes of tokens, `None` where any word may stand.
-    tokens: Box<[Option<u64>]>,
-    template: u64,
-}
+pub struct Patterns(BTreeMap<u64, Vec<u64>>);
 
 impl Patterns {
-    pub fn add(&mut self, tokens: Box<[Option<u64>]>, template: u64) {
-        let of_length = self.0.entry(tokens.len()).or_default();
-        if of_length.len() == PATTERNS_MAX {
-            of_length.remove(0);
+    /// One more; where there are too many, it takes the place of the oldest.
+    pub fn add(&mut self, id: u64, tokens: &[Token]) {
+        if !tokens.iter().any(|token| token.kind == Kind::Open) {
+            return;
         }
-        of_length.push(Pattern { tokens, template });
+        let of_first = self.0.entry(first(tokens)).or_default();
+        if of_first.len() == PATTERNS_MAX {
+            of_first.remove(0);
+        }
+        of_first.push(id);
     }
 
-    /// The template of a skeleton.
-    pub fn find(&self, line: &[u8], tokens: &[Token]) -> Option<u64> {
-        let fits = |pattern: &&Pattern| fits(&pattern.tokens, line, tokens);
-        self.0.get(&tokens.len())?.iter().find(fits).map(|pattern| pattern.template)
+    pub fn remove(&mut self, id: u64, tokens: &[Token]) {
+        if let Some(of_first) = self.0.get_mut(&first(tokens)) {
+            of_first.retain(|other| *other != id);
+            if of_first.is_empty() {
+                self.0.remove(&first(tokens));
+            }
+        }
     }
 
-    /// Without the templates that are gone.
-    pub fn retain(&mut self, is_kept: impl Fn(u64) -> bool) {
-        for of_length in self.0.values_mut() {
-            of_length.retain(|pattern| is_kept(pattern.template));
-        }
-        self.0.retain(|_, of_length| !of_length.is_empty());
+    /// Those that may fit a skeleton, the oldest first.
+    pub fn candidates(&self, tokens: &[Token]) -> impl Iterator<Item = u64> {
+        let begins = tokens.first().map(|token| token.hash).filter(|hash| *hash != VARIABLE);
+        let lists = begins.into_iter().chain([VARIABLE]).filter_map(|hash| self.0.get(&hash));
+        lists.flatten().copied()
     }
 }
 
-/// Whether a skeleton is of a pattern.
-pub fn fits(pattern: &[Option<u64>], line: &[u8], tokens: &[Token]) -> bool {
-    pattern.len() == tokens.len()
-        && pattern.iter().zip(tokens).all(|(hash, token)| match hash {
-            Some(hash) => *hash == token.hash,
-            None => token.is_variable() || super::store::may_vary(token, line),
-        })
+fn first(tokens: &[Token]) -> u64 {
+    tokens.first().map_or(VARIABLE, |token| token.hash)
+}
+
+/// Whether a skeleton is of a template. Where words vary stands one word, or variables, or both side by side.
+pub fn fits(template: &[Token], line: &[u8], tokens: &[Token]) -> bool {
+    let mut rest = tokens;
+    for (at, wanted) in template.iter().enumerate() {
+        if wanted.kind == Kind::Open {
+            let next = template.get(at + 1).map(|token| token.hash);
+            let Some(taken) = span(line, rest, next) else { return false };
+            rest = &rest[taken..];
+        } else {
+            match rest {
+                [token, behind @ ..] if token.hash == wanted.hash => rest = behind,
+                _ => return false,
+            }
+        }
+    }
+    rest.is_empty()
+}
+
+/// How many tokens stand where words vary, before the token with the hash `next`.
+fn span(line: &[u8], tokens: &[Token], next: Option<u64>) -> Option<usize> {
+    let (mut taken, mut has_word) = (0, false);
+    let mut fits_here = |token: &Token| {
+        let is_word = !has_word && may_vary(token, line);
+        has_word |= is_word;
+        is_word || token.is_variable()
+    };
+    while let Some(token) = tokens.get(taken) {
+        if taken > 0 && Some(token.hash) == next {
+            break;
+        }
+        if fits_here(token) {
+            taken += 1;
+        } else if taken > 0 && joins(token, line) && tokens.get(taken + 1).is_some_and(&mut fits_here) {
+            taken += 2;
+        } else {
+            break;
+        }
+    }
+    (taken > 0).then_some(taken)
 }

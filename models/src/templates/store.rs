@@ -7,9 +7,6 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Slots and patterns that a template has taken over and keeps; the oldest go.
-const TAKEN_MAX: usize = 64;
-
 /// A template, with the line that founded it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -22,8 +19,6 @@ pub struct Entry {
     pub seen: u64,
     /// Ids that were merged into it.
     pub merged: Vec<u64>,
-    /// Keys of slots that it has taken over.
-    pub taken: Vec<u64>,
     /// Keys of several slots at once that it may be one example of.
     pub together: Vec<u64>,
 }
@@ -38,11 +33,6 @@ impl Entry {
     pub fn places(&self) -> impl Iterator<Item = usize> {
         let line = self.line.as_bytes();
         (0..self.tokens.len()).filter(move |at| may_vary(&self.tokens[*at], line))
-    }
-
-    pub fn take(&mut self, key: u64) -> Option<u64> {
-        self.taken.push(key);
-        (self.taken.len() > TAKEN_MAX).then(|| self.taken.remove(0))
     }
 }
 

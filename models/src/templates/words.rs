@@ -27,9 +27,12 @@ pub fn is_state(word: &[u8]) -> bool {
     word.len() <= 8 && STATES.iter().any(|state| word.eq_ignore_ascii_case(state))
 }
 
-/// The absence of a value.
+/// The absence of a value, and truth as only a program writes it.
 pub fn is_null(word: &[u8]) -> bool {
-    matches!(word, b"None" | b"null" | b"nil" | b"NULL" | b"nullptr" | b"undefined" | b"NaN" | b"N/A")
+    matches!(
+        word,
+        b"True" | b"False" | b"None" | b"null" | b"nil" | b"NULL" | b"nullptr" | b"undefined" | b"NaN" | b"N/A"
+    )
 }
 
 /// After one of these a name is likely.
@@ -84,7 +87,10 @@ pub fn is_unit(word: &[u8]) -> bool {
                 | b"BST"
                 | b"JST"
         ),
-        _ => matches!(word, b"secs" | b"mins" | b"CEST"),
+        _ => matches!(
+            word,
+            b"secs" | b"mins" | b"CEST" | b"byte" | b"bytes" | b"second" | b"seconds" | b"minutes" | b"hours" | b"days"
+        ),
     }
 }
 
@@ -130,4 +136,9 @@ pub fn is_identifier(word: &[u8]) -> bool {
             let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte >= 0x80;
             is_letter(three[0]) && matches!(three[1], b'.' | b'/' | b'$' | b'@' | b'-' | b':') && is_letter(three[2])
         })
+}
+
+/// All in capitals: mostly of a closed set (states, types, methods), each a constant somewhere.
+pub fn is_capital(word: &[u8]) -> bool {
+    word.iter().any(u8::is_ascii_uppercase) && !word.iter().any(|byte| byte.is_ascii_lowercase() || *byte >= 0x80)
 }
