@@ -7,6 +7,9 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Hash of what is variable.
 pub const VARIABLE: u64 = 0x9E37_79B9_7F4A_7C15;
 
+/// Dots that lead from a name to its value (`depth......7`), or an omission: they end a word.
+const LEADER: &[u8] = b"...";
+
 const SPACE: u16 = 1;
 const WORD: u16 = 2;
 const DIGIT: u16 = 4;
@@ -181,6 +184,11 @@ fn mark(line: &[u8], start: usize, end: usize) -> Token {
 
 /// What begins with a byte of a word: where it ends.
 fn word(line: &[u8], start: usize, parts: &Parts, tokens: &mut Vec<Token>) -> usize {
+    if line[start..].starts_with(LEADER) {
+        let end = start + line[start..].iter().position(|b| *b != b'.').unwrap_or(line.len() - start);
+        ending(line, start, end, tokens);
+        return end;
+    }
     if parts.hex
         && of(line[start]) & HEX != 0
         && let Some(end) = groups(line, start)
@@ -194,7 +202,7 @@ fn word(line: &[u8], start: usize, parts: &Parts, tokens: &mut Vec<Token>) -> us
         return variable(line, start, end, tokens);
     }
     let (mut end, mut seen) = (start, 0);
-    while end < line.len() && of(line[end]) & WORD != 0 {
+    while end < line.len() && of(line[end]) & WORD != 0 && !(line[end] == b'.' && line[end..].starts_with(LEADER)) {
         seen |= of(line[end]);
         end += 1;
     }
@@ -228,7 +236,7 @@ fn ending(line: &[u8], start: usize, end: usize, tokens: &mut Vec<Token>) {
     match end - start {
         0 => {}
         1..4 => tokens.push(mark(line, start, end)),
-        _ => tokens.push(Token { hash: xxh3_64(b"..."), start: start as u16, end: end as u16, kind: Kind::Mark }),
+        _ => tokens.push(Token { hash: xxh3_64(LEADER), start: start as u16, end: end as u16, kind: Kind::Mark }),
     }
 }
 

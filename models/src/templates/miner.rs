@@ -9,7 +9,7 @@ use super::{
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub struct Template<'a> {
     pub count: u64,
     /// The first line.
     pub example: &'a str,
-    /// Ids that were merged into it, the oldest merger first.
-    pub merged: &'a [u64],
+    /// Ids that lead to it beside its own: those of skeletons that were merged into it or that it took in.
+    pub merged: &'a BTreeSet<u64>,
 }
 
 /// Learns templates from lines.
@@ -147,8 +147,15 @@ impl Miner {
             entry.seen = self.lines;
             return Seen { skeleton, template: entry.id };
         }
-        let tokens = self.skeleton.clone();
-        let template = self.found(line, tokens, is_known);
+        let tokens = std::mem::take(&mut self.skeleton);
+        let template = match self.taken(line.as_bytes(), &tokens) {
+            Some(template) => {
+                self.store.alias(skeleton, template, self.settings.merged_max);
+                template
+            }
+            None => self.found(line, tokens.clone(), is_known),
+        };
+        self.skeleton = tokens;
         if let Some(entry) = self.store.get_mut(template) {
             entry.count += 1;
             entry.seen = self.lines;
@@ -193,7 +200,7 @@ impl Miner {
         line
     }
 
-    /// The template of a skeleton that has none: one that has taken over its slot, or a new one. Its count stays 0.
+    /// The template of a skeleton that no template has or takes in: a new one, or what it is merged into. Its count stays 0.
     fn found(&mut self, line: &str, tokens: Vec<Token>, is_known: &dyn Fn(&str) -> bool) -> u64 {
         let parts = self.settings.parts;
         let id = slots::id(&tokens);
@@ -204,16 +211,13 @@ impl Miner {
             tokens: tokens.into_boxed_slice(),
             count: 0,
             seen: self.lines,
-            merged: Vec::new(),
+            merged: BTreeSet::new(),
             together: Vec::new(),
         };
         let tokens = entry.tokens.clone();
         let keys = Keys::new(&tokens);
         let places: Vec<(usize, u64)> =
             if parts.slots { entry.places().map(|at| (at, keys.without(&[at]))).collect() } else { Vec::new() };
-        if let Some(template) = self.taken(bytes, &tokens) {
-            return template;
-        }
         self.make_room();
         let cuts = if parts.together { self.cuts(bytes, &tokens) } else { Vec::new() };
         self.count_words(&tokens);
@@ -316,7 +320,7 @@ impl Miner {
             return true;
         }
         let most = |is: fn(&[u8]) -> bool| members.iter().filter(|entry| is(entry.text(at))).count() * 2 > many;
-        if most(words::is_capital) {
+        if most(words::is_closed) {
             return many >= settings.first;
         }
         let needed = if words::leads_to_name(first.text(at - 1)) {
@@ -356,7 +360,10 @@ impl Miner {
         }
         let template = match self.store.get(merged_id) {
             Some(entry) => entry.id,
-            None => self.found(&line, merged, is_known),
+            None => match self.taken(line.as_bytes(), &merged) {
+                Some(template) => template,
+                None => self.found(&line, merged, is_known),
+            },
         };
         for child in &children {
             self.store.lead(child, template, self.settings.merged_max);

@@ -5,7 +5,7 @@ use super::{
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// A template, with the line that founded it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,8 +17,8 @@ pub struct Entry {
     pub count: u64,
     /// Number of the last line.
     pub seen: u64,
-    /// Ids that were merged into it.
-    pub merged: Vec<u64>,
+    /// Ids that lead to it beside its own.
+    pub merged: BTreeSet<u64>,
     /// Keys of several slots at once that it may be one example of.
     pub together: Vec<u64>,
 }
@@ -51,7 +51,7 @@ pub struct Store {
     free: Vec<u32>,
     /// By id, own and merged.
     index: FxHashMap<u64, u32>,
-    /// Merged ids, the oldest merger first; some may be gone.
+    /// Ids that are not templates' own, the oldest first; some may be gone.
     merged: VecDeque<u64>,
 }
 
@@ -106,23 +106,25 @@ impl Store {
         let Some(Some(entry)) = self.entries.get_mut(at as usize) else { return };
         entry.count += from.count;
         entry.seen = entry.seen.max(from.seen);
-        for id in from.merged.iter().copied().chain([from.id]) {
-            entry.merged.push(id);
-            self.index.insert(id, at);
+        for id in &from.merged {
+            entry.merged.insert(*id);
+            self.index.insert(*id, at);
         }
-        self.merged.push_back(from.id);
-        while self.merged.len() > max {
-            let Some(id) = self.merged.pop_front() else { return };
-            self.forget(id);
-        }
+        self.alias(from.id, to, max);
     }
 
-    fn forget(&mut self, merged: u64) {
-        let Some(entry) = self.get_mut(merged) else { return };
-        let before = entry.merged.len();
-        entry.merged.retain(|id| *id != merged);
-        if entry.merged.len() < before {
-            self.index.remove(&merged);
+    /// One more id that leads to a template; there are at most `max` of all.
+    pub fn alias(&mut self, id: u64, to: u64, max: usize) {
+        let Some(&at) = self.index.get(&to) else { return };
+        let Some(Some(entry)) = self.entries.get_mut(at as usize) else { return };
+        entry.merged.insert(id);
+        self.index.insert(id, at);
+        self.merged.push_back(id);
+        while self.merged.len() > max {
+            let Some(id) = self.merged.pop_front() else { return };
+            if self.get_mut(id).is_some_and(|entry| entry.merged.remove(&id)) {
+                self.index.remove(&id);
+            }
         }
     }
 

@@ -138,7 +138,10 @@ pub fn is_identifier(word: &[u8]) -> bool {
         })
 }
 
-/// All in capitals: mostly of a closed set (states, types, methods), each a constant somewhere.
-pub fn is_capital(word: &[u8]) -> bool {
-    word.iter().any(u8::is_ascii_uppercase) && !word.iter().any(|byte| byte.is_ascii_lowercase() || *byte >= 0x80)
+/// Mostly of a closed set, each a constant somewhere: all in capitals (states, types, methods), or a participle (what has
+/// happened or goes on).
+pub fn is_closed(word: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| word.iter().any(is);
+    let is_capital = has(u8::is_ascii_uppercase) && !has(|byte| byte.is_ascii_lowercase() || *byte >= 0x80);
+    is_capital || (word.len() > 4 && (word.ends_with(b"ed") || word.ends_with(b"ing")))
 }
