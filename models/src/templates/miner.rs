@@ -242,7 +242,7 @@ impl Miner {
             }
         }
         for (at, key) in places.iter().copied() {
-            if self.varies(key, at, places.len() - 1, is_known) {
+            if self.varies(key, at, is_known) {
                 return self.merge(id, &[at], is_known);
             }
         }
@@ -302,13 +302,19 @@ impl Miner {
         })
     }
 
-    /// Whether what stands in a place varies; `others` are the other words of the skeleton.
-    fn varies(&self, key: u64, at: usize, others: usize, is_known: &dyn Fn(&str) -> bool) -> bool {
+    /// Whether what stands in a place varies.
+    fn varies(&self, key: u64, at: usize, is_known: &dyn Fn(&str) -> bool) -> bool {
         let settings = &self.settings;
         let Some(slot) = self.slots.get(&key) else { return false };
-        let members: Vec<&Entry> = slot.members().iter().filter_map(|id| self.store.get(*id)).collect();
-        let many = members.len();
-        let Some(first) = members.first().filter(|_| many >= 2 && others >= 1) else { return false };
+        let (variables, words): (Vec<&Entry>, Vec<&Entry>) = (slot.members().iter())
+            .filter_map(|id| self.store.get(*id))
+            .partition(|entry| entry.tokens.get(at).is_some_and(Token::is_variable));
+        let Some(first) = words.first() else { return false };
+        let others = first.words().saturating_sub(1);
+        let many = words.len() + variables.len();
+        if many < 2 || others < 1 {
+            return false;
+        }
         if at == 0 {
             return many >= settings.first && others >= 2;
         }
@@ -316,10 +322,10 @@ impl Miner {
             entry.tokens.get(at).is_some_and(|token| self.names.contains_key(&token.hash))
                 || is_known(&String::from_utf8_lossy(entry.text(at)))
         };
-        if settings.parts.names && members.iter().all(is_name) {
+        if settings.parts.names && words.iter().all(is_name) {
             return true;
         }
-        let most = |is: fn(&[u8]) -> bool| members.iter().filter(|entry| is(entry.text(at))).count() * 2 > many;
+        let most = |is: fn(&[u8]) -> bool| words.iter().filter(|entry| is(entry.text(at))).count() * 2 > words.len();
         if most(words::is_closed) {
             return many >= settings.first;
         }
@@ -330,7 +336,9 @@ impl Miner {
         } else {
             settings.plain
         };
-        many >= needed.saturating_sub(others / settings.sure.max(1)).max(settings.least)
+        // Numbers and the like at the same place say much.
+        let known = others / settings.sure.max(1) + if variables.is_empty() { 0 } else { settings.mixed };
+        many >= needed.saturating_sub(known).max(if variables.is_empty() { settings.least } else { 2 })
     }
 
     /// All skeletons that are like this one but for these places are of one template: which.
@@ -358,8 +366,11 @@ impl Miner {
                 }
             }
         }
-        let template = match self.store.get(merged_id) {
-            Some(entry) => entry.id,
+        let template = match self.store.get(merged_id).map(|entry| entry.id) {
+            Some(template) => {
+                self.open(template, &merged);
+                template
+            }
             None => match self.taken(line.as_bytes(), &merged) {
                 Some(template) => template,
                 None => self.found(&line, merged, is_known),
@@ -369,6 +380,22 @@ impl Miner {
             self.store.lead(child, template, self.settings.merged_max);
         }
         template
+    }
+
+    /// A template whose places varied by how they were written takes in words there, too.
+    fn open(&mut self, template: u64, merged: &[Token]) {
+        let Some(entry) = self.store.get_mut(template) else { return };
+        if entry.tokens.len() != merged.len() {
+            return;
+        }
+        for (token, merged) in entry.tokens.iter_mut().zip(merged) {
+            if token.is_variable() && merged.kind == Kind::Open {
+                token.kind = Kind::Open;
+            }
+        }
+        let tokens = entry.tokens.clone();
+        self.patterns.remove(template, &tokens);
+        self.patterns.add(template, &tokens);
     }
 
     fn know(&mut self, word: u64) {

@@ -29,10 +29,15 @@ impl Entry {
         self.tokens.get(token).map_or(&[], |token| token.text(self.line.as_bytes()))
     }
 
-    /// Where a word stands that may vary.
+    /// Where a word stands that may vary, or what varies.
     pub fn places(&self) -> impl Iterator<Item = usize> {
         let line = self.line.as_bytes();
-        (0..self.tokens.len()).filter(move |at| may_vary(&self.tokens[*at], line))
+        (0..self.tokens.len()).filter(move |at| self.tokens[*at].is_variable() || may_vary(&self.tokens[*at], line))
+    }
+
+    /// Words that may vary.
+    pub fn words(&self) -> usize {
+        self.tokens.iter().filter(|token| may_vary(token, self.line.as_bytes())).count()
     }
 }
 
