@@ -19,8 +19,8 @@
 //! **Words that vary and look like any other** (names of users, of hosts) are found by counting. Each place of a skeleton that holds
 //! a word is a *slot*: the skeletons that differ there alone. Where a slot has seen enough different words it varies, its
 //! skeletons become one template, and further words are taken without a new entry. How many are enough depends on what stands
-//! before ("for", "from", "on": a name is likely), on how the words are written (`idp_login`, `fooBar`), and on whether they are
-//! known: names that other slots took, or that the caller knows ([`Miner::learn_with`]: of a topology, of labels). Several places at
+//! before ("for", "from", "on": a name is likely), on how the words are written (`idp_login`, `fooBar`; `STARTED`, `stopped`: of a
+//! closed set), on how long the rest of the sentence is, and on whether they are known: names that other slots took, or that the caller knows ([`Miner::learn_with`]: of a topology, of labels). Several places at
 //! once are found with the rarest words of a skeleton left out.
 //!
 //! **Ids.** The id of a skeleton is a hash of its words, in order: it depends on nothing else, neither on what came before nor
@@ -67,13 +67,17 @@ pub struct Settings {
     pub identifiers: usize,
     /// where they are plain words,
     pub plain: usize,
-    pub sure: usize,
-    pub mixed: usize,
-    pub least: usize,
-    /// at the beginning of a line, where mostly another statement begins,
+    /// at the beginning of a line, where mostly another statement begins, and where most are of a closed set (in capitals, or
+    /// participles: states, methods),
     pub first: usize,
     /// and in each of several slots at once.
     pub together: usize,
+    /// One word less is needed for each so many other words of the skeleton: long sentences are seldom alike by chance,
+    pub sure: usize,
+    /// and so many less where what varies by how it is written (numbers) was seen in the slot, too;
+    pub beside_variable: usize,
+    /// but not fewer than these (2 beside what varies).
+    pub least: usize,
     /// Slots that may vary at once; at least two words, and two fifths of them, do not.
     pub together_max: usize,
 }
@@ -92,10 +96,11 @@ impl Default for Settings {
             identifiers: 4,
             plain: 4,
             first: 12,
-            sure: 4,
-            mixed: 1,
-            least: 3,
+
             together: 6,
+            sure: 4,
+            beside_variable: 1,
+            least: 3,
             together_max: 6,
         }
     }
@@ -113,13 +118,13 @@ pub struct Parts {
     pub hex: bool,
     /// Names with two dots.
     pub dotted: bool,
-    /// `None` and the like: a value that is absent.
+    /// `None` and the like: a value that is absent; `True`, and `true` in a sentence.
     pub null: bool,
     /// A month or a day of the week before a number.
     pub date: bool,
     /// Values of `key=value`.
     pub key_value: bool,
-    /// One word in quotes.
+    /// One word in quotes; quotes and square brackets around a variable are left out.
     pub quoted: bool,
     /// Brackets and keys with nothing in them have a value that is absent.
     pub empty: bool,

@@ -81,6 +81,8 @@ const fn classes() -> [u16; 256] {
 pub enum Kind {
     /// By how it is written.
     Variable,
+    /// A variable with no value, so far.
+    Absent,
     /// Where words vary, as was learned.
     Open,
     Word,
@@ -103,8 +105,13 @@ impl Token {
         Self { hash: VARIABLE, start: start as u16, end: end as u16, kind: Kind::Variable }
     }
 
+    /// One with no value.
+    pub const fn absent(at: usize) -> Self {
+        Self { kind: Kind::Absent, ..Self::variable(at, at) }
+    }
+
     pub fn is_variable(&self) -> bool {
-        matches!(self.kind, Kind::Variable | Kind::Open)
+        matches!(self.kind, Kind::Variable | Kind::Absent | Kind::Open)
     }
 
     /// As it is written.

@@ -41,8 +41,13 @@ pub fn joins(token: &Token, line: &[u8]) -> bool {
             matches!(token.mark(line), b',' | b':' | b'-' | b'/' | b'|' | b'#' | b';' | b'+' | b'.' | b'*')
         }
         Kind::Word => matches!(token.text(line), b"##" | b"x"),
-        Kind::Variable | Kind::Open => false,
+        Kind::Variable | Kind::Absent | Kind::Open => false,
     }
+}
+
+/// Behind which an item of a list stands.
+fn is_list(before: &Token, line: &[u8]) -> bool {
+    matches!(before.mark(line), b'[' | b'(' | b'{' | b',')
 }
 
 struct Skeleton<'a> {
@@ -72,7 +77,7 @@ impl Skeleton<'_> {
         }
         let is_key = pieces.get(2).is_some_and(|piece| piece.is_mark(line, b'='));
         if self.parts.empty && (matches!(mark, b',' | b';' | b')' | b']' | b'}') || is_key) {
-            self.next(Token::variable(behind, behind));
+            self.next(Token::absent(behind));
             return Some(1);
         }
         let text = value.text(line);
@@ -94,7 +99,9 @@ impl Skeleton<'_> {
         if word.kind == Kind::Mark {
             return None;
         }
-        self.next(Token::variable(usize::from(word.start), usize::from(word.end)));
+        let in_list = self.out.last().is_some_and(|before| is_list(before, self.line));
+        let (from, to) = if in_list { (open.start, close.end) } else { (word.start, word.end) };
+        self.next(Token::variable(usize::from(from), usize::from(to)));
         Some(3)
     }
 
@@ -106,8 +113,14 @@ impl Skeleton<'_> {
             let open = if mark == b')' { b'(' } else { b'[' };
             if self.out.last().is_some_and(|last| last.is_mark(line, open)) {
                 let between = usize::from(token.start);
-                self.push(Token::variable(between, between));
+                self.push(Token::absent(between));
             }
+        }
+        // In a sentence it is printed; behind a mark it may be a setting.
+        let is_printed = matches!(token.text(line), b"true" | b"false")
+            && self.out.last().is_some_and(|last| last.kind != Kind::Mark);
+        if self.parts.null && is_printed {
+            token = Token::variable(usize::from(token.start), usize::from(token.end));
         }
         if self.parts.user
             && token.is_name(line)
@@ -148,7 +161,7 @@ impl Skeleton<'_> {
 
     /// The name of a month or day before a number is a part of it.
     fn calendar(&mut self, token: &mut Token) {
-        if !self.parts.date || token.start == token.end {
+        if !self.parts.date || token.kind == Kind::Absent {
             return;
         }
         while let Some(last) = self.out.last() {
@@ -173,9 +186,7 @@ impl Skeleton<'_> {
         self.out.truncate(self.out.len() - between);
         if let Some(last) = self.out.last_mut() {
             last.end = last.end.max(token.end);
-            if token.kind == Kind::Open {
-                last.kind = Kind::Open;
-            }
+            last.kind = if [last.kind, token.kind].contains(&Kind::Open) { Kind::Open } else { Kind::Variable };
         }
         true
     }
@@ -221,7 +232,7 @@ impl Skeleton<'_> {
             && last.is_mark(self.line, b'=')
         {
             let behind = usize::from(last.end);
-            self.push(Token::variable(behind, behind));
+            self.push(Token::absent(behind));
         }
         self.sign();
     }

@@ -145,6 +145,9 @@ impl Miner {
         if let Some(entry) = self.store.get_mut(skeleton) {
             entry.count += 1;
             entry.seen = self.lines;
+            if entry.id == skeleton {
+                entry.fill(&self.skeleton);
+            }
             return Seen { skeleton, template: entry.id };
         }
         let tokens = std::mem::take(&mut self.skeleton);
@@ -208,6 +211,7 @@ impl Miner {
         let mut entry = Entry {
             id,
             line: line.into(),
+            has_absent: tokens.iter().any(|token| token.kind == Kind::Absent),
             tokens: tokens.into_boxed_slice(),
             count: 0,
             seen: self.lines,
@@ -337,7 +341,7 @@ impl Miner {
             settings.plain
         };
         // Numbers and the like at the same place say much.
-        let known = others / settings.sure.max(1) + if variables.is_empty() { 0 } else { settings.mixed };
+        let known = others / settings.sure.max(1) + if variables.is_empty() { 0 } else { settings.beside_variable };
         many >= needed.saturating_sub(known).max(if variables.is_empty() { settings.least } else { 2 })
     }
 
@@ -452,7 +456,7 @@ impl<'a> Template<'a> {
         let mut from = 0;
         for token in entry.tokens.iter().filter(|token| token.is_variable()) {
             text += entry.line.get(from..usize::from(token.start)).unwrap_or_default();
-            text += WILDCARD;
+            text += if token.kind == Kind::Absent { "" } else { WILDCARD };
             from = usize::from(token.end);
         }
         text += entry.line.get(from..).unwrap_or_default();

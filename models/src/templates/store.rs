@@ -14,6 +14,8 @@ pub struct Entry {
     pub id: u64,
     pub line: Box<str>,
     pub tokens: Box<[Token]>,
+    /// Whether a variable has had no value so far.
+    pub has_absent: bool,
     pub count: u64,
     /// Number of the last line.
     pub seen: u64,
@@ -27,6 +29,19 @@ impl Entry {
     /// What a token of it says.
     pub fn text(&self, token: usize) -> &[u8] {
         self.tokens.get(token).map_or(&[], |token| token.text(self.line.as_bytes()))
+    }
+
+    /// What has a value now is not absent.
+    pub fn fill(&mut self, tokens: &[Token]) {
+        if !self.has_absent {
+            return;
+        }
+        for (token, now) in self.tokens.iter_mut().zip(tokens) {
+            if token.kind == Kind::Absent && now.kind == Kind::Variable {
+                token.kind = Kind::Variable;
+            }
+        }
+        self.has_absent = self.tokens.iter().any(|token| token.kind == Kind::Absent);
     }
 
     /// Where a word stands that may vary, or what varies.
