@@ -223,7 +223,7 @@ impl Miner {
         let places: Vec<(usize, u64)> =
             if parts.slots { entry.places().map(|at| (at, keys.without(&[at]))).collect() } else { Vec::new() };
         self.make_room();
-        let cuts = if parts.together { self.cuts(bytes, &tokens) } else { Vec::new() };
+        let cuts = if parts.slots && parts.together { self.cuts(bytes, &tokens) } else { Vec::new() };
         self.count_words(&tokens);
         let cuts: Vec<(u64, Vec<usize>)> = cuts.into_iter().map(|cut| (keys.without(&cut), cut)).collect();
         entry.together = cuts.iter().map(|(key, _)| *key).collect();
