@@ -10,7 +10,7 @@
 //! assert_eq!(miner.template(first.template).unwrap().text, "Connection from <*> refused (<*> tries)");
 //! ```
 //!
-//! **How a line is read.** It is cut into words and marks ; words that are variable by how they are written (with a
+//! **How a line is read.** It is cut into words and marks; words that are variable by how they are written (with a
 //! digit, paths, addresses, dotted names, null) are variables, and so are the values of `key=value`, what is quoted, what stands in
 //! brackets; variables side by side, with or without a mark between them, are one. What is left is the *skeleton*. Lines of one
 //! skeleton are of one template: no distance, no threshold, O(length). A study found that nearly all is won so; comparing
@@ -34,10 +34,13 @@ mod lex;
 mod mask;
 mod miner;
 mod slots;
+mod snapshot;
 mod store;
+mod template;
 mod words;
 
-pub use miner::{Miner, Seen, Template};
+pub use miner::{Miner, Seen};
+pub use template::Template;
 
 use serde::{Deserialize, Serialize};
 

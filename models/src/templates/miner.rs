@@ -1,15 +1,16 @@
 //! Lines in, templates out.
 use super::{
-    Settings, WILDCARD,
+    Settings, Template,
     lex::{Kind, Token, VARIABLE, lex},
     mask::{collapse, mask},
     slots::{self, Keys, MEMBERS_MAX, Patterns, Slot, Together, fits},
+    snapshot::Snapshot,
     store::{Entry, Store, may_vary},
     words,
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,86 +21,23 @@ pub struct Seen {
     pub template: u64,
 }
 
-/// A template as it is now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Template<'a> {
-    pub id: u64,
-    /// As it was written first, with `<*>` for what varies.
-    pub text: String,
-    /// Lines.
-    pub count: u64,
-    /// The first line.
-    pub example: &'a str,
-    /// Ids that lead to it beside its own: those of skeletons that were merged into it or that it took in.
-    pub merged: &'a BTreeSet<u64>,
-}
-
 /// Learns templates from lines.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(from = "Snapshot", into = "Snapshot")]
 pub struct Miner {
-    settings: Settings,
+    pub(super) settings: Settings,
     /// Lines so far.
-    lines: u64,
-    store: Store,
-    slots: FxHashMap<u64, Slot>,
-    together: BTreeMap<u64, Together>,
-    patterns: Patterns,
+    pub(super) lines: u64,
+    pub(super) store: Store,
+    pub(super) slots: FxHashMap<u64, Slot>,
+    pub(super) together: BTreeMap<u64, Together>,
+    pub(super) patterns: Patterns,
     /// Words of slots that vary, with the line that had them last.
-    names: BTreeMap<u64, u64>,
+    pub(super) names: BTreeMap<u64, u64>,
     /// In how many skeletons words were.
-    words: BTreeMap<u64, u32>,
-    pieces: Vec<Token>,
-    skeleton: Vec<Token>,
-}
-
-/// What is kept of it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-struct Snapshot {
-    settings: Settings,
-    lines: u64,
-    entries: Vec<Entry>,
-    mergers: VecDeque<u64>,
-    slots: BTreeMap<u64, Slot>,
-    together: BTreeMap<u64, Together>,
-    patterns: Patterns,
-    names: BTreeMap<u64, u64>,
-    words: BTreeMap<u64, u32>,
-}
-
-impl From<Miner> for Snapshot {
-    fn from(miner: Miner) -> Self {
-        let mut entries: Vec<Entry> = miner.store.all().cloned().collect();
-        entries.sort_unstable_by_key(|entry| entry.id);
-        Self {
-            settings: miner.settings,
-            lines: miner.lines,
-            entries,
-            mergers: miner.store.mergers().clone(),
-            slots: miner.slots.into_iter().collect(),
-            together: miner.together,
-            patterns: miner.patterns,
-            names: miner.names,
-            words: miner.words,
-        }
-    }
-}
-
-impl From<Snapshot> for Miner {
-    fn from(kept: Snapshot) -> Self {
-        Self {
-            settings: kept.settings,
-            lines: kept.lines,
-            store: Store::restored(kept.entries, kept.mergers),
-            slots: kept.slots.into_iter().collect(),
-            together: kept.together,
-            patterns: kept.patterns,
-            names: kept.names,
-            words: kept.words,
-            pieces: Vec::new(),
-            skeleton: Vec::new(),
-        }
-    }
+    pub(super) words: BTreeMap<u64, u32>,
+    pub(super) pieces: Vec<Token>,
+    pub(super) skeleton: Vec<Token>,
 }
 
 impl Miner {
@@ -255,8 +193,8 @@ impl Miner {
 
     /// The template that takes a skeleton in.
     fn taken(&self, line: &[u8], tokens: &[Token]) -> Option<u64> {
-        let entries = self.patterns.candidates(tokens).filter_map(|id| self.store.get(id));
-        entries.into_iter().find(|entry| fits(&entry.tokens, line, tokens)).map(|entry| entry.id)
+        let mut entries = self.patterns.candidates(tokens).filter_map(|id| self.store.get(id));
+        entries.find(|entry| fits(&entry.tokens, line, tokens)).map(|entry| entry.id)
     }
 
     /// Which places might vary at once: those of the rarest words, two and more, where it is clear which are rarer.
@@ -446,26 +384,6 @@ impl Miner {
         }
         for id in self.store.oldest() {
             self.take_out(id);
-        }
-    }
-}
-
-impl<'a> Template<'a> {
-    fn of(entry: &'a Entry) -> Self {
-        let mut text = String::with_capacity(entry.line.len());
-        let mut from = 0;
-        for token in entry.tokens.iter().filter(|token| token.is_variable()) {
-            text += entry.line.get(from..usize::from(token.start)).unwrap_or_default();
-            text += if token.kind == Kind::Absent { "" } else { WILDCARD };
-            from = usize::from(token.end);
-        }
-        text += entry.line.get(from..).unwrap_or_default();
-        Self {
-            id: entry.id,
-            text: text.trim_ascii().to_owned(),
-            count: entry.count,
-            example: &entry.line,
-            merged: &entry.merged,
         }
     }
 }
