@@ -30,7 +30,7 @@ const SHUFFLES: u64 = 5;
 /// A rule, as it is switched.
 type Part = fn(&mut Parts) -> &mut bool;
 
-const PARTS: [(&str, Part); 17] = [
+const PARTS: [(&str, Part); 16] = [
     ("digit", |p| &mut p.digit),
     ("path", |p| &mut p.path),
     ("url", |p| &mut p.url),
@@ -41,7 +41,6 @@ const PARTS: [(&str, Part); 17] = [
     ("key_value", |p| &mut p.key_value),
     ("quoted", |p| &mut p.quoted),
     ("empty", |p| &mut p.empty),
-    ("user", |p| &mut p.user),
     ("collapse", |p| &mut p.collapse),
     ("unit", |p| &mut p.unit),
     ("brace", |p| &mut p.brace),

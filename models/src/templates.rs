@@ -133,8 +133,6 @@ pub struct Parts {
     pub quoted: bool,
     /// Brackets and keys with nothing in them have a value that is absent.
     pub empty: bool,
-    /// The word after `for user` and the like.
-    pub user: bool,
     /// Variables side by side are one.
     pub collapse: bool,
     /// Units, and signs before a number, are left out.
@@ -162,7 +160,6 @@ impl Default for Parts {
             key_value: true,
             quoted: true,
             empty: true,
-            user: true,
             collapse: true,
             unit: true,
             brace: true,

@@ -105,7 +105,7 @@ impl Skeleton<'_> {
         Some(3)
     }
 
-    /// An empty bracket has an absent value; after `for user` a name follows.
+    /// An empty bracket has an absent value.
     fn next(&mut self, mut token: Token) {
         let line = self.line;
         let mark = token.mark(line);
@@ -121,15 +121,6 @@ impl Skeleton<'_> {
             && self.out.last().is_some_and(|last| last.kind != Kind::Mark);
         if self.parts.null && is_printed {
             token = Token::variable(usize::from(token.start), usize::from(token.end));
-        }
-        if self.parts.user
-            && token.is_name(line)
-            && let [.., before, user] = self.out.as_slice()
-        {
-            let is_role = user.text(line).eq_ignore_ascii_case(b"user") && words::leads_to_user(before.text(line));
-            if is_role && !words::is_no_user(token.text(line)) {
-                token = Token::variable(usize::from(token.start), usize::from(token.end));
-            }
         }
         self.push(token);
     }

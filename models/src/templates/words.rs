@@ -44,18 +44,6 @@ pub fn leads_to_name(word: &[u8]) -> bool {
     word.len() <= 6 && LEADS.iter().any(|lead| word.eq_ignore_ascii_case(lead)) || word.eq_ignore_ascii_case(b"service")
 }
 
-/// After one of these `user` is a role that a name follows.
-pub fn leads_to_user(word: &[u8]) -> bool {
-    matches!(word, b"for" | b"by" | b"of" | b"as" | b"from" | b"to" | b"invalid" | b"illegal" | b"unknown")
-}
-
-/// After `user`, no name.
-pub fn is_no_user(word: &[u8]) -> bool {
-    const NONE: [&[u8]; 11] =
-        [b"unknown", b"is", b"not", b"by", b"has", b"and", b"from", b"for", b"in", b"on", b"name"];
-    word.eq_ignore_ascii_case(b"id") || NONE.iter().any(|none| word.eq_ignore_ascii_case(none))
-}
-
 /// What a number is of, or what ends a time.
 pub fn is_unit(word: &[u8]) -> bool {
     match word.len() {
