@@ -94,6 +94,7 @@ fn a_slot_that_held_enough_words_varies() {
     let lines = names.map(|name| format!("accepted login from {name} today"));
     let mut miner = mined(lines.iter().map(String::as_str));
     assert_eq!(texts(&miner), ["accepted login from <*> today"]);
+    assert_eq!(miner.templates()[0].example, lines[0]);
     // Further words make no entry, and ids that were given out stay valid.
     let before = miner.templates()[0].id;
     assert_eq!(miner.learn("accepted login from dora today").template, before);

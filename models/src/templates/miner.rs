@@ -152,6 +152,7 @@ impl Miner {
             has_absent: tokens.iter().any(|token| token.kind == Kind::Absent),
             tokens: tokens.into_boxed_slice(),
             count: 0,
+            founded: self.lines,
             seen: self.lines,
             merged: BTreeSet::new(),
             together: Vec::new(),
@@ -283,25 +284,38 @@ impl Miner {
         many >= needed.saturating_sub(known).max(if variables.is_empty() { settings.least } else { 2 })
     }
 
-    /// All skeletons that are like this one but for these places are of one template: which.
-    fn merge(&mut self, id: u64, places: &[usize], is_known: &dyn Fn(&str) -> bool) -> u64 {
-        let Some(entry) = self.store.get(id) else { return id };
+    /// The skeleton of a template with words that vary in these places.
+    fn opened(&self, entry: &Entry, places: &[usize]) -> Vec<Token> {
         let mut tokens = entry.tokens.clone();
-        let line = entry.line.clone();
         for at in places {
             (tokens[*at].hash, tokens[*at].kind) = (VARIABLE, Kind::Open);
         }
-        let mut merged = Vec::new();
-        collapse(line.as_bytes(), &tokens, &self.settings.parts, &mut merged);
+        let mut opened = Vec::new();
+        collapse(entry.line.as_bytes(), &tokens, &self.settings.parts, &mut opened);
+        opened
+    }
+
+    /// All skeletons that are like this one but for these places are of one template: which.
+    fn merge(&mut self, id: u64, places: &[usize], is_known: &dyn Fn(&str) -> bool) -> u64 {
+        let Some(entry) = self.store.get(id) else { return id };
+        let mut merged = self.opened(entry, places);
         let merged_id = slots::id(&merged);
+        let (many, mut line) = (entry.tokens.len(), entry.line.clone());
         let gone: Vec<u64> = (self.store.all())
             .filter(|entry| entry.id != merged_id && fits(&merged, entry.line.as_bytes(), &entry.tokens))
             .map(|entry| entry.id)
             .collect();
         // Who goes no longer counts in other slots; what the new template is seen in comes after it.
         let mut children: Vec<Entry> = gone.into_iter().filter_map(|id| self.take_out(id)).collect();
-        children.sort_unstable_by_key(|entry| entry.id);
-        for child in children.iter().filter(|child| child.tokens.len() == tokens.len()) {
+        children.sort_unstable_by_key(|entry| (entry.founded, entry.id));
+        // As it was written first.
+        if let Some(first) = children.iter().find(|child| child.tokens.len() == many) {
+            let opened = self.opened(first, places);
+            if slots::id(&opened) == merged_id {
+                (merged, line) = (opened, first.line.clone());
+            }
+        }
+        for child in children.iter().filter(|child| child.tokens.len() == many) {
             for at in places {
                 if let Some(token) = child.tokens.get(*at).filter(|token| !token.is_variable()) {
                     self.know(token.hash);

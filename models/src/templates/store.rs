@@ -17,6 +17,8 @@ pub struct Entry {
     /// Whether a variable has had no value so far.
     pub has_absent: bool,
     pub count: u64,
+    /// Number of the first line.
+    pub founded: u64,
     /// Number of the last line.
     pub seen: u64,
     /// Ids that lead to it beside its own.
@@ -126,6 +128,7 @@ impl Store {
         let Some(Some(entry)) = self.entries.get_mut(at as usize) else { return };
         entry.count += from.count;
         entry.seen = entry.seen.max(from.seen);
+        entry.founded = entry.founded.min(from.founded);
         for id in &from.merged {
             entry.merged.insert(*id);
             self.index.insert(*id, at);
