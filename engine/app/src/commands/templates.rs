@@ -189,7 +189,7 @@ mod tests {
         let rows: Vec<&str> = text.lines().collect();
         for (template, example) in [("login from <*>", "login from ann"), ("disk <*> is full", "disk sda1 is full")] {
             let is_row = |row: &&str| row.starts_with('3') && row.contains(template) && row.ends_with(example);
-            assert!(rows[1..3].iter().any(|row| is_row(row)), "{text}");
+            assert!(rows[1..3].iter().any(is_row), "{text}");
         }
         assert!(text.ends_with("8 lines, 4 templates\n"), "{text}");
         assert!(rows.iter().all(|row| row.chars().count() <= 80), "{text}");
