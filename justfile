@@ -58,6 +58,18 @@ anomaly dir beside="":
 causes dir:
     QUELL_CAUSES={{absolute_path(dir)}} cargo bench -p quell-benches --bench causes
 
+# How well and how fast templates are mined, over lines whose templates are known (benches/templates/main.rs says which).
+templates dir:
+    QUELL_TEMPLATES={{absolute_path(dir)}} cargo bench -p quell-benches --bench templates
+
+# Lines of other people's log statements, for `just templates`: downloads packages by name, writes DIR/harvested.
+harvest dir:
+    python3 benches/templates/harvest.py {{absolute_path(dir)}}/harvested
+
+# Drain3 over the same lines, beside Quell.
+peers-templates dir:
+    python3 benches/peers/templates.py {{absolute_path(dir)}}
+
 # Licences and advisories of the dependencies.
 deny:
     cargo deny check

@@ -1,2 +1,3 @@
 //! Numbers in, a score out.
 pub mod detectors;
+pub mod templates;

@@ -22,6 +22,7 @@ pub mod services;
 pub mod settle;
 pub mod silence;
 pub mod table;
+pub mod templates;
 pub mod topology;
 pub mod why_not;
 

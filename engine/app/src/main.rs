@@ -3,7 +3,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use quell::{
     commands::{
         BadInput, act, alerts, check, completion, corrections, demo, explain, feed, incidents, learn, maintenance,
-        model, normal, problems, replay, run, score, services, settle, silence, topology, why_not,
+        model, normal, problems, replay, run, score, services, settle, silence, templates, topology, why_not,
     },
     demo::screen::LogWriter,
 };
@@ -31,6 +31,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     Learn(learn::LearnArgs),
     Score(score::ScoreArgs),
+    Templates(templates::TemplatesArgs),
     #[command(subcommand)]
     Model(model::ModelCommand),
     Feed(feed::FeedArgs),
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Learn(args) => block_on(learn::run(args)),
         Command::Score(args) => score::run(&args),
+        Command::Templates(args) => templates::run(&args),
         Command::Model(command) => block_on(model::run(command)),
         Command::Run(args) => block_on(run::run(args)),
         Command::Feed(args) => block_on(feed::run(args)),

@@ -33,7 +33,7 @@ pub(super) mod feed;
 mod files;
 pub(super) mod journal;
 mod letters;
-mod lines;
+pub(super) mod lines;
 mod summary;
 
 /// The origin of events that name none, where the configuration has not one Kafka topic alone.
