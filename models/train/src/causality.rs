@@ -17,10 +17,12 @@
 //!
 //! Causes of a kind are taken one by one, the one that gains most first, as long as the gain in log-likelihood exceeds
 //! `hops / 2 * ln(events)` (Schwarz, "Estimating the Dimension of a Model", 1978). That is done for three `delta`; what is
-//! found by most of them is an edge. Events of one instant are in no order: whatever order a log lists them in says nothing.
+//! found by most of them may be an edge. Events of one instant are in no order: whatever order a log lists them in says nothing.
 //!
 //! What timing carries is measured by destroying it: the same search over events of which each kind at each place is turned
-//! by an offset of its own, around the span of time. What is still found there is found by chance.
+//! by an offset of its own, around the span of time. What is still found there is found by chance, and a precise edge is surer
+//! than the surest of that (the largest statistic of all permutations bounds the chance of a single false one: Westfall and
+//! Young, "Resampling-Based Multiple Testing", 1993).
 mod fit;
 mod graph;
 mod rows;
@@ -33,7 +35,7 @@ use std::collections::BTreeMap;
 use streams::Streams;
 
 /// Searched kernels: mean delays, in seconds.
-const SCALES: [f64; 3] = [10.0, 50.0, 200.0];
+const SCALES: [f64; 3] = [20.0, 50.0, 100.0];
 /// How often timing is destroyed, to see what is found by chance.
 pub const SHUFFLES: usize = 3;
 
@@ -93,9 +95,9 @@ pub struct LeftOut {
 pub struct Found {
     /// The surest first. None where timing does not carry them and precise ones were asked for.
     pub edges: Vec<Edge>,
-    /// How many there were, whether or not timing carries them.
-    pub count: usize,
-    /// How many were found each time that timing was destroyed.
+    /// How many the kernels agree on, whether or not they are surer than what is found by chance.
+    pub candidates: usize,
+    /// How many edges were found each time that timing was destroyed, by the same rule.
     pub by_chance: Vec<usize>,
     /// Events that were looked at, their kinds and places,
     pub events: usize,
@@ -114,9 +116,9 @@ impl Found {
         self.by_chance.iter().sum::<usize>() as f64 / self.by_chance.len() as f64
     }
 
-    /// Whether most edges are more than chance.
-    pub fn is_carried(&self) -> bool {
-        2.0 * self.expected_false() < self.count as f64
+    /// Whether most of so many edges are more than chance.
+    fn carries(&self, edges: usize) -> bool {
+        2.0 * self.expected_false() < edges as f64
     }
 }
 
@@ -140,38 +142,42 @@ impl Progress {
 /// looked at.
 pub fn find(events: &[Event], links: &[(u32, u32)], mode: Mode, told: &mut dyn FnMut(Progress)) -> Found {
     let (streams, mut left_out) = Streams::new(events, links);
-    let edges = round(&streams, mode, 0, &mut left_out, told);
+    let candidates = round(&streams, mode, 0, &mut left_out, told);
     let mut found = Found {
-        count: edges.len(),
+        candidates: candidates.len(),
         events: streams.events.len(),
         kinds: streams.kinds.len(),
-        places: streams.places,
+        places: streams.places.len(),
         left_out,
         ..Found::default()
     };
-    if found.count > 0 {
-        found.by_chance = (1..=SHUFFLES)
-            .map(|round_number| {
-                let shuffled = streams.shuffled(round_number as u64);
-                round(&shuffled, mode, round_number, &mut LeftOut::default(), told).len()
-            })
-            .collect();
+    if candidates.is_empty() {
+        return found;
     }
-    if mode == Mode::Balanced || found.is_carried() {
-        let named = |edge: Edge| Edge {
-            cause: streams.kinds[edge.cause as usize],
-            effect: streams.kinds[edge.effect as usize],
-            ..edge
-        };
-        found.edges = edges.into_iter().map(named).collect();
-    }
+    let mut shuffled = |set| round(&streams.shuffled(set as u64), mode, set, &mut LeftOut::default(), told);
+    let by_chance: Vec<Vec<Edge>> = (1..=SHUFFLES).map(&mut shuffled).collect();
+    let edges = match mode {
+        Mode::Balanced => {
+            found.by_chance = by_chance.iter().map(Vec::len).collect();
+            candidates
+        }
+        Mode::Precise => {
+            let others = |set| by_chance.iter().enumerate().filter(move |(of, _)| *of != set).map(|(_, found)| found);
+            let counts = by_chance.iter().enumerate().map(|(set, own)| graph::surer(own, others(set)).len());
+            found.by_chance = counts.collect();
+            let surer = graph::surer(&candidates, by_chance.iter());
+            if found.carries(surer.len()) { surer } else { Vec::new() }
+        }
+    };
+    let kind = |number: u32| streams.kinds[number as usize];
+    let named = |edge: Edge| Edge { cause: kind(edge.cause), effect: kind(edge.effect), ..edge };
+    found.edges = edges.into_iter().map(named).collect();
     found
 }
 
-/// What is found in events whose timing is destroyed by the `shuffle`-th set of offsets.
-pub fn find_by_chance(events: &[Event], links: &[(u32, u32)], mode: Mode, shuffle: u64) -> usize {
-    let (streams, mut left_out) = Streams::new(events, links);
-    round(&streams.shuffled(shuffle), mode, 0, &mut left_out, &mut |_| ()).len()
+/// The events that are looked at, their timing destroyed by one set of offsets: what would be found by chance is found in them.
+pub fn shuffled(events: &[Event], set: u64) -> Vec<Event> {
+    Streams::new(events, &[]).0.shuffled(set).named()
 }
 
 /// One search, over all kernels.
@@ -189,5 +195,5 @@ fn round(
             votes.entry(pair).or_default().push(vote);
         });
     }
-    graph::edges(&votes, mode)
+    graph::candidates(&votes, mode)
 }

@@ -21,8 +21,8 @@ const ONE: usize = 1;
 /// A balanced edge stands beside its reverse unless that is so much surer.
 const SURER: f64 = 2.0;
 
-/// The edges; the surest first.
-pub fn edges(votes: &BTreeMap<(u32, u32), Vec<Vote>>, mode: Mode) -> Vec<Edge> {
+/// What the kernels agree on; the surest first.
+pub fn candidates(votes: &BTreeMap<(u32, u32), Vec<Vote>>, mode: Mode) -> Vec<Edge> {
     let score = |votes: &Vec<Vote>| votes.iter().map(|vote| libm::log1p(vote.ratio)).sum::<f64>() / SCALES.len() as f64;
     let scores: BTreeMap<(u32, u32), f64> = votes.iter().map(|(pair, votes)| (*pair, score(votes))).collect();
     let needed = if mode == Mode::Precise { MOST } else { ONE };
@@ -31,15 +31,18 @@ pub fn edges(votes: &BTreeMap<(u32, u32), Vec<Vote>>, mode: Mode) -> Vec<Edge> {
         .filter(|(_, votes)| votes.iter().filter(|vote| vote.ratio > 1.0).count() >= needed)
         .map(|(pair, votes)| edge(*pair, votes, scores[pair]))
         .collect();
-    found.sort_by(|a, b| b.score.total_cmp(&a.score).then((a.cause, a.effect).cmp(&(b.cause, b.effect))));
-    match mode {
-        Mode::Precise => without_circles(found),
-        Mode::Balanced => {
-            let reverse = |edge: &Edge| scores.get(&(edge.effect, edge.cause)).copied().unwrap_or(0.0);
-            found.retain(|edge| SURER * edge.score > reverse(edge));
-            found
-        }
+    if mode == Mode::Balanced {
+        let reverse = |edge: &Edge| scores.get(&(edge.effect, edge.cause)).copied().unwrap_or(0.0);
+        found.retain(|edge| SURER * edge.score > reverse(edge));
     }
+    found.sort_by(|a, b| b.score.total_cmp(&a.score).then((a.cause, a.effect).cmp(&(b.cause, b.effect))));
+    found
+}
+
+/// Those that are surer than all of `by_chance`, in no circle.
+pub fn surer<'a>(candidates: &[Edge], by_chance: impl Iterator<Item = &'a Vec<Edge>>) -> Vec<Edge> {
+    let surest = by_chance.filter_map(|found| found.first()).map(|edge| edge.score).fold(0.0, f64::max);
+    without_circles(candidates.iter().filter(|edge| edge.score > surest))
 }
 
 /// What the kernels that found it say, by how much each gains.
@@ -52,7 +55,7 @@ fn edge((cause, effect): (u32, u32), votes: &[Vote], score: f64) -> Edge {
 }
 
 /// Edges that close no circle with surer ones.
-fn without_circles(edges: Vec<Edge>) -> Vec<Edge> {
+fn without_circles<'a>(edges: impl Iterator<Item = &'a Edge>) -> Vec<Edge> {
     let mut effects: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
     let mut kept = Vec::new();
     for edge in edges {
@@ -66,7 +69,7 @@ fn without_circles(edges: Vec<Edge>) -> Vec<Edge> {
         }
         if !closes {
             effects.entry(edge.cause).or_default().insert(edge.effect);
-            kept.push(edge);
+            kept.push(*edge);
         }
     }
     kept

@@ -115,7 +115,7 @@ impl<'a> Rows<'a> {
 
     /// Each event in order of time, by its kind and what was drawn to it. Events of one instant draw nothing of each other.
     fn sweep(&self, mut visit: impl FnMut(u32, &[(u32, [f64; 2])])) {
-        let mut around = vec![Around::default(); self.streams.places];
+        let mut around = vec![Around::default(); self.streams.places.len()];
         for instant in self.streams.events.chunk_by(|a, b| a.at == b.at) {
             for event in instant {
                 let around = &mut around[event.place as usize];

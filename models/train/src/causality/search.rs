@@ -27,8 +27,6 @@ pub struct Search<'a> {
     scale: f64,
     /// The least gain of a cause.
     least: f64,
-    /// Events by kind.
-    counts: Vec<usize>,
 }
 
 impl<'a> Search<'a> {
@@ -36,11 +34,7 @@ impl<'a> Search<'a> {
         let hops = if streams.near.is_empty() { 1.0 } else { 2.0 };
         let penalty = if mode == Mode::Balanced { BALANCED } else { 1.0 };
         let least = penalty * hops / 2.0 * libm::log(streams.events.len().max(2) as f64);
-        let mut counts = vec![0; streams.kinds.len()];
-        for event in &streams.events {
-            counts[event.kind as usize] += 1;
-        }
-        Self { streams, mode, scale, least, counts }
+        Self { streams, mode, scale, least }
     }
 
     /// Tells of each cause and effect; `done` hears how many kinds are done. How many events had too many kinds before them.
@@ -49,7 +43,7 @@ impl<'a> Search<'a> {
         let exposures = rows.exposures();
         for block in rows.blocks() {
             for (kind, entries) in block.clone().zip(rows.of(&block)) {
-                if self.counts[kind] >= EVENTS_MIN {
+                if self.streams.of_kind[kind].len() >= EVENTS_MIN {
                     let effect = self.effect(kind as u32, &entries, &exposures);
                     for (cause, vote) in self.causes(&effect) {
                         found((cause, kind as u32), vote);
@@ -62,10 +56,10 @@ impl<'a> Search<'a> {
     }
 
     fn effect<'b>(&self, kind: u32, entries: &'b [Entry], exposures: &[[f64; 2]]) -> Effect<'b> {
-        let events = self.streams.events.iter().filter(|event| event.kind == kind);
+        let events = self.streams.of_kind[kind as usize].iter().map(|event| &self.streams.events[*event as usize]);
         let drawn_of_itself = events.clone().map(|event| own_exposure(self.streams.span - event.at)).sum();
         let own: Vec<_> = events.map(|event| [event.own, event.rate]).collect();
-        let time = self.streams.places as f64 * self.streams.seconds();
+        let time = self.streams.places.len() as f64 * self.streams.seconds();
         let rate = if self.mode == Mode::Precise { own.len() as f64 } else { 0.0 };
         let sources = entries.chunk_by(|a, b| a.source == b.source).filter(|of| of[0].source != kind).map(|of| {
             let exposure = exposures[of[0].source as usize];
@@ -122,7 +116,7 @@ impl<'a> Search<'a> {
         let gain = (best.likelihood - without.likelihood).max(0.0);
         let [here, near] = best.weights.drawn[place];
         let drawn = here * source.exposure[0] + near * source.exposure[1];
-        let share = drawn / self.counts[source.kind as usize] as f64;
+        let share = drawn / self.streams.of_kind[source.kind as usize].len() as f64;
         let vote = Vote { ratio: gain / self.least, gain, share, within: self.scale, pairs: source.entries.len() };
         Some((source.kind, vote))
     }

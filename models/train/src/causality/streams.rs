@@ -38,9 +38,11 @@ pub struct Streams {
     pub events: Vec<Point>,
     /// The caller's number of each kind; ascending.
     pub kinds: Vec<u32>,
-    /// How many places there are,
-    pub places: usize,
-    /// and the neighbours of each: nothing where there is no link at all.
+    /// The events of each kind, in order of time.
+    pub of_kind: Vec<Vec<u32>>,
+    /// The caller's number of each place; ascending.
+    pub places: Vec<u32>,
+    /// The neighbours of each place: nothing where there is no link at all.
     pub near: Vec<Vec<u32>>,
     /// From the first event to the last, in milliseconds.
     pub span: i64,
@@ -79,7 +81,8 @@ impl Streams {
         let (near, hubs) = neighbours(&places, links);
         left_out.hubs = hubs;
         let events = ordered(points.collect(), span);
-        (Self { events, kinds, places: places.len(), near, span }, left_out)
+        let of_kind = by_kind(&events, kinds.len());
+        (Self { events, kinds, of_kind, places, near, span }, left_out)
     }
 
     /// Each kind at each place turned by an offset of its own around the span of time: what drew what is destroyed, how often
@@ -92,7 +95,19 @@ impl Streams {
             let left = round - offset;
             Point { at: if point.at >= left { point.at - left } else { point.at + offset }, ..*point }
         };
-        Self { events: ordered(self.events.iter().map(turn).collect(), self.span), ..self.clone() }
+        let events = ordered(self.events.iter().map(turn).collect(), self.span);
+        let (kinds, places, near) = (self.kinds.clone(), self.places.clone(), self.near.clone());
+        Self { of_kind: by_kind(&events, kinds.len()), events, kinds, places, near, span: self.span }
+    }
+
+    /// As the caller numbers them.
+    pub fn named(&self) -> Vec<Event> {
+        let name = |point: &Point| Event {
+            kind: self.kinds[point.kind as usize],
+            place: self.places[point.place as usize],
+            at: point.at,
+        };
+        self.events.iter().map(name).collect()
     }
 
     /// In seconds.
@@ -171,6 +186,14 @@ fn ordered(mut points: Vec<Point>, span: i64) -> Vec<Point> {
     }
     points.sort_unstable_by_key(|point| (point.at, point.place, point.kind));
     points
+}
+
+fn by_kind(events: &[Point], kinds: usize) -> Vec<Vec<u32>> {
+    let mut of_kind = vec![Vec::new(); kinds];
+    for (number, event) in (0..).zip(events) {
+        of_kind[event.kind as usize].push(number);
+    }
+    of_kind
 }
 
 /// How much of what an event draws of its own kind falls before the end.
