@@ -26,6 +26,8 @@ pub struct Source<'a> {
 pub struct Effect<'a> {
     /// By event: what the kind draws of itself, and how often it comes to the place.
     pub own: Vec<[f32; 2]>,
+    /// By event: the occasion that it is of.
+    pub occasion: Vec<usize>,
     /// Seconds times places; what the kind could have drawn of itself; its events.
     pub exposure: [f64; 3],
     pub sources: Vec<Source<'a>>,
@@ -144,7 +146,7 @@ impl<'a> Effect<'a> {
         if slope(0) <= 0.0 && slope(1) <= 0.0 {
             return 0.0;
         }
-        let others = (self.own.len() - rows(source.entries)) as f64;
+        let others = (self.own.len() - source.entries.len()) as f64;
         let (mut known, mut a) = (1.0_f64, [DRAWN; 2]);
         let rate = |known: f64, a: [f64; 2], entry: &Entry| {
             known * rates[entry.row as usize] + dot(a, entry.drawn.map(f64::from))
@@ -167,9 +169,15 @@ impl<'a> Effect<'a> {
     }
 }
 
-/// Events among entries; those of one source come once each.
-const fn rows(entries: &[Entry]) -> usize {
-    entries.len()
+/// How much of what one fit gains over another is not of the one occasion that gains most. That each fit expects as many events
+/// as there are makes what they expect cancel.
+pub fn gain_elsewhere(with: &[f64], without: &[f64], occasion: &[usize], gains: &mut Vec<f64>) -> f64 {
+    gains.clear();
+    gains.resize(occasion.iter().max().map_or(0, |last| last + 1), 0.0);
+    for ((with, without), occasion) in with.iter().zip(without).zip(occasion) {
+        gains[*occasion] += libm::log(with / without);
+    }
+    gains.iter().sum::<f64>() - gains.iter().copied().fold(0.0, f64::max)
 }
 
 fn dot(a: [f64; 2], b: [f64; 2]) -> f64 {

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What one kernel says of a cause and an effect.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Vote {
+    /// It is worth it, and not on one occasion alone.
+    pub is_found: bool,
     /// The gain in log-likelihood, and by the least that is worth it.
     pub gain: f64,
     pub ratio: f64,
@@ -21,33 +23,30 @@ const ONE: usize = 1;
 /// A balanced edge stands beside its reverse unless that is so much surer.
 const SURER: f64 = 2.0;
 
-/// What the kernels agree on; the surest first.
-pub fn candidates(votes: &BTreeMap<(u32, u32), Vec<Vote>>, mode: Mode) -> Vec<Edge> {
+/// The edges; the surest first.
+pub fn edges(votes: &BTreeMap<(u32, u32), Vec<Vote>>, mode: Mode) -> Vec<Edge> {
     let score = |votes: &Vec<Vote>| votes.iter().map(|vote| libm::log1p(vote.ratio)).sum::<f64>() / SCALES.len() as f64;
     let scores: BTreeMap<(u32, u32), f64> = votes.iter().map(|(pair, votes)| (*pair, score(votes))).collect();
     let needed = if mode == Mode::Precise { MOST } else { ONE };
     let mut found: Vec<Edge> = votes
         .iter()
-        .filter(|(_, votes)| votes.iter().filter(|vote| vote.ratio > 1.0).count() >= needed)
+        .filter(|(_, votes)| votes.iter().filter(|vote| vote.is_found).count() >= needed)
         .map(|(pair, votes)| edge(*pair, votes, scores[pair]))
         .collect();
-    if mode == Mode::Balanced {
-        let reverse = |edge: &Edge| scores.get(&(edge.effect, edge.cause)).copied().unwrap_or(0.0);
-        found.retain(|edge| SURER * edge.score > reverse(edge));
-    }
     found.sort_by(|a, b| b.score.total_cmp(&a.score).then((a.cause, a.effect).cmp(&(b.cause, b.effect))));
-    found
-}
-
-/// Those that are surer than all of `by_chance`, in no circle.
-pub fn surer<'a>(candidates: &[Edge], by_chance: impl Iterator<Item = &'a Vec<Edge>>) -> Vec<Edge> {
-    let surest = by_chance.filter_map(|found| found.first()).map(|edge| edge.score).fold(0.0, f64::max);
-    without_circles(candidates.iter().filter(|edge| edge.score > surest))
+    match mode {
+        Mode::Precise => without_circles(found),
+        Mode::Balanced => {
+            let reverse = |edge: &Edge| scores.get(&(edge.effect, edge.cause)).copied().unwrap_or(0.0);
+            found.retain(|edge| SURER * edge.score > reverse(edge));
+            found
+        }
+    }
 }
 
 /// What the kernels that found it say, by how much each gains.
 fn edge((cause, effect): (u32, u32), votes: &[Vote], score: f64) -> Edge {
-    let won: Vec<&Vote> = votes.iter().filter(|vote| vote.ratio > 1.0).collect();
+    let won: Vec<&Vote> = votes.iter().filter(|vote| vote.is_found).collect();
     let gains: f64 = won.iter().map(|vote| vote.gain).sum();
     let mean = |of: fn(&Vote) -> f64| won.iter().map(|vote| of(vote) * vote.gain).sum::<f64>() / gains;
     let pairs = won.iter().max_by(|a, b| a.gain.total_cmp(&b.gain)).map_or(0, |vote| vote.pairs);
@@ -55,7 +54,7 @@ fn edge((cause, effect): (u32, u32), votes: &[Vote], score: f64) -> Edge {
 }
 
 /// Edges that close no circle with surer ones.
-fn without_circles<'a>(edges: impl Iterator<Item = &'a Edge>) -> Vec<Edge> {
+fn without_circles(edges: Vec<Edge>) -> Vec<Edge> {
     let mut effects: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
     let mut kept = Vec::new();
     for edge in edges {
@@ -69,7 +68,7 @@ fn without_circles<'a>(edges: impl Iterator<Item = &'a Edge>) -> Vec<Edge> {
         }
         if !closes {
             effects.entry(edge.cause).or_default().insert(edge.effect);
-            kept.push(*edge);
+            kept.push(edge);
         }
     }
     kept

@@ -1,7 +1,7 @@
 //! The causes of each kind, for one kernel: one more as long as it is worth it.
 use super::{
     Mode,
-    fit::{Effect, Fitted, Source, Weights},
+    fit::{Effect, Fitted, Source, Weights, gain_elsewhere},
     graph::Vote,
     rows::{Entry, Rows},
     streams::{EVENTS_MIN, Streams, own_exposure},
@@ -19,6 +19,11 @@ const TRY: usize = 24;
 const TAKE: usize = 40;
 /// What a balanced search takes for worth it, of what a precise one does: about Akaike's criterion.
 const BALANCED: f64 = 0.2;
+
+/// Into so many occasions the span of time is cut,
+const OCCASIONS: i64 = 200;
+/// and what a precise edge gains on others than its best is worth it alone, and all of it so many times that.
+const SURE: f64 = 2.0;
 
 /// One search.
 pub struct Search<'a> {
@@ -58,6 +63,8 @@ impl<'a> Search<'a> {
     fn effect<'b>(&self, kind: u32, entries: &'b [Entry], exposures: &[[f64; 2]]) -> Effect<'b> {
         let events = self.streams.of_kind[kind as usize].iter().map(|event| &self.streams.events[*event as usize]);
         let drawn_of_itself = events.clone().map(|event| own_exposure(self.streams.span - event.at)).sum();
+        let length = self.streams.span / OCCASIONS + 1;
+        let occasion = events.clone().map(|event| (event.at / length) as usize).collect();
         let own: Vec<_> = events.map(|event| [event.own, event.rate]).collect();
         let time = self.streams.places.len() as f64 * self.streams.seconds();
         let rate = if self.mode == Mode::Precise { own.len() as f64 } else { 0.0 };
@@ -65,7 +72,7 @@ impl<'a> Search<'a> {
             let exposure = exposures[of[0].source as usize];
             Source { kind: of[0].source, entries: of, exposure }
         });
-        Effect { own, exposure: [time, drawn_of_itself, rate], sources: sources.collect() }
+        Effect { own, occasion, exposure: [time, drawn_of_itself, rate], sources: sources.collect() }
     }
 
     /// The causes of a kind.
@@ -114,10 +121,19 @@ impl<'a> Search<'a> {
         let source = &effect.sources[others.remove(place)];
         let without = effect.fit(&others, Weights::first(effect, others.len()), ANEW, rates);
         let gain = (best.likelihood - without.likelihood).max(0.0);
+        let mut rates_without = Vec::new();
+        effect.rates(&others, &without.weights, &mut rates_without);
+        effect.rates(causes, &best.weights, rates);
+        let elsewhere = gain_elsewhere(rates, &rates_without, &effect.occasion, &mut Vec::new());
+        let is_found = match self.mode {
+            Mode::Precise => gain > SURE * self.least && elsewhere > self.least,
+            Mode::Balanced => gain > self.least,
+        };
         let [here, near] = best.weights.drawn[place];
         let drawn = here * source.exposure[0] + near * source.exposure[1];
         let share = drawn / self.streams.of_kind[source.kind as usize].len() as f64;
-        let vote = Vote { ratio: gain / self.least, gain, share, within: self.scale, pairs: source.entries.len() };
+        let vote =
+            Vote { is_found, ratio: gain / self.least, gain, share, within: self.scale, pairs: source.entries.len() };
         Some((source.kind, vote))
     }
 }
