@@ -1,6 +1,6 @@
 //! What is learned from history: a model is tried in a replay, adopted by a service through its journal, and taken back.
-use anyhow::{Context as _, ensure};
-use quell::model::Model;
+use anyhow::{Context as _, bail, ensure};
+use quell::model::{HeldOut, Learned, Measure, Model, Weighing};
 use quell_core::domain::policy::Weights;
 use quell_proto::v1::{
     ApplyModelRequest, Incident, ListIncidentsRequest, ListModelsRequest, PublishEventsRequest, RestoreModelRequest,
@@ -76,18 +76,20 @@ fn what_is_learned_says_how_well_it_does_and_changes_a_replay() -> anyhow::Resul
     let args = ["learn", "--topology", &topology, "--events", &events, "--labels", &labels, "--out", &out];
     let told = quell_ok(&args)?;
     let model = Model::read_file(Path::new(&out))?;
-    let of = &model.learned;
+    let Some(Weighing { weights, learned: of, held_out }) = &model.weighing else { bail!("{model:?}") };
     ensure!(of.labelled == of.alerts && of.alerts >= 4 * OUTAGES as usize && of.decisions >= 100, "{of:?}");
-    ensure!(model.weights != Weights::default(), "{model:?}");
-    ensure!(model.held_out.alerts > 0 && model.held_out.learned.f1 > 0.5, "{model:?}");
-    for what in ["held out: ", "built in", "precision", &format!("{:.4}", model.held_out.learned.f1)] {
+    ensure!(*weights != Weights::default(), "{model:?}");
+    ensure!(held_out.alerts > 0 && held_out.learned.f1 > 0.5, "{model:?}");
+    for what in ["held out: ", "built in", "precision", &format!("{:.4}", held_out.learned.f1)] {
         ensure!(told.contains(what), "{what}: {told}");
     }
     ensure!(model.patterns.iter().any(|p| p.checks == ["errors", "latency", "queue"]), "{:?}", model.patterns);
     ensure!(quell_ok(&args)? == told && Model::read_file(Path::new(&out))? == model, "it is the same each time");
 
     // By a model for which places say nothing, and backgrounds hardly, the grouping is another one.
-    let blind = Model { weights: Weights::from([1.0, 1.0, 0.0, 1.0, 0.7]), ..model };
+    let weighing =
+        Weighing { weights: Weights::from([1.0, 1.0, 0.0, 1.0, 0.7]), learned: of.clone(), held_out: held_out.clone() };
+    let blind = Model { weighing: Some(weighing), ..model.clone() };
     fs::write(path("blind.json"), blind.json())?;
     let before = assignments(dir.path(), "before", &[])?;
     ensure!(assignments(dir.path(), "blind", &["--model", &path("blind.json")])? != before);
@@ -151,13 +153,13 @@ async fn a_model_is_adopted_through_the_journal_and_taken_back() -> anyhow::Resu
     ensure!(place_of(&mut client, 0).await? != 0.0);
 
     let blind = site.path("blind.json");
-    let measure = quell::model::Measure { precision: 0.5, recall: 0.5, f1: 0.5 };
-    let model = Model::new(
-        Weights::from([1.0, 1.0, 0.0, 1.0, 1.0]),
-        quell::model::Learned { events: 1, alerts: 1, labelled: 1, decisions: 1 },
-        quell::model::HeldOut { since: String::new(), alerts: 1, built_in: measure, learned: measure },
-        Vec::new(),
-    );
+    let measure = Measure { precision: 0.5, recall: 0.5, f1: 0.5 };
+    let weighing = Weighing {
+        weights: Weights::from([1.0, 1.0, 0.0, 1.0, 1.0]),
+        learned: Learned { events: 1, alerts: 1, labelled: 1, decisions: 1 },
+        held_out: HeldOut { since: String::new(), alerts: 1, built_in: measure, learned: measure },
+    };
+    let model = Model::weighs(weighing, Vec::new());
     fs::write(&blind, model.json())?;
     let server = site.server();
     let command = |args: &[&str]| quell_ok(&[args, &["--server", &server]].concat());

@@ -2,8 +2,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 use quell::{
     commands::{
-        BadInput, act, alerts, check, completion, corrections, demo, explain, feed, incidents, learn, maintenance,
-        model, normal, problems, replay, run, services, settle, silence, topology, why_not,
+        BadInput, act, alerts, causes, check, completion, corrections, demo, explain, feed, incidents, learn,
+        maintenance, model, normal, problems, replay, run, services, settle, silence, topology, why_not,
     },
     demo::screen::LogWriter,
 };
@@ -30,6 +30,7 @@ enum Command {
     Check(check::CheckArgs),
     Replay(replay::ReplayArgs),
     Learn(learn::LearnArgs),
+    Causes(causes::CausesArgs),
     #[command(subcommand)]
     Model(model::ModelCommand),
     Feed(feed::FeedArgs),
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Replay(args) => replay::run(&args),
         Command::Learn(args) => block_on(learn::run(args)),
+        Command::Causes(args) => block_on(causes::run(args)),
         Command::Model(command) => block_on(model::run(command)),
         Command::Run(args) => block_on(run::run(args)),
         Command::Feed(args) => block_on(feed::run(args)),

@@ -35,7 +35,7 @@ impl Json {
 }
 
 /// JSON in which what a terminal would act on stands as `\u009b`: serde_json does so below U+0020 only.
-fn escaped(json: &str) -> String {
+pub(super) fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         let mut units = [0; 2];
