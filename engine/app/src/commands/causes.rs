@@ -216,14 +216,15 @@ impl Report {
         }
         let (found, chance) = (self.found, self.expected_false);
         let verdict = match (found, self.timing_carries_it, mode) {
-            (0, ..) => "no check causes another, as far as their timing tells".to_owned(),
+            (0, ..) => "edges: none, as far as timing tells".to_owned(),
+            (_, true, _) => format!("edges: {found}; in shuffled times about {chance:.1} would be found too"),
             (_, false, Mode::Precise) => format!(
-                "{found} edges were found, and about {chance:.1} in shuffled times: timing does not carry them, and none is told"
+                "edges: {found} were found, and about {chance:.1} in shuffled times: timing does not carry them,\nand none \
+                 is told"
             ),
             (_, false, Mode::Balanced) => format!(
-                "of {found} edges about {chance:.1} would be found in shuffled times too: timing does not carry them"
+                "edges: {found}; in shuffled times about {chance:.1} would be found too: timing does not carry them"
             ),
-            _ => format!("of {found} edges about {chance:.1} would be found in shuffled times too"),
         };
         text + &verdict + "\n"
     }

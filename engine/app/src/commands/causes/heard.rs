@@ -77,7 +77,8 @@ pub async fn journal(config: Option<&Path>, dir: Option<&Path>) -> anyhow::Resul
     }
     let latest = recorded.contents.latest().topologies.first().copied().unwrap_or_default();
     let topology = recorded.contents.topology(latest);
-    Ok(reading.heard(&topology.context(BadInput("the journal has no topology yet".to_owned()))?))
+    let topology = topology.context(BadInput("the journal has no topology yet".to_owned()))?;
+    Ok(reading.heard(&topology))
 }
 
 impl Heard {
