@@ -54,6 +54,10 @@ keys dir of="clues" kind="workload":
 causes dir:
     QUELL_CAUSES={{absolute_path(dir)}} cargo bench -p quell-benches --bench causes
 
+# How well causes between kinds of alerts are learned, over networks whose causes experts drew up, and what it costs.
+causality dir:
+    QUELL_CAUSALITY={{absolute_path(dir)}} cargo bench -p quell-benches --bench causality
+
 # Licences and advisories of the dependencies.
 deny:
     cargo deny check

@@ -11,7 +11,7 @@ const DAY: i64 = 86_400_000;
 /// Prints what each takes.
 pub fn measure() -> anyhow::Result<()> {
     println!(
-        "| what | events looked at | edges | right | planted | by chance | s | peak memory |\n|---|---|---|---|---|---|---|---|"
+        "| what | events looked at | edges | right | planted | found both ways | by chance | s | peak memory |\n|---|---|---|---|---|---|---|---|---|"
     );
     for (what, events, span, burst) in [
         ("1,000,000 events of 500 kinds in 30 days", 1_000_000, 30 * DAY, 1),
@@ -26,10 +26,11 @@ pub fn measure() -> anyhow::Result<()> {
         let seconds = started.elapsed().as_secs_f64();
         let right = found.edges.iter().filter(|edge| is_planted(edge.cause, edge.effect)).count();
         println!(
-            "| {what} | {} | {} | {right} | {} | {:.1} | {seconds:.0} | {} MB |",
+            "| {what} | {} | {} | {right} | {} | {} | {:.1} | {seconds:.0} | {} MB |",
             found.events,
             found.edges.len(),
             KINDS / 2,
+            found.edges.iter().filter(|edge| edge.both_ways).count(),
             found.expected_false(),
             peak()? / 1024,
         );

@@ -1,12 +1,7 @@
 //! Alarms of a network, who is linked to whom, and which alarms cause which.
 use anyhow::Context as _;
 use quell_train::causality::Event;
-use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    io::Read,
-    path::Path,
-};
+use std::{collections::BTreeSet, fs::File, io::Read, path::Path};
 
 /// One network.
 pub struct Network {
@@ -34,7 +29,7 @@ impl Network {
             if !path.exists() {
                 return Ok(Vec::new());
             }
-            let rows: Vec<[i64; 2]> = rows(fs::File::open(path)?).with_context(|| name.to_owned())?;
+            let rows: Vec<[i64; 2]> = rows(File::open(path)?).with_context(|| name.to_owned())?;
             Ok(rows.into_iter().map(|[a, b]| (a as u32, b as u32)).collect())
         };
         let kinds = events.iter().map(|event| event.kind).collect::<BTreeSet<_>>().len();

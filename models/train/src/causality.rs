@@ -72,6 +72,8 @@ pub struct Edge {
     pub within: f64,
     /// Events of the effect that had one of the cause before them, in reach.
     pub pairs: usize,
+    /// The other way round was found too: they come together, and which causes which is the likelier guess.
+    pub both_ways: bool,
 }
 
 /// What was not looked at, because there is a limit.

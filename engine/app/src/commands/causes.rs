@@ -155,6 +155,8 @@ struct Line {
     within_seconds: f64,
     score: f64,
     pairs: usize,
+    /// Which causes which is a guess.
+    both_ways: bool,
 }
 
 /// What was not looked at.
@@ -179,6 +181,7 @@ impl Report {
             within_seconds: rounded(edge.within),
             score: rounded(edge.score),
             pairs: edge.pairs,
+            both_ways: edge.both_ways,
         };
         let LeftOut { repeats, rare, rare_kinds, older, hubs, crowded } = found.left_out;
         Self {
@@ -226,7 +229,15 @@ impl Report {
                 "edges: {found}; in shuffled times about {chance:.1} would be found too: timing does not carry them"
             ),
         };
-        text + &verdict + "\n"
+        text += &(verdict + "\n");
+        let both = self.edges.iter().filter(|edge| edge.both_ways).count();
+        if both > 0 {
+            let _ = writeln!(
+                text,
+                "found the other way round too: {both}; that these come together is sure, not which\ncauses which"
+            );
+        }
+        text
     }
 
     fn table(&self, look: Look) -> String {
@@ -238,7 +249,7 @@ impl Report {
             ("SCORE", Room::Whole),
             ("PAIRS", Room::Whole),
         ]);
-        for Line { cause, effect, share, within_seconds, score, pairs } in &self.edges {
+        for Line { cause, effect, share, within_seconds, score, pairs, .. } in &self.edges {
             table.row(vec![
                 Cell::new(cause),
                 Cell::new(effect),

@@ -33,6 +33,10 @@ pub fn edges(votes: &BTreeMap<(u32, u32), Vec<Vote>>, mode: Mode) -> Vec<Edge> {
         .filter(|(_, votes)| votes.iter().filter(|vote| vote.is_found).count() >= needed)
         .map(|(pair, votes)| edge(*pair, votes, scores[pair]))
         .collect();
+    let pairs: BTreeSet<(u32, u32)> = found.iter().map(|edge| (edge.cause, edge.effect)).collect();
+    for edge in &mut found {
+        edge.both_ways = pairs.contains(&(edge.effect, edge.cause));
+    }
     found.sort_by(|a, b| b.score.total_cmp(&a.score).then((a.cause, a.effect).cmp(&(b.cause, b.effect))));
     match mode {
         Mode::Precise => without_circles(found),
@@ -50,7 +54,15 @@ fn edge((cause, effect): (u32, u32), votes: &[Vote], score: f64) -> Edge {
     let gains: f64 = won.iter().map(|vote| vote.gain).sum();
     let mean = |of: fn(&Vote) -> f64| won.iter().map(|vote| of(vote) * vote.gain).sum::<f64>() / gains;
     let pairs = won.iter().max_by(|a, b| a.gain.total_cmp(&b.gain)).map_or(0, |vote| vote.pairs);
-    Edge { cause, effect, score, share: mean(|vote| vote.share), within: mean(|vote| vote.within), pairs }
+    Edge {
+        cause,
+        effect,
+        score,
+        share: mean(|vote| vote.share),
+        within: mean(|vote| vote.within),
+        pairs,
+        both_ways: false,
+    }
 }
 
 /// Edges that close no circle with surer ones.

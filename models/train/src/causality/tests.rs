@@ -167,7 +167,9 @@ fn precise_edges_are_in_no_circle_and_balanced_ones_may_be() {
     let mut events = background(&mut chance, 4, 10, 400);
     draw(&mut chance, &mut events, (0, 1), 0.5, |place| place);
     draw(&mut chance, &mut events, (1, 0), 0.3, |place| place);
-    assert_eq!(pairs(&precise(&events, &[])), [(0, 1)], "the surer way");
+    let found = precise(&events, &[]);
+    assert_eq!(pairs(&found), [(0, 1)], "the surer way");
+    assert!(found.edges[0].both_ways && precise(&chain(), &[]).edges.iter().all(|edge| !edge.both_ways));
     let balanced = find(&events, &[], Mode::Balanced, &mut |_| ());
     assert!([(0, 1), (1, 0)].iter().all(|pair| pairs(&balanced).contains(pair)), "{balanced:?}");
 }
