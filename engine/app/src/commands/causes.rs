@@ -226,16 +226,13 @@ impl Report {
                  is told"
             ),
             (_, false, Mode::Balanced) => format!(
-                "edges: {found}; in shuffled times about {chance:.1} would be found too: timing does not carry them"
+                "edges: {found}; in shuffled times about {chance:.1} would be found too: timing does\nnot carry them"
             ),
         };
         text += &(verdict + "\n");
         let both = self.edges.iter().filter(|edge| edge.both_ways).count();
         if both > 0 {
-            let _ = writeln!(
-                text,
-                "found the other way round too: {both}; that these come together is sure, not which\ncauses which"
-            );
+            let _ = writeln!(text, "found the other way round too: {both}; which causes which is a guess there");
         }
         text
     }
