@@ -70,6 +70,10 @@ harvest dir:
 peers-templates dir:
     python3 benches/peers/templates.py {{absolute_path(dir)}}
 
+# How well causes between kinds of alerts are learned, over networks whose causes experts drew up, and what it costs.
+causality dir:
+    QUELL_CAUSALITY={{absolute_path(dir)}} cargo bench -p quell-benches --bench causality
+
 # Licences and advisories of the dependencies.
 deny:
     cargo deny check

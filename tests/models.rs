@@ -1,6 +1,6 @@
 //! What is learned from history: a model is tried in a replay, adopted by a service through its journal, and taken back.
-use anyhow::{Context as _, ensure};
-use quell::model::Model;
+use anyhow::{Context as _, bail, ensure};
+use quell::model::{HeldOut, Learned, Measure, Model, Weighing};
 use quell_core::domain::policy::Weights;
 use quell_proto::v1::{
     ApplyModelRequest, Incident, ListIncidentsRequest, ListModelsRequest, PublishEventsRequest, RestoreModelRequest,
@@ -76,22 +76,98 @@ fn what_is_learned_says_how_well_it_does_and_changes_a_replay() -> anyhow::Resul
     let args = ["learn", "--topology", &topology, "--events", &events, "--labels", &labels, "--out", &out];
     let told = quell_ok(&args)?;
     let model = Model::read_file(Path::new(&out))?;
-    let of = &model.learned;
+    let Some(Weighing { weights, learned: of, held_out }) = &model.weighing else { bail!("{model:?}") };
     ensure!(of.labelled == of.alerts && of.alerts >= 4 * OUTAGES as usize && of.decisions >= 100, "{of:?}");
-    ensure!(model.weights != Weights::default(), "{model:?}");
-    ensure!(model.held_out.alerts > 0 && model.held_out.learned.f1 > 0.5, "{model:?}");
-    for what in ["held out: ", "built in", "precision", &format!("{:.4}", model.held_out.learned.f1)] {
+    ensure!(*weights != Weights::default(), "{model:?}");
+    ensure!(held_out.alerts > 0 && held_out.learned.f1 > 0.5, "{model:?}");
+    for what in ["held out: ", "built in", "precision", &format!("{:.4}", held_out.learned.f1)] {
         ensure!(told.contains(what), "{what}: {told}");
     }
     ensure!(model.patterns.iter().any(|p| p.checks == ["errors", "latency", "queue"]), "{:?}", model.patterns);
     ensure!(quell_ok(&args)? == told && Model::read_file(Path::new(&out))? == model, "it is the same each time");
 
     // By a model for which places say nothing, and backgrounds hardly, the grouping is another one.
-    let blind = Model { weights: Weights::from([1.0, 1.0, 0.0, 1.0, 0.7]), ..model };
+    let weighing =
+        Weighing { weights: Weights::from([1.0, 1.0, 0.0, 1.0, 0.7]), learned: of.clone(), held_out: held_out.clone() };
+    let blind = Model { weighing: Some(weighing), ..model.clone() };
     fs::write(path("blind.json"), blind.json())?;
     let before = assignments(dir.path(), "before", &[])?;
     ensure!(assignments(dir.path(), "blind", &["--model", &path("blind.json")])? != before);
     ensure!(assignments(dir.path(), "after", &[])? == before);
+    Ok(())
+}
+
+/// Each half an hour a leak at a host, then errors at another that nothing links to it, and a backup that is late by itself.
+fn leaks() -> String {
+    let mut all: Vec<(i64, &str, &str)> = Vec::new();
+    for n in 0..150 {
+        let at = 1_800 * n;
+        all.push((at, "cache-1", "leak"));
+        if n % 4 != 0 {
+            all.push((at + 20 + (n * 37) % 60, "cache-1", "errors"));
+        }
+        all.push((at + (n * 997) % 1_800, "backup-1", "late"));
+    }
+    all.sort_unstable();
+    let line = |(n, (at, entity, check)): (usize, &(i64, &str, &str))| {
+        event(2 * n, *at, entity, check, "firing")
+            + "\n"
+            + &event(2 * n + 1, at + 300, entity, check, "resolved")
+            + "\n"
+    };
+    all.iter().enumerate().map(line).collect()
+}
+
+#[test]
+fn causes_are_found_told_with_what_chance_gives_and_change_a_replay() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::write(path("history.jsonl"), leaks())?;
+    fs::write(path("topology.json"), topology())?;
+    let (history, out, both) = (path("history.jsonl"), path("causes.json"), path("both.json"));
+    let args = ["causes", "--events", &history, "--out", &out];
+    let told = quell_ok(&args)?;
+    ensure!(told.contains("edges: 1; in shuffled times about 0."), "{told}");
+    ensure!(told.lines().any(|line| line.starts_with("leak") && line.contains("errors")), "{told}");
+    ensure!(told.lines().filter(|line| !line.contains("is written")).all(|line| line.len() <= 80), "{told}");
+    let model = Model::read_file(Path::new(&out))?;
+    let [edge] = &*model.causality else { bail!("{model:?}") };
+    ensure!((&*edge.cause, &*edge.effect) == ("leak", "errors") && model.weighing.is_none(), "{edge:?}");
+    ensure!(edge.share > 0.5 && edge.share < 1.0 && edge.within.0 <= 100_000, "{edge:?}");
+    ensure!(quell_ok(&args)? == told && Model::read_file(Path::new(&out))? == model, "it is the same each time");
+    let json: serde_json::Value = serde_json::from_str(&quell_ok(&["causes", "--events", &history, "--json"])?)?;
+    ensure!(json["edges"][0]["cause"] == "leak" && json["timing_carries_it"] == true && json["checks"] == 3, "{json}");
+
+    // Where it is known, two alerts that have little else in common are one episode.
+    let later = [
+        event(0, 0, "cache-1", "leak", "firing"),
+        event(1, 40, "web-7", "errors", "firing"),
+        event(2, 45, "backup-1", "late", "firing"),
+    ];
+    fs::write(path("events.jsonl"), later.join("\n"))?;
+    let before = assignments(dir.path(), "before", &[])?;
+    let known = assignments(dir.path(), "known", &["--model", &out])?;
+    ensure!(known != before, "{known}");
+
+    // Onto weights that are there; what is not written is not there.
+    let weights = Weighing {
+        weights: Weights::default(),
+        learned: Learned { events: 1, alerts: 1, labelled: 1, decisions: 1 },
+        held_out: HeldOut {
+            since: String::new(),
+            alerts: 1,
+            built_in: Measure { precision: 0.5, recall: 0.5, f1: 0.5 },
+            learned: Measure { precision: 0.5, recall: 0.5, f1: 0.5 },
+        },
+    };
+    fs::write(path("weights.json"), Model::weighs(weights.clone(), Vec::new()).json())?;
+    quell_ok(&["causes", "--events", &history, "--onto", &path("weights.json"), "--out", &both])?;
+    let joined = Model::read_file(Path::new(&both))?;
+    ensure!(joined.weighing == Some(weights) && joined.causality == model.causality, "{joined:?}");
+    let none = quell(&["causes", "--events", &path("events.jsonl"), "--out", &path("none.json")])?;
+    let said = String::from_utf8_lossy(&none.stderr).into_owned();
+    ensure!(none.status.code() == Some(2) && said.contains("there is no edge"), "{said}");
+    ensure!(!Path::new(&path("none.json")).exists());
     Ok(())
 }
 
@@ -151,13 +227,13 @@ async fn a_model_is_adopted_through_the_journal_and_taken_back() -> anyhow::Resu
     ensure!(place_of(&mut client, 0).await? != 0.0);
 
     let blind = site.path("blind.json");
-    let measure = quell::model::Measure { precision: 0.5, recall: 0.5, f1: 0.5 };
-    let model = Model::new(
-        Weights::from([1.0, 1.0, 0.0, 1.0, 1.0]),
-        quell::model::Learned { events: 1, alerts: 1, labelled: 1, decisions: 1 },
-        quell::model::HeldOut { since: String::new(), alerts: 1, built_in: measure, learned: measure },
-        Vec::new(),
-    );
+    let measure = Measure { precision: 0.5, recall: 0.5, f1: 0.5 };
+    let weighing = Weighing {
+        weights: Weights::from([1.0, 1.0, 0.0, 1.0, 1.0]),
+        learned: Learned { events: 1, alerts: 1, labelled: 1, decisions: 1 },
+        held_out: HeldOut { since: String::new(), alerts: 1, built_in: measure, learned: measure },
+    };
+    let model = Model::weighs(weighing, Vec::new());
     fs::write(&blind, model.json())?;
     let server = site.server();
     let command = |args: &[&str]| quell_ok(&[args, &["--server", &server]].concat());

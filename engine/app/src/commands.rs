@@ -1,6 +1,7 @@
 //! One file per subcommand; exit code 0 on success, 2 on bad usage or bad input.
 pub mod act;
 pub mod alerts;
+pub mod causes;
 pub mod check;
 pub mod client;
 pub mod completion;
@@ -25,6 +26,15 @@ pub mod table;
 pub mod templates;
 pub mod topology;
 pub mod why_not;
+
+use std::io::{self, IsTerminal as _};
+
+/// Says on a terminal what a long run does now.
+fn progress(what: &str) {
+    if io::stderr().is_terminal() {
+        eprintln!("{what} …");
+    }
+}
 
 /// A failure that is the user's to mend: exit code 2. What may succeed when it is tried again is none.
 #[derive(Debug, thiserror::Error)]

@@ -2,8 +2,9 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 use quell::{
     commands::{
-        BadInput, act, alerts, check, completion, corrections, demo, explain, feed, incidents, learn, maintenance,
-        model, normal, problems, replay, run, score, services, settle, silence, templates, topology, why_not,
+        BadInput, act, alerts, causes, check, completion, corrections, demo, explain, feed, incidents, learn,
+        maintenance, model, normal, problems, replay, run, score, services, settle, silence, templates, topology,
+        why_not,
     },
     demo::screen::LogWriter,
 };
@@ -30,6 +31,7 @@ enum Command {
     Check(check::CheckArgs),
     Replay(replay::ReplayArgs),
     Learn(learn::LearnArgs),
+    Causes(causes::CausesArgs),
     Score(score::ScoreArgs),
     Templates(templates::TemplatesArgs),
     #[command(subcommand)]
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Replay(args) => replay::run(&args),
         Command::Learn(args) => block_on(learn::run(args)),
+        Command::Causes(args) => block_on(causes::run(args)),
         Command::Score(args) => score::run(&args),
         Command::Templates(args) => templates::run(&args),
         Command::Model(command) => block_on(model::run(command)),

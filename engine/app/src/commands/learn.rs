@@ -3,8 +3,8 @@
 //! Where an alert was weighed against a group as it opened, and it is known whether it belongs there, the parts of that sum are
 //! an example for logistic regression. The oldest three fifths of the alerts are learned from, the next fifth tells how far to
 //! go from what is built in, and the latest fifth only how well that does.
-use super::{BadInput, bad_input, replay::Setup, table};
-use crate::model::{HeldOut, Learned, Measure, Model, Pattern};
+use super::{BadInput, bad_input, progress, replay::Setup, table};
+use crate::model::{HeldOut, Learned, Measure, Model, Pattern, Weighing};
 use anyhow::Context as _;
 use history::{Fold, History};
 use labels::Labels;
@@ -16,8 +16,7 @@ use quell_train::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
-    fs,
-    io::{self, IsTerminal as _},
+    fs, io,
     path::PathBuf,
 };
 
@@ -140,15 +139,9 @@ async fn learn(history: &History, labels: Option<&Labels>) -> anyhow::Result<(Mo
     };
     let learned =
         Learned { events: lived.events, alerts: lived.alerts.len(), labelled: truth.0.len(), decisions: rows.len() };
-    let model = Model::new(weights, learned, held_out, patterns_of(&lived));
-    let told = tell(&model, labels.is_some(), lived.rejected);
-    Ok((model, told))
-}
-
-fn progress(what: &str) {
-    if io::stderr().is_terminal() {
-        eprintln!("{what} …");
-    }
+    let (weighing, patterns) = (Weighing { weights, learned, held_out }, patterns_of(&lived));
+    let told = tell(&weighing, &patterns, labels.is_some(), lived.rejected);
+    Ok((Model::weighs(weighing, patterns), told))
 }
 
 /// With what each alert belongs, by its first event; `None`: with nothing. Alerts of which nothing is known are not in it.
@@ -244,8 +237,8 @@ fn patterns_of(lived: &Fold) -> Vec<Pattern> {
     found.map(|pattern| Pattern { checks: named(&pattern.kinds), times: pattern.groups }).collect()
 }
 
-fn tell(model: &Model, is_labelled: bool, rejected: u64) -> String {
-    let Learned { events, alerts, labelled, decisions } = &model.learned;
+fn tell(weighing: &Weighing, patterns: &[Pattern], is_labelled: bool, rejected: u64) -> String {
+    let Learned { events, alerts, labelled, decisions } = &weighing.learned;
     let truth = if is_labelled { "labelled" } else { "taken as they stood in the end, for there are no labels" };
     let mut text = format!(
         "{events} events, {alerts} alerts; {labelled} of them {truth}; {decisions} decisions to learn from\n\n"
@@ -255,10 +248,10 @@ fn tell(model: &Model, is_labelled: bool, rejected: u64) -> String {
         let _ = writeln!(text, "{rejected} lines are no events: `quell replay` names each\n");
     }
     let _ = writeln!(text, "part         counts");
-    for (name, weight) in Weights::NAMES.iter().zip(model.weights.all()) {
+    for (name, weight) in Weights::NAMES.iter().zip(weighing.weights.all()) {
         let _ = writeln!(text, "{name:<12} {weight:>6.3}");
     }
-    let HeldOut { since, alerts, built_in, learned } = &model.held_out;
+    let HeldOut { since, alerts, built_in, learned } = &weighing.held_out;
     let _ = writeln!(text, "\nheld out: {alerts} alerts since {since}\n            precision  recall      F1");
     for (name, Measure { precision, recall, f1 }) in [("built in", built_in), ("learned", learned)] {
         let _ = writeln!(text, "{name:<12}{precision:>9.4}{recall:>8.4}{f1:>8.4}");
@@ -268,10 +261,10 @@ fn tell(model: &Model, is_labelled: bool, rejected: u64) -> String {
         false => "it groups the alerts held out no better than what is built in: there is no reason to apply it",
     };
     let _ = writeln!(text, "{verdict}");
-    if !model.patterns.is_empty() {
+    if !patterns.is_empty() {
         let _ = writeln!(text, "\nwhat keeps coming together");
     }
-    for Pattern { checks, times } in &model.patterns {
+    for Pattern { checks, times } in patterns {
         let _ = writeln!(text, "{times:>6} times  {}", table::printable(&checks.join(", ")));
     }
     text

@@ -4,11 +4,11 @@ use super::{
     client::{Connection, explain},
     table::{Cell, Look, Room, Table},
 };
-use crate::model::Model;
+use crate::model::{Model, Weighing};
 use quell_proto::v1;
 use std::path::PathBuf;
 
-/// What `quell learn` found, set over the configuration of a service.
+/// What `quell learn` and `quell causes` found, set over the configuration of a service.
 #[derive(Debug, clap::Subcommand)]
 pub enum ModelCommand {
     /// Lists its versions; the last one holds.
@@ -70,23 +70,29 @@ fn list(listed: &v1::ListModelsResponse, look: Look) -> String {
     if listed.models.is_empty() {
         return "none: what is built in and configured holds\n".to_owned();
     }
-    let heads = ["VERSION", "HOLDS", "WEIGHTS", "HELD OUT", "PRECISION", "RECALL", "F1", "BUILT IN"];
-    let mut table = Table::new(&heads.map(|head| (head, Room::Whole)));
+    let heads = ["VERSION", "HOLDS", "EDGES", "HELD OUT", "PRECISION", "RECALL", "F1", "BUILT IN"]
+        .map(|head| (head, Room::Whole));
+    let mut table = Table::new(&[&heads[..], &[("WEIGHTS", Room::Text)]].concat());
     for model in &listed.models {
         let holds = if model.active { "yes" } else { "" };
         let mut cells = vec![Cell::new(&model.version.to_string()), Cell::new(holds)];
-        match Model::read(&model.json) {
-            Ok(Model { weights, held_out, .. }) => {
-                let weights = weights.all().map(|weight| weight.to_string()).join(" ");
-                let learned = held_out.learned;
-                let shares = [learned.precision, learned.recall, learned.f1, held_out.built_in.f1];
-                cells.extend([Cell::new(&weights), Cell::new(&held_out.alerts.to_string())]);
-                cells.extend(shares.map(|share| Cell::new(&format!("{share:.4}"))));
+        let weights = match Model::read(&model.json) {
+            Ok(Model { weighing, causality, .. }) => {
+                let edges = if causality.is_empty() { String::new() } else { causality.len().to_string() };
+                cells.push(Cell::new(&edges));
+                weighing.map_or_else(String::new, |Weighing { weights, held_out, .. }| {
+                    let learned = held_out.learned;
+                    let shares = [learned.precision, learned.recall, learned.f1, held_out.built_in.f1];
+                    cells.push(Cell::new(&held_out.alerts.to_string()));
+                    cells.extend(shares.map(|share| Cell::new(&format!("{share:.4}"))));
+                    weights.all().map(|weight| weight.to_string()).join(" ")
+                })
             }
-            Err(_) if model.json.is_empty() => cells.push(Cell::new("built in and configured")),
-            Err(error) => cells.push(Cell::new(&format!("{error:#}"))),
-        }
+            Err(_) if model.json.is_empty() => "built in and configured".to_owned(),
+            Err(error) => format!("{error:#}"),
+        };
         cells.resize_with(heads.len(), || Cell::new(""));
+        cells.push(Cell::new(&weights));
         table.row(cells);
     }
     table.text(look, 0)

@@ -1,0 +1,87 @@
+//! What the kernels found, as one graph.
+use super::{Edge, Mode, SCALES};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What one kernel says of a cause and an effect.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Vote {
+    /// It is worth it, and not on one occasion alone.
+    pub is_found: bool,
+    /// The gain in log-likelihood, and by the least that is worth it.
+    pub gain: f64,
+    pub ratio: f64,
+    /// Events of the effect that one of the cause draws.
+    pub share: f64,
+    /// The mean delay, in seconds.
+    pub within: f64,
+    pub pairs: usize,
+}
+
+/// Kernels that have to find a precise edge, and a balanced one.
+const MOST: usize = 2;
+const ONE: usize = 1;
+/// A balanced edge stands beside its reverse unless that is so much surer.
+const SURER: f64 = 2.0;
+
+/// The edges; the surest first.
+pub fn edges(votes: &BTreeMap<(u32, u32), Vec<Vote>>, mode: Mode) -> Vec<Edge> {
+    let score = |votes: &Vec<Vote>| votes.iter().map(|vote| libm::log1p(vote.ratio)).sum::<f64>() / SCALES.len() as f64;
+    let scores: BTreeMap<(u32, u32), f64> = votes.iter().map(|(pair, votes)| (*pair, score(votes))).collect();
+    let needed = if mode == Mode::Precise { MOST } else { ONE };
+    let mut found: Vec<Edge> = votes
+        .iter()
+        .filter(|(_, votes)| votes.iter().filter(|vote| vote.is_found).count() >= needed)
+        .map(|(pair, votes)| edge(*pair, votes, scores[pair]))
+        .collect();
+    let pairs: BTreeSet<(u32, u32)> = found.iter().map(|edge| (edge.cause, edge.effect)).collect();
+    for edge in &mut found {
+        edge.both_ways = pairs.contains(&(edge.effect, edge.cause));
+    }
+    found.sort_by(|a, b| b.score.total_cmp(&a.score).then((a.cause, a.effect).cmp(&(b.cause, b.effect))));
+    match mode {
+        Mode::Precise => without_circles(found),
+        Mode::Balanced => {
+            let reverse = |edge: &Edge| scores.get(&(edge.effect, edge.cause)).copied().unwrap_or(0.0);
+            found.retain(|edge| SURER * edge.score > reverse(edge));
+            found
+        }
+    }
+}
+
+/// What the kernels that found it say, by how much each gains.
+fn edge((cause, effect): (u32, u32), votes: &[Vote], score: f64) -> Edge {
+    let won: Vec<&Vote> = votes.iter().filter(|vote| vote.is_found).collect();
+    let gains: f64 = won.iter().map(|vote| vote.gain).sum();
+    let mean = |of: fn(&Vote) -> f64| won.iter().map(|vote| of(vote) * vote.gain).sum::<f64>() / gains;
+    let pairs = won.iter().max_by(|a, b| a.gain.total_cmp(&b.gain)).map_or(0, |vote| vote.pairs);
+    Edge {
+        cause,
+        effect,
+        score,
+        share: mean(|vote| vote.share),
+        within: mean(|vote| vote.within),
+        pairs,
+        both_ways: false,
+    }
+}
+
+/// Edges that close no circle with surer ones.
+fn without_circles(edges: Vec<Edge>) -> Vec<Edge> {
+    let mut effects: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for edge in edges {
+        let (mut seen, mut todo) = (BTreeSet::new(), vec![edge.effect]);
+        let mut closes = false;
+        while let Some(kind) = todo.pop() {
+            closes |= kind == edge.cause;
+            if seen.insert(kind) {
+                todo.extend(effects.get(&kind).into_iter().flatten());
+            }
+        }
+        if !closes {
+            effects.entry(edge.cause).or_default().insert(edge.effect);
+            kept.push(edge);
+        }
+    }
+    kept
+}

@@ -1,0 +1,204 @@
+use super::*;
+
+/// A repeatable stream of numbers.
+struct Chance(u64);
+
+impl Chance {
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+    }
+
+    fn below(&mut self, n: u32) -> u32 {
+        ((self.uniform() * f64::from(n)) as u32).min(n - 1)
+    }
+
+    /// In milliseconds.
+    fn delay(&mut self, mean_seconds: f64) -> i64 {
+        (-libm::log(self.uniform()) * mean_seconds * 1_000.0) as i64
+    }
+}
+
+const DAY: i64 = 86_400_000;
+
+/// Events by themselves: so many of each kind, anywhere, in ten days.
+fn background(chance: &mut Chance, kinds: u32, places: u32, each: usize) -> Vec<Event> {
+    let mut events = Vec::new();
+    for kind in 0..kinds {
+        for _ in 0..each {
+            events.push(Event { kind, place: chance.below(places), at: (chance.uniform() * (10 * DAY) as f64) as i64 });
+        }
+    }
+    events
+}
+
+/// What a share of one kind's events draws of another, at the place that `at` says.
+fn draw(
+    chance: &mut Chance,
+    events: &mut Vec<Event>,
+    (cause, effect): (u32, u32),
+    share: f64,
+    place: impl Fn(u32) -> u32,
+) {
+    let causes: Vec<Event> = events.iter().filter(|event| event.kind == cause).copied().collect();
+    for event in causes {
+        if chance.uniform() < share {
+            let at = event.at + 1 + chance.delay(40.0);
+            events.push(Event { kind: effect, place: place(event.place), at });
+        }
+    }
+}
+
+fn pairs(found: &Found) -> Vec<(u32, u32)> {
+    let mut pairs: Vec<_> = found.edges.iter().map(|edge| (edge.cause, edge.effect)).collect();
+    pairs.sort_unstable();
+    pairs
+}
+
+fn precise(events: &[Event], links: &[(u32, u32)]) -> Found {
+    find(events, links, Mode::Precise, &mut |_| ())
+}
+
+/// 0 draws 1 and 1 draws 2, each where it is.
+fn chain() -> Vec<Event> {
+    let mut chance = Chance(7);
+    let mut events = background(&mut chance, 6, 12, 300);
+    draw(&mut chance, &mut events, (0, 1), 0.5, |place| place);
+    draw(&mut chance, &mut events, (1, 2), 0.4, |place| place);
+    events
+}
+
+#[test]
+fn what_draws_what_at_a_place_is_found_with_how_much_and_how_late() {
+    let found = precise(&chain(), &[]);
+    assert_eq!(pairs(&found), [(0, 1), (1, 2)], "{found:?}");
+    for (edge, share) in found.edges.iter().map(|edge| (edge, if edge.cause == 0 { 0.5 } else { 0.4 })) {
+        assert!((edge.share - share).abs() < 0.1, "{edge:?}");
+        assert!((20.0..=80.0).contains(&edge.within) && edge.pairs > 100 && edge.score > 1.0, "{edge:?}");
+    }
+    assert_eq!((found.kinds, found.places), (6, 12));
+    assert_eq!(found.events + found.left_out.repeats, chain().len());
+}
+
+#[test]
+fn what_draws_what_at_neighbours_takes_links_to_be_found() {
+    let mut chance = Chance(11);
+    let mut events = background(&mut chance, 5, 20, 300);
+    draw(&mut chance, &mut events, (3, 1), 0.6, |place| (place + 1) % 20);
+    // Each link is written one way only.
+    let links: Vec<_> = (0..20).map(|place| ((place + 1) % 20, place)).collect();
+    let found = precise(&events, &links);
+    assert_eq!(pairs(&found), [(3, 1)], "{found:?}");
+    assert!((found.edges[0].share - 0.6).abs() < 0.15, "one of two neighbours: {found:?}");
+    assert_eq!(pairs(&precise(&events, &[])), [], "at the places themselves nothing is drawn");
+    let hub: Vec<_> = (0..200).map(|place| (0, place)).collect();
+    let many = background(&mut chance, 3, 200, 1_000);
+    assert_eq!(precise(&many, &hub).left_out.hubs, 1, "everybody's neighbour is nobody's");
+}
+
+#[test]
+fn independent_streams_cause_nothing() {
+    for seed in 1..6 {
+        let mut chance = Chance(seed);
+        let events = background(&mut chance, 12, 10, 400);
+        let links: Vec<_> = (1..10).map(|place| (0, place)).collect();
+        let found = precise(&events, &links);
+        assert_eq!(pairs(&found), [], "{found:?}");
+    }
+}
+
+#[test]
+fn places_that_have_much_of_all_cause_nothing() {
+    let mut chance = Chance(3);
+    let mut events = background(&mut chance, 8, 40, 100);
+    for kind in 0..8 {
+        // Two places in forty have as much as all others together.
+        for _ in 0..100 {
+            let at = (chance.uniform() * (10 * DAY) as f64) as i64;
+            events.push(Event { kind, place: chance.below(2), at });
+        }
+    }
+    assert_eq!(pairs(&precise(&events, &[])), []);
+}
+
+#[test]
+fn next_to_nothing_is_left_when_times_are_shuffled() {
+    let events = chain();
+    let left: usize = (100..110).map(|set| precise(&shuffled(&events, set), &[]).edges.len()).sum();
+    assert!(left <= 3, "{left} of 300 pairs");
+    assert_eq!(precise(&events, &[]).expected_false(), 0.0);
+    let turned = shuffled(&events, 100);
+    let count = |events: &[Event], kind| events.iter().filter(|event| event.kind == kind).count();
+    assert!((0..6).all(|kind| count(&turned, kind) == count(&shuffled(&events, 101), kind)), "none is lost");
+    assert!(turned.iter().all(|event| (0..=11 * DAY).contains(&event.at)));
+}
+
+#[test]
+fn what_is_of_one_instant_is_in_no_order() {
+    let mut chance = Chance(5);
+    let mut events = background(&mut chance, 4, 8, 300);
+    let causes: Vec<Event> = events.iter().filter(|event| event.kind == 0).copied().collect();
+    events.extend(causes.iter().map(|event| Event { kind: 1, ..*event }));
+    assert_eq!(pairs(&precise(&events, &[])), [], "they always come together, and neither first");
+    events.reverse();
+    assert_eq!(pairs(&precise(&events, &[])), [], "however they are listed");
+}
+
+#[test]
+fn it_is_the_same_however_events_are_listed_and_kinds_are_numbered() {
+    let events = chain();
+    let found = precise(&events, &[]);
+    let mut listed = events.clone();
+    listed.sort_by_key(|event| (event.place, event.at.reverse_bits(), event.kind));
+    assert_eq!(precise(&listed, &[]), found);
+    // Numbers stand for names: no edge hangs on them.
+    let renamed: Vec<_> = events.iter().map(|event| Event { kind: 90 - 7 * event.kind, ..*event }).collect();
+    let back = |pairs: Vec<(u32, u32)>| {
+        let mut back: Vec<_> = pairs.into_iter().map(|(a, b)| ((90 - a) / 7, (90 - b) / 7)).collect();
+        back.sort_unstable();
+        back
+    };
+    assert_eq!(back(pairs(&precise(&renamed, &[]))), pairs(&found));
+}
+
+#[test]
+fn precise_edges_are_in_no_circle_and_balanced_ones_may_be() {
+    let mut chance = Chance(13);
+    let mut events = background(&mut chance, 4, 10, 400);
+    draw(&mut chance, &mut events, (0, 1), 0.5, |place| place);
+    draw(&mut chance, &mut events, (1, 0), 0.3, |place| place);
+    let found = precise(&events, &[]);
+    assert_eq!(pairs(&found), [(0, 1)], "the surer way");
+    assert!(found.edges[0].both_ways && precise(&chain(), &[]).edges.iter().all(|edge| !edge.both_ways));
+    let balanced = find(&events, &[], Mode::Balanced, &mut |_| ());
+    assert!([(0, 1), (1, 0)].iter().all(|pair| pairs(&balanced).contains(pair)), "{balanced:?}");
+}
+
+#[test]
+fn what_is_not_looked_at_is_counted() {
+    let repeats: Vec<_> = (0..100).map(|n| Event { kind: 1, place: 2, at: n * 30_000 }).collect();
+    let found = precise(&repeats, &[]);
+    assert_eq!((found.left_out.repeats, found.left_out.rare, found.left_out.rare_kinds), (99, 1, 1));
+    assert_eq!((found.events, found.edges.len(), found.by_chance.len()), (0, 0, 0));
+    // Of more kinds than are told apart the rarest are left out: each comes five times, the first thousand once more.
+    let kinds: Vec<_> = (0..1_200_u32)
+        .flat_map(|kind| (0..if kind < 1_000 { 6 } else { 5 }).map(move |n| (kind, n)))
+        .map(|(kind, n)| Event { kind, place: 0, at: n * DAY + i64::from(kind) })
+        .collect();
+    let left_out = precise(&kinds, &[]).left_out;
+    assert_eq!((left_out.rare_kinds, left_out.rare), (200, 1_000));
+    // Before each of these, all kinds are at hand: the last to come are looked at.
+    assert!(left_out.crowded > 0);
+    assert_eq!(precise(&[], &[]), Found::default());
+    let ends = [i64::MIN, i64::MAX].map(|at| Event { kind: 1, place: 1, at });
+    assert_eq!(precise(&ends.repeat(9), &[]).edges, []);
+}
+
+#[test]
+fn progress_is_told() {
+    let mut told = Vec::new();
+    find(&chain(), &[], Mode::Precise, &mut |progress| told.push(progress));
+    assert_eq!(told.len(), Progress::ROUNDS * Progress::KERNELS * 6);
+    assert_eq!(told.first(), Some(&Progress { round: 0, kernel: 0, done: 1, of: 6 }));
+    assert_eq!(told.last(), Some(&Progress { round: SHUFFLES, kernel: 2, done: 6, of: 6 }));
+}
