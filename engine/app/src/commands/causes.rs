@@ -1,6 +1,7 @@
 //! `quell causes`: which checks cause which, learned from when and where they fired.
 use super::{
     BadInput, bad_input,
+    client::print,
     json::escaped,
     progress,
     table::{Cell, Look, Room, Table},
@@ -77,9 +78,9 @@ pub async fn run(args: CausesArgs) -> anyhow::Result<()> {
     found.edges.truncate(EDGES_MAX);
     let report = Report::new(&heard, &found);
     if args.json {
-        println!("{}", escaped(&serde_json::to_string(&report)?));
+        print(&format!("{}\n", escaped(&serde_json::to_string(&report)?)))?;
     } else {
-        print!("{}", report.text(mode, Look::stdout()));
+        print(&report.text(mode, Look::stdout()))?;
     }
     let Some(out) = &args.out else { return Ok(()) };
     let file = out.display();
@@ -94,7 +95,9 @@ pub async fn run(args: CausesArgs) -> anyhow::Result<()> {
     );
     fs::write(out, json).with_context(|| format!("{file}: can't be written"))?;
     if !args.json {
-        println!("\n{file} is written; `quell model apply {file}` sets it over the configuration of a service");
+        print(&format!(
+            "\n{file} is written; `quell model apply {file}` sets it over the configuration of a service\n"
+        ))?;
     }
     Ok(())
 }
