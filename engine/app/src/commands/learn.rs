@@ -3,7 +3,7 @@
 //! Where an alert was weighed against a group as it opened, and it is known whether it belongs there, the parts of that sum are
 //! an example for logistic regression. The oldest three fifths of the alerts are learned from, the next fifth tells how far to
 //! go from what is built in, and the latest fifth only how well that does.
-use super::{BadInput, bad_input, progress, replay::Setup, table};
+use super::{BadInput, bad_input, client::print, progress, replay::Setup, table};
 use crate::model::{HeldOut, Learned, Measure, Model, Pattern, Weighing};
 use anyhow::Context as _;
 use history::{Fold, History};
@@ -99,7 +99,9 @@ pub async fn run(args: LearnArgs) -> anyhow::Result<()> {
     let (model, told) = learn(&history, labels.as_ref()).await?;
     let file = args.out.display();
     fs::write(&args.out, model.json()).with_context(|| format!("{file}: can't be written"))?;
-    print!("{told}\n{file} is written; `quell model apply {file}` sets it over the configuration of a service\n");
+    print(&format!(
+        "{told}\n{file} is written; `quell model apply {file}` sets it over the configuration of a service\n"
+    ))?;
     Ok(())
 }
 
