@@ -140,6 +140,7 @@ async fn watch(
     let taken = options.listen.is_none() && address != usual;
     screen.write(&closing::opening(address, minutes, speed, taken))?;
     let producer = broker.producer()?;
+    let sent = recording.events.len() as u64;
     let pace = Pace::new(extent, speed);
     let concluded = async {
         recording::send(producer, recording.events, pace).await?;
@@ -172,7 +173,8 @@ async fn watch(
         let pace_text = if left > 0 { format!("{speed:.0}x, {} left", lasted(left)) } else { "concluding".to_owned() };
         let panel = Panel { now: pace.now(), share: pace.share(), pace: pace_text, doors: doors.clone() };
         screen.show(&lines, &board, &panel)?;
-        if ending && follower.is_current() {
+        // What was folded is counted a moment later.
+        if ending && follower.is_current() && board.events >= sent {
             let incidents = follower.incidents().into_iter().cloned().collect();
             break Played {
                 events: board.events,
