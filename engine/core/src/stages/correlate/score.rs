@@ -178,11 +178,12 @@ impl<'a> Subject<'a> {
         cx: &Lens<'_>,
     ) -> Option<Score> {
         let (density, said) = (self.density(profile, cx), self.said.of_episode(profile.said_of()));
-        if self.is_hopeless([density.sum() + self.caused(profile), 1.0, 1.0], said, likeliest) {
+        let caused = self.caused(profile);
+        if self.is_hopeless([density.sum() + caused, 1.0, 1.0], said, likeliest) {
             return None;
         }
         let alive = alive(profile, self.seen.at, Timestamp::MAX, cx);
-        self.against(profile, likeliest, (density, alive, said), learned, cx)
+        self.against(profile, likeliest, ((density, caused), alive, said), learned, cx)
     }
 
     /// The same some time later, when what came after it counts too: half of each, for one of the two was first.
@@ -193,12 +194,13 @@ impl<'a> Subject<'a> {
         cx: &Lens<'_>,
     ) -> Option<Score> {
         let (density, said) = (self.density(profile, cx).times(0.5), self.said.of_episode(profile.said_of()));
-        if self.is_hopeless([density.sum() + self.caused(profile), 1.0, 1.0], said, likeliest) {
+        let caused = self.caused(profile);
+        if self.is_hopeless([density.sum() + caused, 1.0, 1.0], said, likeliest) {
             return None;
         }
         let ended_at = self.seen.ended_at.unwrap_or(Timestamp::MAX);
         let alive = alive(profile, self.seen.at, ended_at, cx);
-        self.against(profile, likeliest, (density, alive, said), learned, cx)
+        self.against(profile, likeliest, ((density, caused), alive, said), learned, cx)
     }
 
     /// The same however hopeless it is, with what the parts are of.
@@ -236,11 +238,10 @@ impl<'a> Subject<'a> {
         &mut self,
         profile: &Profile,
         likeliest: f64,
-        (density, alive, said): (Density, f64, i64),
+        ((density, caused), alive, said): ((Density, f64), f64, i64),
         learned: &Learned,
         cx: &Lens<'_>,
     ) -> Option<Score> {
-        let caused = self.caused(profile);
         if self.is_hopeless([density.sum() + caused, alive, 1.0], said, likeliest) {
             return None;
         }
