@@ -1,3 +1,4 @@
 //! Numbers in, a score out.
+pub mod cohesion;
 pub mod detectors;
 pub mod templates;
