@@ -61,11 +61,12 @@ impl Peers {
             _ => random.gaussian(),
         };
         let wave = |minute: usize| 100.0 * season(minute) + self.shock.1;
-        let common = *size * match what {
-            Some("flat") => 100.0,
-            Some("phase") => wave(minute + DAY / 4),
-            _ => wave(minute),
-        };
+        let common = *size
+            * match what {
+                Some("flat") => 100.0,
+                Some("phase") => wave(minute + DAY / 4),
+                _ => wave(minute),
+            };
         *level
             + match what {
                 Some("level") => common + 40.0 + *noise * drawn,
@@ -126,7 +127,9 @@ pub fn quiet() {
 
 /// What happens to one of the peers, to half or to all.
 pub fn found() {
-    println!("| what happens to one of the peers | peers | found | minutes until then | others said to leave |\n|---|---|---|---|---|");
+    println!(
+        "| what happens to one of the peers | peers | found | minutes until then | others said to leave |\n|---|---|---|---|---|"
+    );
     for case in CASES {
         for size in [4, 10, 100] {
             let (seeds, mut delays, mut others) = (8, Vec::new(), 0);

@@ -6,17 +6,17 @@
 //! ```text
 //! M   = median (v_j − c_j)                              where the peers are now
 //! e_i = v_i − c_i − M                                   how far from them, against what is usual for it
-//! d_i = min(|e_i| / max(σ_i, 1.4826 · median |e_j|, ¼), 12)
+//! d_i = min(|e_i| / max(σ_i, 1.4826 · median |e_j|, 0.15), 12)
 //! q_i = q_i + (d_i − q_i) / 10                          its distance, in spreads
 //! ```
 //!
-//! with `c_i` and `σ_i²` learned slowly (memory 2,000 rounds) from `e_i` clipped at 3 spreads (Huber's ψ, 1964). A member leaves where `q_i` is at
+//! with `c_i` and `σ_i²` learned slowly (memory 2,000 rounds) from `e_i` clipped at 2 spreads (Huber's ψ, 1964). A member leaves where `q_i` is at
 //! the threshold and is back below half of it. The idea is that of "entity cohesion" in Splunk ITSI (series normalised by median and
 //! noise; who departs in pattern from the others is scored); median and its absolute deviation are Hampel's identifier (1974).
 //!
 //! What all do moves `M` and no distance. `1.4826 · median |e_j|` is a deviation of Gaussian noise, so where peers react differently to what hits all, the unit
 //! grows for all. What breaks down: the median follows the larger half. With half of them elsewhere the unit is as large as the way between the halves,
-//! and none is far; below that the smaller part would be, so nobody leaves while more than a third is at the threshold: who is with whom can't be told then.
+//! and none is far; below that the smaller part would be, so nobody leaves while more than a third is at the threshold, in this round or lastingly: who is with whom can't be told then.
 //!
 //! A member that gives nothing is not looked at and none of the peers of that round; one that is new is, but is not scored in its first 30 rounds. The time of
 //! a number is O(log n) and amortised O(1) for its round.
@@ -31,16 +31,17 @@ pub const MEMBERS_MAX: usize = 1_000;
 pub const GONE_ROUNDS: u32 = 60;
 /// Rounds that a distance remembers.
 const MEMORY: f64 = 10.0;
-/// Rounds that what is usual remembers.
+/// Rounds that what is usual remembers, and those that it does as soon as a member is scored: a young one would take what it is for usual.
 const USUAL: f64 = 2_000.0;
+const USUAL_MIN: f64 = 300.0;
 /// Rounds of a member before it is scored.
 const WARM_UP: u32 = 30;
 /// Farther is as far.
 const FAR: f64 = 12.0;
 /// What is learned is clipped at so many spreads.
-const CLIP: f64 = 3.0;
+const CLIP: f64 = 2.0;
 /// A smaller spread is taken for it, in what the numbers are in: of quiet peers a trifle would be far.
-const SPREAD_MIN: f64 = 0.25;
+const SPREAD_MIN: f64 = 0.15;
 /// Of Gaussian noise, the deviation by the median absolute one.
 const GAUSSIAN: f64 = 1.482_6;
 /// Of the members of a round at most one in so many may be far, or none leaves.
@@ -91,15 +92,15 @@ pub struct Turn {
 /// A member beside its peers, in what people are shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Beside {
-    /// Members of the latest round but itself,
+    /// The other members of the latest round,
     pub peers: usize,
-    /// of which eight in ten lie between these.
+    /// of all of which eight in ten lie between these.
     pub theirs: (f64, f64),
     pub own: f64,
     pub distance: Distance,
 }
 
-/// 88 bytes.
+/// 96 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Member {
     key: u128,
@@ -109,6 +110,8 @@ struct Member {
     off: f64,
     variance: f64,
     distance: f64,
+    /// That of its last round alone.
+    now: f64,
     at: i64,
     /// The last round it gave something in, and how many.
     round: u32,
@@ -195,6 +198,7 @@ impl Cohesion {
             off: 0.0,
             variance: 0.0,
             distance: 0.0,
+            now: 0.0,
             at: seconds,
             round: self.round.wrapping_sub(1),
             rounds: 0,
@@ -218,7 +222,7 @@ impl Cohesion {
         let Ok(place) = self.members.binary_search_by(|member| member.key.cmp(&key)) else { return };
         let member = &mut self.members[place];
         // Its next round says where that is.
-        (member.distance, member.apart, member.rounds, member.off) = (0.0, false, 0, 0.0);
+        (member.distance, member.now, member.apart, member.rounds, member.off) = (0.0, 0.0, false, 0, 0.0);
     }
 
     /// None is a member.
@@ -258,7 +262,8 @@ impl Cohesion {
             let own = member.given - member.off - centre;
             let unit = member.variance.sqrt().max(spread);
             if member.rounds >= WARM_UP {
-                member.distance += ((own.abs() / unit).min(FAR) - member.distance) / MEMORY;
+                member.now = (own.abs() / unit).min(FAR);
+                member.distance += (member.now - member.distance) / MEMORY;
             }
             // One that has left teaches nothing, until that is accepted.
             if member.teaches && !member.apart {
@@ -275,7 +280,8 @@ impl Cohesion {
     }
 
     fn turn(&mut self, spoken: &[u32], leaves_at: Distance, turns: &mut Vec<Turn>) {
-        let far = self.each(spoken).filter(|member| Distance::of(member.distance) >= leaves_at).count();
+        let is_far = |member: &&Member| Distance::of(member.now.max(member.distance)) >= leaves_at;
+        let far = self.each(spoken).filter(is_far).count();
         let together = far * TOGETHER <= spoken.len();
         for place in spoken {
             let member = &mut self.members[*place as usize];
@@ -291,9 +297,9 @@ impl Cohesion {
 
 impl Member {
     fn learn(&mut self, own: f64, unit: f64) {
-        let clip = if self.rounds < WARM_UP { f64::MAX } else { CLIP * unit };
+        let (clip, least) = if self.rounds < WARM_UP { (f64::MAX, 0.0) } else { (CLIP * unit, USUAL_MIN) };
         let clipped = own.clamp(-clip, clip);
-        let rounds = f64::from(self.rounds).min(USUAL);
+        let rounds = f64::from(self.rounds).clamp(least, USUAL);
         // Before its first it is not known what it is off.
         if self.rounds > 0 {
             self.variance += (clipped * clipped - self.variance) / rounds;
@@ -313,3 +319,6 @@ fn quantile(all: &mut [f64], share: f64) -> f64 {
     let part = share * last as f64 - at as f64;
     next.map_or(value, |next| value + part * (next - value))
 }
+
+#[cfg(test)]
+mod tests;

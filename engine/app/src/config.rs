@@ -227,6 +227,8 @@ impl Config {
             let checked = threshold.bands().validate();
             checked.map_err(|reason| anyhow::anyhow!("score.threshold[{n}]: {reason}"))?;
         }
+        let cohesion = self.score.cohesion.validate();
+        cohesion.map_err(|reason| anyhow::anyhow!("score.cohesion.{reason}"))?;
         numbers::validate_correlate(&self.correlate)?;
         anyhow::ensure!((0.0..=1e6).contains(&self.raise.surprise), "raise.surprise: from 0 to a million");
         numbers::validate_cause(&self.raise.cause)?;

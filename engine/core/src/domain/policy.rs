@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
 mod cause;
+mod cohesion;
 mod correlate;
 pub use cause::CauseModel;
+pub use cohesion::{Cohesion, Peers};
 pub use correlate::{
     Action, BackgroundModel, Bounds, Break, CausalEdge, Clue, CorrectionModel, Correlate, Grouping, PlaceModel,
     ResolutionModel, Revise, TimeModel, Weights, WhatModel, WiringModel, wrong_edge,
@@ -182,6 +184,8 @@ pub struct Score {
     pub timezone: Zone,
     /// The first that matches a series holds; a KPI goes by its own.
     pub threshold: Vec<Threshold>,
+    /// Which series are peers, and when one has left the others.
+    pub cohesion: Cohesion,
 }
 
 impl Score {
@@ -427,6 +431,7 @@ impl Default for Policy {
                 keep: Span::hours(7 * 24),
                 timezone: Zone::utc(),
                 threshold: Vec::new(),
+                cohesion: Cohesion::default(),
             },
             checks: Checks::default(),
             correlate: Correlate::default(),

@@ -21,12 +21,14 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 mod bursts;
+mod cohesion;
 mod crossing;
 mod said;
 mod series;
 use bursts::Bursts;
+use cohesion::Groups;
 pub use said::ORIGIN;
-use series::Series;
+use series::{Sample, Series};
 
 /// A share of this of the series goes when there are too many.
 const EVICTED_SHARE: usize = 64;
@@ -71,6 +73,7 @@ pub struct Scorer {
     #[serde(with = "crate::snapshot::sorted")]
     series: FxHashMap<Fingerprint, Series>,
     bursts: Bursts,
+    peers: Groups,
     /// Counts changes of policy and topology: what a series was bound to before one is looked up again.
     generation: u32,
     sweeps: bool,
@@ -102,8 +105,12 @@ impl Scorer {
             return Outcome::Late;
         }
         series.hear(key, at, found);
+        let group = series.peers();
         series.bind(key, self.generation, at, cx, found);
-        series.judge((key, value), (at, teaches), cx, found);
+        if let Some(group) = group.filter(|_| group != series.peers()) {
+            self.peers.leave(group, key, series, at, found);
+        }
+        let verdict = series.judge((key, value), (at, teaches), cx, found);
         let policy = &cx.policy.score;
         let watched = match policy.silence {
             Silence::None => false,
@@ -113,6 +120,7 @@ impl Scorer {
         if watched && let Some(due) = series.listen(policy) {
             cx.set(TimerKind::Silent, key.0, due);
         }
+        self.peers.take(Sample { key, value, at }, (&verdict, teaches), &self.series, cx, found);
         Outcome::Sampled
     }
 
@@ -126,6 +134,7 @@ impl Scorer {
         };
         let Some((key, series)) = self.series.iter_mut().find(told) else { return false };
         series.teach(*key, alert.id, cx, found);
+        self.peers.accept(*key, series, cx.core.clock.max(series.last_at()), found);
         true
     }
 
@@ -216,6 +225,9 @@ impl Scorer {
             cx.core.timers.cancel(TimerKind::Silent, key.0);
             if let Some(series) = self.series.remove(&key) {
                 series.leave(key, found);
+                if let Some(group) = series.peers() {
+                    self.peers.leave(group, key, &series, cx.core.clock.max(series.last_at()), found);
+                }
             }
         }
     }

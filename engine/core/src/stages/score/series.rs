@@ -1,6 +1,6 @@
 //! One measured series.
 use super::{
-    Finding,
+    Finding, cohesion,
     crossing::{By, Crossing},
     said::{Said, fingerprint, rounded},
 };
@@ -76,6 +76,8 @@ pub struct Series {
     listening: bool,
     /// What it is held against, and as of which generation of policy and topology.
     crossings: Vec<Crossing>,
+    /// The group of its peers.
+    peers: Option<u64>,
     bound: Option<u32>,
 }
 
@@ -97,6 +99,7 @@ impl Series {
             taught: None,
             listening: false,
             crossings: Vec::new(),
+            peers: None,
             bound: None,
         }
     }
@@ -104,6 +107,16 @@ impl Series {
     /// Its latest sample.
     pub const fn last_at(&self) -> Timestamp {
         self.last_at
+    }
+
+    /// The group of its peers.
+    pub const fn peers(&self) -> Option<u64> {
+        self.peers
+    }
+
+    /// An alert of its own is open.
+    pub const fn is_disturbed(&self) -> bool {
+        self.disturbed_since.is_some()
     }
 
     /// It tells how well a service does.
@@ -137,6 +150,7 @@ impl Series {
             gone.release(self, key, at, found);
         }
         self.crossings = now;
+        self.peers = cohesion::group_of(self, cx);
     }
 
     /// Whether the sample is unusual, what it crosses, and whether it is learned.
@@ -146,7 +160,7 @@ impl Series {
         (at, teaches): (Timestamp, bool),
         cx: &mut Cx<'_>,
         found: &mut Vec<Finding>,
-    ) {
+    ) -> Verdict {
         let sample = Sample { key, value, at };
         let new_usual = cx.policy.score.new_usual;
         let learns = teaches && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
@@ -161,6 +175,7 @@ impl Series {
         self.judge_score(sample, &verdict, told, cx, found);
         let disturbed = self.unusual.is_some() || told;
         self.disturbed_since = disturbed.then(|| self.disturbed_since.unwrap_or(at));
+        verdict
     }
 
     /// What a threshold has `told` is not told once more as unusual.
@@ -221,6 +236,7 @@ impl Series {
     pub fn is_told_by(&self, key: Fingerprint, alert: Fingerprint, cx: &Cx<'_>) -> bool {
         let adaptive = |crossing: &&Crossing| crossing.is_adaptive(self, cx);
         alert == fingerprint(key, UNUSUAL)
+            || cohesion::is_told_by(key, alert)
             || self.crossings.iter().filter(adaptive).any(|crossing| alert == fingerprint(key, &crossing.of()))
     }
 
