@@ -104,7 +104,8 @@ impl Rhythm {
         let is_outside = |hour: usize| (hour + HOURS - from) % HOURS >= hours;
         let others = |(hour, mask): (usize, &u32)| if is_outside(hour) { *mask } else { *mask & !days };
         let outside: u32 = self.came.iter().enumerate().map(others).map(u32::count_ones).sum();
-        let known = self.last.saturating_sub(self.first).unsigned_abs().min(DAYS - 1) / if weekly { WEEK } else { 1 } + 1;
+        let known =
+            self.last.saturating_sub(self.first).unsigned_abs().min(DAYS - 1) / if weekly { WEEK } else { 1 } + 1;
         let (max, share) = if weekly { (WEEKS_MAX, WEEKS_SHARE) } else { (DAYS_MAX, DAYS_SHARE) };
         let of = known.min(max);
         let latest = of_window & recent(if weekly { of * WEEK } else { of });
@@ -168,7 +169,9 @@ mod tests {
             }
             likely[k as usize..].iter().sum::<f64>()
         };
-        for (n, k, p) in [(3, 3, 1.0 / 24.0), (10, 2, 1.0 / 12.0), (300, 30, 1.0 / 24.0), (700, 29, 1.0 / 24.0), (5, 0, 0.5)] {
+        for (n, k, p) in
+            [(3, 3, 1.0 / 24.0), (10, 2, 1.0 / 12.0), (300, 30, 1.0 / 24.0), (700, 29, 1.0 / 24.0), (5, 0, 0.5)]
+        {
             let (found, expected) = (tail(n, k, p), exact(n, k, p));
             assert!((found / expected - 1.0).abs() < 1e-9, "{k} of {n}: {found}, not {expected}");
         }
@@ -206,7 +209,7 @@ mod tests {
     #[test]
     fn what_stops_is_forgotten() {
         let mut rhythm = Rhythm::new(0);
-        (0..20).for_each(|day| drop(rhythm.come(Hour { day, hour: 2 })));
+        (0..20).for_each(|day| assert!(rhythm.come(Hour { day, hour: 2 }).is_none_or(|habit| !habit.weekly)));
         assert_eq!(rhythm.come(Hour { day: 26, hour: 2 }), None, "it came on 4 of the last 10 days");
         assert_eq!(rhythm.come(Hour { day: 20, hour: 2 }), None, "it comes late");
         assert_eq!((rhythm.last_day(), rhythm.came[2].count_ones()), (26, 22));

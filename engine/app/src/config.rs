@@ -266,6 +266,7 @@ impl Config {
             ("limits.silences", self.limits.silences),
             ("limits.maintenance_windows", self.limits.maintenance_windows),
             ("limits.series", self.limits.series),
+            ("limits.rhythms", self.limits.rhythms),
             ("limits.checks", self.limits.checks),
             ("limits.entities", self.limits.entities),
             ("limits.label_values", self.limits.label_values),

@@ -131,6 +131,8 @@ pub struct Alert {
     pub identities: Option<Box<Identities>>,
     /// Where there are at least two.
     pub changes: Option<Box<Changes>>,
+    /// It opened at the hour at which it usually comes: on how many days, for people.
+    pub at_its_hour: Option<Box<str>>,
     /// It is a dead man's switch: it says that all is well, and its silence is the problem.
     pub switch: Option<Box<Switch>>,
 }
@@ -192,6 +194,7 @@ impl Alert {
             identity: 0,
             identities: None,
             changes: None,
+            at_its_hour: None,
             switch: None,
         }
     }

@@ -281,6 +281,8 @@ pub struct Raise {
     pub severity_min: Severity,
     /// How long one alert has to fire.
     pub settle: Span,
+    /// Instead of that, where it is longer, of an alert that comes at its hour.
+    pub settle_at_its_hour: Span,
     /// So many alerts at once raise sooner,
     pub many_alerts: usize,
     /// if they are on so many entities,
@@ -378,6 +380,8 @@ pub struct Limits {
     pub maintenance_windows: usize,
     pub inhibition_rules: usize,
     pub series: usize,
+    /// Of which it is known at which hours alerts come.
+    pub rhythms: usize,
     /// What correlation learns of: checks,
     pub checks: usize,
     /// entities,
@@ -439,6 +443,7 @@ impl Default for Policy {
             raise: Raise {
                 severity_min: Severity::Warning,
                 settle: Span::minutes(3),
+                settle_at_its_hour: Span(0),
                 many_alerts: 3,
                 many_entities: 2,
                 many_settle: Span::seconds(30),
@@ -481,6 +486,7 @@ impl Default for Policy {
                 maintenance_windows: 1_000,
                 inhibition_rules: 1_000,
                 series: 100_000,
+                rhythms: 100_000,
                 checks: 10_000,
                 entities: 100_000,
                 label_values: 100_000,

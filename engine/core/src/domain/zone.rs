@@ -1,12 +1,15 @@
 //! Time zones, by their IANA names.
 use super::{schedule, time::Timestamp};
 use jiff::{
-    civil::{DateTime, Weekday},
+    civil::{DateTime, Weekday, datetime},
     tz::TimeZone,
 };
 use quell_models::detectors::Moment;
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
+
+/// Days of the week, as of several.
+pub const WEEKDAYS: [&str; 7] = ["Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays"];
 
 /// A zone that is known: they are compiled in, and so part of the fold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +28,12 @@ impl Zone {
     /// What the clocks there show; `None` where there is no such year.
     pub fn local(&self, at: Timestamp) -> Option<DateTime> {
         Some(self.zone.to_datetime(jiff::Timestamp::from_millisecond(at.0).ok()?))
+    }
+
+    /// Hours that clocks there have shown since a Monday, 00:00; `None` where there is no such year.
+    pub fn hours(&self, at: Timestamp) -> Option<i64> {
+        let since = self.local(at)?.duration_since(datetime(1969, 12, 29, 0, 0, 0, 0));
+        Some(since.as_secs().div_euclid(3_600))
     }
 
     /// A moment as detectors see it: where there is no such year, as at its beginning.

@@ -80,13 +80,12 @@ impl Groups {
         &mut self,
         sample: Sample,
         (verdict, teaches): (&Verdict, bool),
-        all: &FxHashMap<Fingerprint, Series>,
+        all: &mut FxHashMap<Fingerprint, Series>,
         cx: &Cx<'_>,
         found: &mut Vec<Finding>,
     ) {
         let Sample { key, value, at } = sample;
-        let (Some(series), Some(usual)) = (all.get(&key), verdict.usual) else { return };
-        let Some(id) = series.peers() else { return };
+        let (Some(id), Some(usual)) = (all.get(&key).and_then(Series::peers), verdict.usual) else { return };
         let group = self.groups.entry(id).or_default();
         group.grows = usual.is_rate;
         let deviation = verdict.deviations;
@@ -94,19 +93,22 @@ impl Groups {
         let given = Given { seconds: at.0.div_euclid(1_000), deviation, shown, teaches };
         for Turn { key, apart } in group.peers.take(key.0, given, Distance::of(cx.policy.score.cohesion.leaves_at)) {
             let key = Fingerprint(key);
-            let Some(series) = all.get(&key) else { continue };
+            let Some(series) = all.get_mut(&key) else { continue };
             if apart {
                 group.apart.insert(key, Apart { since: at, said_at: None });
+                series.is_apart = true;
                 group.tell(key, series, at, cx, found);
             } else {
                 group.is_back(key, series, at, found);
             }
         }
-        group.tell(key, series, at, cx, found);
+        if let Some(series) = all.get_mut(&key) {
+            group.tell(key, series, at, cx, found);
+        }
     }
 
     /// Where a member stands now is usual.
-    pub fn accept(&mut self, key: Fingerprint, series: &Series, at: Timestamp, found: &mut Vec<Finding>) {
+    pub fn accept(&mut self, key: Fingerprint, series: &mut Series, at: Timestamp, found: &mut Vec<Finding>) {
         if let Some(group) = series.peers().and_then(|id| self.groups.get_mut(&id)) {
             group.peers.accept(key.0);
             group.is_back(key, series, at, found);
@@ -114,7 +116,7 @@ impl Groups {
     }
 
     /// A series is no member of a group any more.
-    pub fn leave(&mut self, id: u64, key: Fingerprint, series: &Series, at: Timestamp, found: &mut Vec<Finding>) {
+    pub fn leave(&mut self, id: u64, key: Fingerprint, series: &mut Series, at: Timestamp, found: &mut Vec<Finding>) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         group.peers.leave(key.0);
         group.is_back(key, series, at, found);
@@ -126,7 +128,7 @@ impl Groups {
 
 impl Group {
     /// Of one that has left, if it is time. What its series itself has said, and holds, is not told once more.
-    fn tell(&mut self, key: Fingerprint, series: &Series, at: Timestamp, cx: &Cx<'_>, found: &mut Vec<Finding>) {
+    fn tell(&mut self, key: Fingerprint, series: &mut Series, at: Timestamp, cx: &Cx<'_>, found: &mut Vec<Finding>) {
         let Some(state) = self.apart.get_mut(&key) else { return };
         if at - state.since >= cx.policy.score.new_usual {
             // What stays is the new usual.
@@ -135,19 +137,20 @@ impl Group {
         }
         let due = match state.said_at {
             Some(said) => at - said >= cx.policy.deduplicate.count_interval,
-            None => !series.is_disturbed(),
+            None => !series.speaks(),
         };
         let Some(beside) = self.peers.beside(key.0).filter(|_| due) else { return };
         state.said_at = Some(at);
         let [own, low, high] = [beside.own, beside.theirs.0, beside.theirs.1].map(Number);
         let (check, entity, peers) = (&series.check, &series.entity, beside.peers);
-        let of = if self.grows { " deviations from the usual growth" } else { "" };
+        let of = if self.grows { ", in deviations from how it usually grows" } else { "" };
         let summary = format!("{check} of {entity} leaves its {peers} peers: {own}, theirs {low} to {high}{of}");
         let said = Said::firing(APART, APART, cx.policy.score.severity, summary);
         found.push(Said { off: Some(beside.distance.spreads()), ..said }.about(series, key, at));
     }
 
-    fn is_back(&mut self, key: Fingerprint, series: &Series, at: Timestamp, found: &mut Vec<Finding>) {
+    fn is_back(&mut self, key: Fingerprint, series: &mut Series, at: Timestamp, found: &mut Vec<Finding>) {
+        series.is_apart = false;
         if self.apart.remove(&key).is_some_and(|state| state.said_at.is_some()) {
             found.push(Said::resolved(APART, APART).about(series, key, at));
         }

@@ -78,6 +78,8 @@ pub struct Series {
     crossings: Vec<Crossing>,
     /// The group of its peers.
     peers: Option<u64>,
+    /// It has left them.
+    pub is_apart: bool,
     bound: Option<u32>,
 }
 
@@ -100,6 +102,7 @@ impl Series {
             listening: false,
             crossings: Vec::new(),
             peers: None,
+            is_apart: false,
             bound: None,
         }
     }
@@ -114,9 +117,9 @@ impl Series {
         self.peers
     }
 
-    /// An alert of its own is open.
-    pub const fn is_disturbed(&self) -> bool {
-        self.disturbed_since.is_some()
+    /// What it is held against, or what is usual for it, says something.
+    pub fn speaks(&self) -> bool {
+        self.unusual.is_some() || self.crossings.iter().any(Crossing::speaks)
     }
 
     /// It tells how well a service does.
@@ -173,7 +176,7 @@ impl Series {
         self.crossings = crossings;
         let told = self.crossings.iter().any(Crossing::speaks);
         self.judge_score(sample, &verdict, told, cx, found);
-        let disturbed = self.unusual.is_some() || told;
+        let disturbed = self.unusual.is_some() || told || self.is_apart;
         self.disturbed_since = disturbed.then(|| self.disturbed_since.unwrap_or(at));
         verdict
     }
