@@ -3,7 +3,7 @@
 //! "InterFusion", 2021), how quiet what has no news is, and what is found how late in made-up cases, beside an exponentially weighted mean.
 //!
 //! `QUELL_ANOMALY=DIR cargo bench -p quell-benches --bench anomaly`, where `DIR/nab` has `windows.json` and `data/**.csv`, and `DIR/smd-asd` a folder
-//! for each entity; files may be compressed (`.zst`). `QUELL_ONLY=cohesion`: peers alone. `QUELL_BESIDE='program'` runs on each NAB file too: it prints CSV with `anomaly_score`.
+//! for each entity; files may be compressed (`.zst`). `QUELL_ONLY=cohesion` leaves out all but peers, `rhythm` all but alerts at their hour. `QUELL_BESIDE='program'` runs on each NAB file too: it prints CSV with `anomaly_score`.
 use std::{env, path::PathBuf};
 
 mod cases;
@@ -11,13 +11,19 @@ mod cohesion;
 mod files;
 mod nab;
 mod ranges;
+mod rhythm;
 mod series;
 
 fn main() -> anyhow::Result<()> {
     let only = env::var("QUELL_ONLY").unwrap_or_default();
-    if only != "cohesion" {
+    if only.is_empty() {
         cases::quiet();
         cases::found();
+    }
+    rhythm::quiet();
+    rhythm::found();
+    if only == "rhythm" {
+        return Ok(());
     }
     cohesion::quiet();
     cohesion::found();

@@ -45,7 +45,7 @@ fn one_leaves_and_comes_back() {
 
 #[test]
 fn one_that_stays_while_the_others_move_has_left() {
-    let wave = |round: usize| 8.0 * (round as f64 / 100.0).sin();
+    let wave = |round: usize| 8.0 * libm::sin(round as f64 / 100.0);
     let of = |member: usize, round: usize| {
         Some(noise(member, round) + if member == 0 && round >= 1_000 { 0.0 } else { wave(round) })
     };
