@@ -1,4 +1,5 @@
 //! Numbers in, a score out.
+pub mod arrays;
 pub mod detectors;
 pub mod distribution;
 pub mod templates;
