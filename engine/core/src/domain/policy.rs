@@ -4,12 +4,13 @@ use super::{
     glob,
     maintenance::Maintenance,
     matcher::{Field, Matchers},
-    schedule::Schedule,
+    schedule::{Days, Schedule},
     severity::Severity,
     threshold::{During, figures, validate_during},
-    time::Span,
+    time::{Span, Timestamp},
     zone::Zone,
 };
+use quell_models::detectors::Moment;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -181,6 +182,8 @@ pub struct Score {
     pub keep: Span,
     /// Where series have their hours of the day and their weekends.
     pub timezone: Zone,
+    /// Days that are as weekends.
+    pub holidays: Days,
     /// Of what adaptive figures are learned from, half is left after so long.
     pub learn_half_life: Span,
     /// They say nothing before so many samples.
@@ -190,6 +193,11 @@ pub struct Score {
 }
 
 impl Score {
+    /// A moment as detectors see it.
+    pub fn moment(&self, at: Timestamp) -> Moment {
+        self.timezone.moment(at, &self.holidays)
+    }
+
     /// `speak_at` in thousandths.
     pub fn speaks_at(&self) -> u16 {
         (self.speak_at * 1_000.0 + 0.5) as u16
@@ -433,6 +441,7 @@ impl Default for Policy {
                 burst_min: 10,
                 keep: Span::hours(7 * 24),
                 timezone: Zone::utc(),
+                holidays: Days::default(),
                 learn_half_life: Span::hours(7 * 24),
                 learn_samples: 100,
                 threshold: Vec::new(),

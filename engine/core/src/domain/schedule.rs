@@ -15,7 +15,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 mod text;
 use text::{Day, Hours};
-pub use text::{ScheduleError, ScheduleText};
+pub use text::{Days, ScheduleError, ScheduleText};
 
 /// How many days are looked at for the next occurrence, beside the exceptions: the rarest day, that of leap years, comes after eight at the latest.
 const DAYS_AHEAD: usize = 3_000;

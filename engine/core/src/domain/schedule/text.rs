@@ -80,6 +80,37 @@ fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> &'static str
     names.iter().find(|(_, known)| known == value).map_or("", |(name, _)| name)
 }
 
+/// Some days, as people write them: `["12-25", "2026-04-03"]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct Days(Vec<Day>);
+
+impl Days {
+    /// None.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a day is one of them.
+    pub fn has(&self, date: Date) -> bool {
+        self.0.iter().any(|day| day.is(date))
+    }
+}
+
+impl TryFrom<Vec<String>> for Days {
+    type Error = ScheduleError;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, ScheduleError> {
+        all("days", &texts).map(Self)
+    }
+}
+
+impl From<Days> for Vec<String> {
+    fn from(days: Days) -> Self {
+        days.0.iter().map(ToString::to_string).collect()
+    }
+}
+
 impl FromStr for Day {
     type Err = String;
 

@@ -152,7 +152,7 @@ impl Series {
         let new_usual = cx.policy.score.new_usual;
         let learns = teaches && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
         // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
-        let verdict = self.detector.take(cx.policy.score.timezone.moment(at), value, learns);
+        let verdict = self.detector.take(cx.policy.score.moment(at), value, learns);
         let mut crossings = std::mem::take(&mut self.crossings);
         for crossing in &mut crossings {
             crossing.judge(self, sample, (&verdict, learns), cx, found);
@@ -185,7 +185,7 @@ impl Series {
         };
         if at - state.since >= policy.new_usual {
             // What stays is the new usual.
-            self.detector.accept(cx.policy.score.timezone.moment(at));
+            self.detector.accept(cx.policy.score.moment(at));
             return self.recover(key, at, cx, found);
         }
         if unusual || verdict.is_beyond() {
@@ -207,7 +207,7 @@ impl Series {
 
     fn say_unusual(&self, sample: Sample, verdict: &Verdict, cx: &Cx<'_>) -> Finding {
         let Sample { key, at, .. } = sample;
-        let summary = words(&self.check, sample, verdict, cx.policy.score.timezone.moment(at));
+        let summary = words(&self.check, sample, verdict, cx.policy.score.moment(at));
         let said = Said::firing(UNUSUAL, UNUSUAL, cx.policy.score.severity, summary);
         Said { off: Some(verdict.deviations.abs()), ..said }.about(self, key, at)
     }
@@ -230,7 +230,7 @@ impl Series {
         let at = cx.core.clock.max(self.last_at);
         let figures = self.crossings.iter().map(Crossing::remembered).collect();
         self.taught = Some(Box::new(Taught { alert, before: self.detector.clone(), figures }));
-        self.detector.accept(cx.policy.score.timezone.moment(at));
+        self.detector.accept(cx.policy.score.moment(at));
         if self.unusual.is_some() {
             self.recover(key, at, cx, found);
         }
