@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Everything but what only serves a line, in an order that depends on nothing else.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Snapshot {
     settings: Settings,
     lines: u64,
@@ -36,6 +36,13 @@ impl From<Miner> for Snapshot {
             names: miner.names,
             words: miner.words,
         }
+    }
+}
+
+impl PartialEq for Miner {
+    /// They have learned the same, whatever places it has in memory.
+    fn eq(&self, other: &Self) -> bool {
+        Snapshot::from(self.clone()) == Snapshot::from(other.clone())
     }
 }
 
