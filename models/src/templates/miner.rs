@@ -10,7 +10,7 @@ use super::{
     words,
 };
 use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a line is.
@@ -23,8 +23,8 @@ pub struct Seen {
 }
 
 /// Learns templates from lines.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(from = "Snapshot", into = "Snapshot")]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "Snapshot")]
 pub struct Miner {
     pub(super) settings: Settings,
     /// Lines so far.
