@@ -173,14 +173,14 @@ impl Mapping {
 
     /// A hash of the fields that identify; empty where all of them are, since such conditions have nothing in common.
     fn fingerprint_of(&self, event: &Event) -> String {
-        if self.fingerprint.iter().all(|path| path.get(event).is_empty()) {
-            return String::new();
-        }
         let mut frame = Frame::with_capacity(128);
+        let mut says_nothing = true;
         for path in &self.fingerprint {
-            frame.text(&path.get(event));
+            let found = path.get(event);
+            says_nothing &= found.is_empty();
+            frame.text(&found);
         }
-        frame.hex()
+        if says_nothing { String::new() } else { frame.hex() }
     }
 }
 
