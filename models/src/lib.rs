@@ -2,4 +2,6 @@
 pub mod arrays;
 pub mod detectors;
 pub mod distribution;
+pub mod similarity;
+mod stir;
 pub mod templates;

@@ -272,6 +272,7 @@ impl Config {
             ("limits.entities", self.limits.entities),
             ("limits.label_values", self.limits.label_values),
             ("limits.corrections", self.limits.corrections),
+            ("limits.templates", self.limits.templates),
             ("correlate.candidates_max", self.correlate.candidates_max),
         ] {
             anyhow::ensure!(limit > 0, "{name}: at least 1");

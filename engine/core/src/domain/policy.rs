@@ -397,6 +397,14 @@ pub struct Limits {
     pub label_values: usize,
     /// What people said of which alerts belong together.
     pub corrections: usize,
+    /// Templates of texts.
+    #[serde(default = "templates")]
+    pub templates: usize,
+}
+
+/// For what was journaled before there was this limit.
+const fn templates() -> usize {
+    4_096
 }
 
 impl Default for Policy {
@@ -498,6 +506,7 @@ impl Default for Policy {
                 entities: 100_000,
                 label_values: 100_000,
                 corrections: 10_000,
+                templates: templates(),
             },
         }
     }
