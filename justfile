@@ -46,6 +46,10 @@ bench:
 quality dir beside="":
     QUELL_QUALITY={{absolute_path(dir)}} {{ if beside == "" { "" } else { "QUELL_BESIDE='" + beside + "'" } }} cargo bench -p quell-benches --bench quality
 
+# Likewise where all checks are called alike, so that only texts say what is wrong.
+texts dir kind="workload":
+    QUELL_QUALITY={{absolute_path(dir)}} QUELL_KINDS={{kind}} QUELL_VARIANTS=whole,none QUELL_TEXTS=1 cargo bench -p quell-benches --bench quality
+
 # What each reason of the model is worth (clues), or how much hangs on each of its numbers (numbers), over recordings of one kind.
 keys dir of="clues" kind="workload":
     QUELL_QUALITY={{absolute_path(dir)}} QUELL_KINDS={{kind}} QUELL_KEYS={{of}} cargo bench -p quell-benches --bench quality
@@ -61,6 +65,10 @@ causes dir:
 # How well and how fast templates are mined, over lines whose templates are known (benches/templates/main.rs says which).
 templates dir:
     QUELL_TEMPLATES={{absolute_path(dir)}} cargo bench -p quell-benches --bench templates
+
+# What finding what is alike costs, and how much of it is found (benches/similarity.rs).
+similarity dir:
+    QUELL_TEMPLATES={{absolute_path(dir)}} cargo bench -p quell-benches --bench similarity
 
 # Lines of other people's log statements, for `just templates`: downloads packages by name, writes DIR/harvested.
 harvest dir:

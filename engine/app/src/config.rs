@@ -223,8 +223,12 @@ impl Config {
             self.score.speak_at > 0.0 && self.score.speak_at <= 1.0,
             "score.speak_at: above 0, and at most 1"
         );
+        anyhow::ensure!(
+            (16..=1_000_000).contains(&self.score.learn_samples),
+            "score.learn_samples: from 16 to a million"
+        );
         for (n, threshold) in self.score.threshold.iter().enumerate() {
-            let checked = threshold.bands().validate();
+            let checked = threshold.validate();
             checked.map_err(|reason| anyhow::anyhow!("score.threshold[{n}]: {reason}"))?;
         }
         let cohesion = self.score.cohesion.validate();
@@ -271,6 +275,7 @@ impl Config {
             ("limits.entities", self.limits.entities),
             ("limits.label_values", self.limits.label_values),
             ("limits.corrections", self.limits.corrections),
+            ("limits.templates", self.limits.templates),
             ("correlate.candidates_max", self.correlate.candidates_max),
         ] {
             anyhow::ensure!(limit > 0, "{name}: at least 1");
@@ -284,6 +289,7 @@ impl Config {
             ("score.new_usual", self.score.new_usual),
             ("score.silence_min", self.score.silence_min),
             ("score.keep", self.score.keep),
+            ("score.learn_half_life", self.score.learn_half_life),
             ("raise.storm.within", self.raise.storm.within),
             ("raise.recurrence.keep", self.raise.recurrence.keep),
             ("raise.recurrence.within", self.raise.recurrence.within),
