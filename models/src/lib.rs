@@ -1,3 +1,4 @@
 //! Numbers in, a score out.
 pub mod detectors;
+pub mod forecast;
 pub mod templates;
