@@ -223,8 +223,12 @@ impl Config {
             self.score.speak_at > 0.0 && self.score.speak_at <= 1.0,
             "score.speak_at: above 0, and at most 1"
         );
+        anyhow::ensure!(
+            (16..=1_000_000).contains(&self.score.learn_samples),
+            "score.learn_samples: from 16 to a million"
+        );
         for (n, threshold) in self.score.threshold.iter().enumerate() {
-            let checked = threshold.bands().validate();
+            let checked = threshold.validate();
             checked.map_err(|reason| anyhow::anyhow!("score.threshold[{n}]: {reason}"))?;
         }
         numbers::validate_correlate(&self.correlate)?;
@@ -281,6 +285,7 @@ impl Config {
             ("score.new_usual", self.score.new_usual),
             ("score.silence_min", self.score.silence_min),
             ("score.keep", self.score.keep),
+            ("score.learn_half_life", self.score.learn_half_life),
             ("raise.storm.within", self.raise.storm.within),
             ("raise.recurrence.keep", self.raise.recurrence.keep),
             ("raise.recurrence.within", self.raise.recurrence.within),

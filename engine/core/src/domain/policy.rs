@@ -5,7 +5,8 @@ use super::{
     maintenance::Maintenance,
     matcher::{Field, Matchers},
     severity::Severity,
-    threshold::{Bands, Direction, default_margin, default_samples},
+    schedule::Schedule,
+    threshold::{During, figures, validate_during},
     time::Span,
     zone::Zone,
 };
@@ -180,6 +181,10 @@ pub struct Score {
     pub keep: Span,
     /// Where series have their hours of the day and their weekends.
     pub timezone: Zone,
+    /// Of what adaptive figures are learned from, half is left after so long.
+    pub learn_half_life: Span,
+    /// They say nothing before so many samples.
+    pub learn_samples: u64,
     /// The first that matches a series holds; a KPI goes by its own.
     pub threshold: Vec<Threshold>,
 }
@@ -201,35 +206,29 @@ pub enum Silence {
     All,
 }
 
-/// Figures that series are held against.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Threshold {
-    /// Patterns: `*` stands for anything.
-    #[serde(default = "anything")]
-    pub origin: String,
-    #[serde(default = "anything")]
-    pub entity: String,
-    pub check: String,
-    #[serde(default)]
-    pub direction: Direction,
-    /// Figures are spreads from the learned level.
-    #[serde(default)]
-    pub adaptive: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub info: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warning: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub minor: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub major: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub critical: Option<f64>,
-    #[serde(default = "default_margin")]
-    pub margin: f64,
-    #[serde(default = "default_samples")]
-    pub samples: u16,
+figures! {
+    /// Figures that series are held against.
+    Threshold {
+        /// Patterns: `*` stands for anything.
+        #[serde(default = "anything")]
+        origin: String,
+        #[serde(default = "anything")]
+        entity: String,
+        check: String,
+        /// Others while a schedule is open; the first that is holds.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        during: Vec<ThresholdDuring>,
+    }
+    info warning minor major critical
+}
+
+figures! {
+    /// Figures while a schedule is open.
+    ThresholdDuring {
+        name: Arc<str>,
+        schedule: Schedule,
+    }
+    info warning minor major critical
 }
 
 fn anything() -> String {
@@ -237,15 +236,23 @@ fn anything() -> String {
 }
 
 impl Threshold {
-    /// Its figures, by severity.
-    pub const fn bands(&self) -> Bands {
-        Bands {
-            direction: self.direction,
-            adaptive: self.adaptive,
-            figures: [self.info, self.warning, self.minor, self.major, self.critical],
-            margin: self.margin,
-            samples: self.samples,
-        }
+    /// Its time policies.
+    pub fn during(&self) -> Vec<During> {
+        let one = |one: &ThresholdDuring| During {
+            name: one.name.clone(),
+            schedule: one.schedule.clone(),
+            bands: one.bands(),
+        };
+        self.during.iter().map(one).collect()
+    }
+
+    /// Whether its figures go together.
+    ///
+    /// # Errors
+    /// Which do not, for people.
+    pub fn validate(&self) -> Result<(), String> {
+        self.bands().validate()?;
+        validate_during(&self.during())
     }
 
     /// Whether a series is one of those it speaks of.
@@ -426,6 +433,8 @@ impl Default for Policy {
                 burst_min: 10,
                 keep: Span::hours(7 * 24),
                 timezone: Zone::utc(),
+                learn_half_life: Span::hours(7 * 24),
+                learn_samples: 100,
                 threshold: Vec::new(),
             },
             checks: Checks::default(),

@@ -1,7 +1,7 @@
 //! One measured series.
 use super::{
     Finding,
-    crossing::{By, Crossing},
+    crossing::{By, Crossing, Learned},
     said::{Said, fingerprint, rounded},
 };
 use crate::{
@@ -50,8 +50,9 @@ struct Unusual {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Taught {
     alert: AlertId,
-    /// What was usual until then.
+    /// What was usual until then, and what adaptive figures went by.
     before: Kpi,
+    figures: Vec<(By, Vec<Learned>)>,
 }
 
 /// What is known of a series: about 900 bytes, and its names.
@@ -154,7 +155,7 @@ impl Series {
         let verdict = self.detector.take(cx.policy.score.timezone.moment(at), value, learns);
         let mut crossings = std::mem::take(&mut self.crossings);
         for crossing in &mut crossings {
-            crossing.judge(self, sample, &verdict, cx, found);
+            crossing.judge(self, sample, (&verdict, learns), cx, found);
         }
         self.crossings = crossings;
         let told = self.crossings.iter().any(Crossing::speaks);
@@ -227,14 +228,16 @@ impl Series {
     /// A person says that what it does now is normal.
     pub fn teach(&mut self, key: Fingerprint, alert: AlertId, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
         let at = cx.core.clock.max(self.last_at);
-        self.taught = Some(Box::new(Taught { alert, before: self.detector.clone() }));
+        let figures = self.crossings.iter().map(Crossing::remembered).collect();
+        self.taught = Some(Box::new(Taught { alert, before: self.detector.clone(), figures }));
         self.detector.accept(cx.policy.score.timezone.moment(at));
         if self.unusual.is_some() {
             self.recover(key, at, cx, found);
         }
+        let sample = Sample { key, value: self.detector.value(), at };
         let mut crossings = std::mem::take(&mut self.crossings);
         for crossing in crossings.iter_mut().filter(|crossing| crossing.is_adaptive(self, cx)) {
-            crossing.calm(self, key, at, found);
+            crossing.accept(self, sample, cx, found);
         }
         self.crossings = crossings;
         if !self.crossings.iter().any(Crossing::speaks) {
@@ -246,6 +249,9 @@ impl Series {
     pub fn unteach(&mut self, alert: AlertId) -> bool {
         let Some(taught) = self.taught.take_if(|taught| taught.alert == alert) else { return false };
         self.detector = taught.before;
+        for crossing in &mut self.crossings {
+            taught.figures.iter().for_each(|before| crossing.restore(before));
+        }
         true
     }
 
