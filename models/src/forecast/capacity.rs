@@ -1,9 +1,9 @@
 //! When a series that grows reaches a limit.
 use serde::{Deserialize, Serialize};
 
-/// Spans that are kept, and of at least so many something is told.
+/// Spans that are kept; of at least so many, and as many samples, something is told.
 const SPANS: usize = 64;
-const SPANS_MIN: usize = 8;
+const SPANS_MIN: usize = 30;
 /// How long a span is, in seconds: to begin with, and at most (64 of them are 23 days, and 8 hours).
 const SPAN: i64 = 60;
 const WEEKS: i64 = 30_720;
@@ -12,7 +12,7 @@ const HOURS: i64 = 480;
 const AHEAD: f64 = 8.0;
 /// Midpoints of nine equal parts of the normal distribution, and by how much they are wider as its deviation is an estimate, too.
 const NODES: [f64; 9] = [-1.593, -0.967, -0.589, -0.282, 0.0, 0.282, 0.589, 0.967, 1.593];
-const WIDER: f64 = 1.3;
+const WIDER: f64 = 1.6;
 /// Noise comes up to the limit first, by so many of its deviations.
 const EARLY: f64 = 0.5;
 /// Above this `e^x` times what it is multiplied with is nothing.
@@ -52,8 +52,9 @@ struct Spans {
     most: i64,
     /// The number of the first span, `seconds / span`.
     first: i64,
-    /// Of the latest sample.
+    /// Of the latest sample, and how many there were.
     at: i64,
+    samples: u32,
     /// Above which the values are kept: the first.
     base: f64,
     tops: Vec<f32>,
@@ -102,7 +103,7 @@ impl Capacity {
 
 impl Spans {
     const fn new(most: i64) -> Self {
-        Self { span: SPAN, most, first: 0, at: 0, base: 0.0, tops: Vec::new() }
+        Self { span: SPAN, most, first: 0, at: 0, samples: 0, base: 0.0, tops: Vec::new() }
     }
 
     /// The largest of what ended before.
@@ -121,7 +122,7 @@ impl Spans {
             self.first = seconds.div_euclid(self.span);
         }
         let x = (value - self.base) as f32;
-        self.at = self.at.max(seconds);
+        (self.at, self.samples) = (self.at.max(seconds), self.samples.saturating_add(1));
         let mut place = seconds.div_euclid(self.span).saturating_sub(self.first);
         let Some(known) = self.tops.len().checked_sub(1) else { return self.tops.push(x) };
         if place > known as i64 + SPANS as i64 * (self.most / self.span) {
@@ -191,7 +192,8 @@ impl Spans {
     fn walk(&self) -> Option<Walk> {
         let whole = self.tops.len().saturating_sub(1);
         let tops: Vec<f64> = self.tops.iter().take(whole).map(|x| f64::from(*x)).collect();
-        (whole >= SPANS_MIN).then(|| Walk::of(&tops))
+        let is_enough = whole >= SPANS_MIN && self.samples as usize >= SPANS_MIN;
+        is_enough.then(|| Walk::of(&tops))
     }
 }
 

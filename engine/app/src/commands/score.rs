@@ -12,7 +12,7 @@ use std::{
     path::PathBuf,
 };
 
-mod rows;
+pub(super) mod rows;
 
 /// Scores a measured series, or several of one entity, as the service does: each value by what came before it.
 #[derive(Clone, Debug, clap::Args)]
@@ -39,7 +39,7 @@ pub struct ScoreArgs {
     pub timezone: Zone,
 }
 
-fn zone(name: &str) -> Result<Zone, String> {
+pub(super) fn zone(name: &str) -> Result<Zone, String> {
     Zone::try_from(name.to_owned())
 }
 

@@ -165,11 +165,8 @@ impl Kpi {
         }
         let bands = entry.thresholds.bands();
         bands.validate().map_err(|reason| format!("thresholds: {reason}"))?;
-        let valid = |one: &DuringEntry| During {
-            name: one.name.clone(),
-            schedule: one.schedule.clone(),
-            bands: one.bands(),
-        };
+        let valid =
+            |one: &DuringEntry| During { name: one.name.clone(), schedule: one.schedule.clone(), bands: one.bands() };
         let during: Vec<During> = entry.thresholds.during.iter().map(valid).collect();
         validate_during(&during).map_err(|reason| format!("thresholds.{reason}"))?;
         Ok(Self {

@@ -22,10 +22,11 @@ use std::sync::Arc;
 
 mod bursts;
 mod crossing;
+mod outlook;
 mod said;
 mod series;
 use bursts::Bursts;
-pub use said::ORIGIN;
+pub use said::{ORIGIN, PREDICTION};
 use series::Series;
 
 /// A share of this of the series goes when there are too many.

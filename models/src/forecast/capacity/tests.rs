@@ -42,6 +42,9 @@ fn nothing_is_told_of_what_does_not_grow_or_is_young() {
     let mut young = Capacity::default();
     (0..8).for_each(|minute| young.take(60 * minute, minute as f64));
     assert_eq!(young.full(95.0), None);
+    let mut rare = Capacity::default();
+    (0..20).for_each(|hour| rare.take(3_600 * hour, hour as f64));
+    assert_eq!(rare.full(95.0), None, "20 samples, of many spans");
     assert_eq!(Capacity::default().full(95.0), None);
 }
 

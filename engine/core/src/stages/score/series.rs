@@ -2,6 +2,7 @@
 use super::{
     Finding,
     crossing::{By, Crossing, Learned},
+    outlook::{self, Outlook},
     said::{Said, fingerprint, rounded},
 };
 use crate::{
@@ -76,8 +77,10 @@ pub struct Series {
     /// A timer waits for its silence.
     listening: bool,
     /// What it is held against, and as of which generation of policy and topology.
-    crossings: Vec<Crossing>,
+    pub(super) crossings: Vec<Crossing>,
     bound: Option<u32>,
+    /// What it will be, where that is asked.
+    outlook: Option<Box<Outlook>>,
 }
 
 impl Series {
@@ -99,6 +102,7 @@ impl Series {
             listening: false,
             crossings: Vec::new(),
             bound: None,
+            outlook: None,
         }
     }
 
@@ -162,6 +166,9 @@ impl Series {
         self.judge_score(sample, &verdict, told, cx, found);
         let disturbed = self.unusual.is_some() || told;
         self.disturbed_since = disturbed.then(|| self.disturbed_since.unwrap_or(at));
+        let mut outlook = self.outlook.take();
+        outlook::look(&mut outlook, self, sample, cx, found);
+        self.outlook = outlook;
     }
 
     /// What a threshold has `told` is not told once more as unusual.
