@@ -19,6 +19,8 @@ const EARLY: f64 = 0.5;
 const POWER_MAX: f64 = 50.0;
 /// Steps of a bisection.
 const HALVINGS: u32 = 30;
+/// Before so many seconds were seen a trend can't be told from what comes back every day.
+const SEEN_MIN: i64 = 86_400;
 const VALUE_MAX: f64 = 1e18;
 
 /// In how many seconds it is full.
@@ -84,8 +86,12 @@ impl Capacity {
         self.hours.take(seconds, value);
     }
 
-    /// In how many seconds after the last sample it reaches a limit; `None` where that is not within 8 times as long as was seen, with 90 %.
+    /// In how many seconds after the last sample it reaches a limit; `None` where that is not within 8 times as long as was seen, with
+    /// 90 %, and in its first day.
     pub fn full(&self, limit: f64) -> Option<Full> {
+        if self.weeks.seen() < SEEN_MIN {
+            return None;
+        }
         let weeks = self.weeks.full(limit);
         let hours = self.hours.full(limit).filter(|_| self.is_on_new_ground());
         let within = |hours: &Full| weeks.is_none_or(|weeks| weeks.low <= hours.low && hours.high <= weeks.high);
@@ -104,6 +110,11 @@ impl Capacity {
 impl Spans {
     const fn new(most: i64) -> Self {
         Self { span: SPAN, most, first: 0, at: 0, samples: 0, base: 0.0, tops: Vec::new() }
+    }
+
+    /// Seconds from its first span to its latest sample.
+    const fn seen(&self) -> i64 {
+        self.at.saturating_sub(self.first.saturating_mul(self.span))
     }
 
     /// The largest of what ended before.

@@ -17,8 +17,9 @@ impl fmt::Display for Lead {
         let unit = UNITS.iter().find(|(seconds, _, most)| median < seconds * most);
         let (seconds, name, _) = unit.copied().unwrap_or(UNITS[UNITS.len() - 1]);
         // No finer than is known.
-        let told =
-            |of: f64| if of < 9.5 * seconds { (of / seconds * 2.0).round() / 2.0 } else { (of / seconds).round() };
+        let told = |of: f64| {
+            if of < 9.5 * seconds { libm::round(of / seconds * 2.0) / 2.0 } else { libm::round(of / seconds) }
+        };
         let name = if (told(median) - 1.0).abs() < 0.1 { &name[..name.len() - 1] } else { name };
         write!(f, "{} {name}, 80 %: {} to {}", Number(told(median)), Number(told(low)), Number(told(high)))
     }
