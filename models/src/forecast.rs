@@ -21,7 +21,7 @@
 //! Vovk, 1990). It is told (adopted) where its own `E`, of forecasts made before their outcome was known, is below 0.98 of that of the naive and of the
 //! seasonal naive; else the better of these two is.
 //!
-//! **Interval.** Adaptive conformal: the 10th and the 90th percentile of the error of what was told are followed by steps (Gibbs and Candès, 2021;
+//! **Interval.** Adaptive conformal: the 10th and the 90th percentile of the errors of each of the three are followed by steps (Gibbs and Candès, 2021;
 //! Angelopoulos, Candès and Tibshirani, "Conformal PID control", 2023), so that in the long run 80 % of what comes lies within, whatever the series does.
 use crate::detectors::Moment;
 use interval::Interval;
@@ -62,6 +62,8 @@ const GAP_MAX: f32 = 1e9;
 const EXPERTS: usize = 12;
 const NAIVE: usize = 0;
 const SEASONAL: usize = 1;
+/// Beside these two.
+const COMBINED: usize = 2;
 
 /// What a series will be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,9 +84,6 @@ struct Pending {
     due: i64,
     experts: [f32; EXPERTS],
     combined: f32,
-    told: f32,
-    low: f32,
-    high: f32,
 }
 
 /// The memory of a series: at most 2 KiB, with what it points to.
@@ -119,7 +118,8 @@ pub struct Forecaster {
     /// Mean of |error|: of each expert, and of what they say together.
     errors: [f32; EXPERTS],
     error: f32,
-    interval: Interval,
+    /// Of the naive, the seasonal naive and the combined forecast.
+    intervals: [Interval; 3],
 }
 
 /// The step of a mean over `memory` seconds, `gap` seconds after its last of `n` samples.
@@ -152,7 +152,7 @@ impl Forecaster {
             pending: Vec::new(),
             errors: [0.0; EXPERTS],
             error: 0.0,
-            interval: Interval::default(),
+            intervals: Default::default(),
         }
     }
 
@@ -187,12 +187,19 @@ impl Forecaster {
             return None;
         }
         let experts = self.experts();
-        let (told, is_adopted) = self.told(&experts, self.combined(&experts));
-        let (low, high) = self.interval.around(told);
+        let told = self.told();
+        let expert = [experts[NAIVE], experts[SEASONAL], self.combined(&experts)][told];
+        let (low, high) = self.intervals[told].around(expert);
         let least = if self.is_positive { 0.0 } else { -VALUE_MAX };
         let value = |above: f32| (self.base + f64::from(above)).clamp(least, VALUE_MAX);
         let (low, high) = (value(low), value(high));
-        Some(Forecast { after: self.horizon() as u32, value: value(told).clamp(low, high), low, high, is_adopted })
+        Some(Forecast {
+            after: self.horizon() as u32,
+            value: value(expert).clamp(low, high),
+            low,
+            high,
+            is_adopted: told == COMBINED,
+        })
     }
 
     /// Seconds ahead, and at least to the next sample.
@@ -232,7 +239,8 @@ impl Forecaster {
         }
         self.error += step * ((x - pending.combined).abs() - self.error);
         self.regression.learn(n, &features(&pending.experts), x - pending.experts[NAIVE]);
-        self.interval.learn(n, (pending.low, pending.told, pending.high), x);
+        let told = [pending.experts[NAIVE], pending.experts[SEASONAL], pending.combined];
+        self.intervals.iter_mut().zip(told).for_each(|(interval, told)| interval.learn(n, x - told));
     }
 
     fn learn(&mut self, gap: f32) {
@@ -273,11 +281,8 @@ impl Forecaster {
         }
         self.made_at = self.at;
         let experts = self.experts();
-        let combined = self.combined(&experts);
-        let (told, _) = self.told(&experts, combined);
-        let (low, high) = self.interval.around(told);
         let due = self.at.saturating_add(self.horizon() as i64);
-        self.pending.push(Pending { due, experts, combined, told, low, high });
+        self.pending.push(Pending { due, experts, combined: self.combined(&experts) });
     }
 
     fn experts(&self) -> [f32; EXPERTS] {
@@ -309,15 +314,15 @@ impl Forecaster {
         self.x + sum / weights
     }
 
-    /// What is told, and whether it is what all say together.
-    fn told(&self, experts: &[f32; EXPERTS], combined: f32) -> (f32, bool) {
+    /// Which of the naive, the seasonal naive and the combined forecast is told.
+    fn told(&self) -> usize {
         let (naive, seasonal) = (self.errors[NAIVE], self.errors[SEASONAL]);
-        if self.outcomes < WARM_UP {
-            (experts[NAIVE], false)
-        } else if self.error < MARGIN * naive.min(seasonal) {
-            (combined, true)
+        if self.error < MARGIN * naive.min(seasonal) {
+            COMBINED
+        } else if seasonal < naive {
+            SEASONAL
         } else {
-            (experts[if seasonal < naive { SEASONAL } else { NAIVE }], false)
+            NAIVE
         }
     }
 }
