@@ -233,7 +233,7 @@ impl Forecaster {
     fn compare(&mut self, pending: &Pending) {
         self.outcomes = self.outcomes.saturating_add(1);
         let n = self.outcomes as f32;
-        let (x, step) = (self.x, (1.0 / n).max(1.0 / MEMORY));
+        let (x, step) = (self.x, (2.0 / (n + 1.0)).max(1.0 / MEMORY));
         for (error, expert) in self.errors.iter_mut().zip(&pending.experts) {
             *error += step * ((x - expert).abs() - *error);
         }

@@ -13,14 +13,16 @@ const AHEAD: f64 = 8.0;
 /// Midpoints of nine equal parts of the normal distribution, and by how much they are wider as its deviation is an estimate, too.
 const NODES: [f64; 9] = [-1.593, -0.967, -0.589, -0.282, 0.0, 0.282, 0.589, 0.967, 1.593];
 const WIDER: f64 = 1.6;
+/// A slope of fewer of its deviations is none: with 90 % it is above 0. (A walk without one comes to any limit that is near, one day.)
+const CLEAR: f64 = 1.28;
 /// Noise comes up to the limit first, by so many of its deviations.
 const EARLY: f64 = 0.5;
 /// Above this `e^x` times what it is multiplied with is nothing.
 const POWER_MAX: f64 = 50.0;
 /// Steps of a bisection.
 const HALVINGS: u32 = 30;
-/// Before so many seconds were seen a trend can't be told from what comes back every day.
-const SEEN_MIN: i64 = 86_400;
+/// Before two days were seen, in seconds, a trend can't be told from what comes back every day.
+const SEEN_MIN: i64 = 172_800;
 const VALUE_MAX: f64 = 1e18;
 
 /// In how many seconds it is full.
@@ -87,7 +89,7 @@ impl Capacity {
     }
 
     /// In how many seconds after the last sample it reaches a limit; `None` where that is not within 8 times as long as was seen, with
-    /// 90 %, and in its first day.
+    /// 90 %, and in its first two days.
     pub fn full(&self, limit: f64) -> Option<Full> {
         if self.weeks.seen() < SEEN_MIN {
             return None;
@@ -199,12 +201,13 @@ impl Spans {
         Some(Full { median: within(0.5)?, low: within(0.1)?, high })
     }
 
-    /// What the whole spans are like.
+    /// What the whole spans are like, if they grow.
     fn walk(&self) -> Option<Walk> {
         let whole = self.tops.len().saturating_sub(1);
         let tops: Vec<f64> = self.tops.iter().take(whole).map(|x| f64::from(*x)).collect();
         let is_enough = whole >= SPANS_MIN && self.samples as usize >= SPANS_MIN;
-        is_enough.then(|| Walk::of(&tops))
+        let is_clear = |walk: &Walk| walk.slope > CLEAR * WIDER * walk.of_slope.sqrt();
+        is_enough.then(|| Walk::of(&tops)).filter(is_clear)
     }
 }
 

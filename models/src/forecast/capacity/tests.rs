@@ -40,7 +40,7 @@ fn nothing_is_told_of_what_does_not_grow_or_is_young() {
     assert_eq!(after(4, |day| 50.0 - day).full(95.0), None);
     assert_eq!(after(4, |day| 50.0 + tooth(day)).full(95.0), None);
     let mut young = Capacity::default();
-    (0..1_400).for_each(|minute| young.take(60 * minute, 0.05 * minute as f64));
+    (0..2_800).for_each(|minute| young.take(60 * minute, 0.05 * minute as f64));
     assert_eq!(young.full(95.0), None);
     let mut rare = Capacity::default();
     (0..20).for_each(|hour| rare.take(3_600 * hour, hour as f64));
