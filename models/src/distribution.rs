@@ -107,20 +107,7 @@ impl Distribution {
 
     /// The value below which this share of all lies, 0 to 1; 0 where there is none.
     pub fn quantile(&self, share: f64) -> f64 {
-        let wanted = share.clamp(0.0, 1.0) * self.weight();
-        let (mut before, mut last) = (0.0, None);
-        for group in &self.groups {
-            let (begin, end) = group.ranks(before);
-            if wanted <= begin {
-                return last.map_or(group.mean, |last| between(last, (begin, group.mean), wanted));
-            }
-            if wanted <= end {
-                return group.mean;
-            }
-            before += group.weight;
-            last = Some((end, group.mean));
-        }
-        last.map_or(0.0, |last| last.1)
+        quantile(&self.groups, share)
     }
 
     /// The share of all that lies below a value, and half of what equals it.
@@ -145,7 +132,7 @@ impl Distribution {
     }
 
     fn weight(&self) -> f64 {
-        self.groups.iter().map(|group| group.weight).sum()
+        weight(&self.groups)
     }
 
     /// Takes in what waits.
@@ -176,12 +163,7 @@ impl Distribution {
         let median = self.quantile(0.5);
         let mut off: Vec<Group> = self.groups.iter().map(|g| Group { mean: (g.mean - median).abs(), ..*g }).collect();
         off.sort_by(|a, b| a.mean.total_cmp(&b.mean));
-        let mut below = 0.0;
-        let middle = off.iter().find(|group| {
-            below += group.weight;
-            below >= all / 2.0
-        });
-        let of_median = OF_MEDIAN * middle.map_or(0.0, |group| group.mean);
+        let of_median = OF_MEDIAN * quantile(&off, 0.5);
         let of_mean = OF_MEAN * off.iter().map(|g| g.mean * (g.weight / all)).sum::<f64>();
         let still = |level: f64| (STILL_SHARE * level.abs()).max(f64::MIN_POSITIVE);
         Summary {
@@ -195,6 +177,28 @@ impl Distribution {
     }
 }
 
+fn weight(groups: &[Group]) -> f64 {
+    groups.iter().map(|group| group.weight).sum()
+}
+
+/// The value below which this share of all lies; `groups` by their means.
+fn quantile(groups: &[Group], share: f64) -> f64 {
+    let wanted = share.clamp(0.0, 1.0) * weight(groups);
+    let (mut before, mut last) = (0.0, None);
+    for group in groups {
+        let (begin, end) = group.ranks(before);
+        if wanted <= begin {
+            return last.map_or(group.mean, |last| between(last, (begin, group.mean), wanted));
+        }
+        if wanted <= end {
+            return group.mean;
+        }
+        before += group.weight;
+        last = Some((end, group.mean));
+    }
+    last.map_or(0.0, |last| last.1)
+}
+
 /// On the line through two points, at `x`.
 fn between((x0, y0): (f64, f64), (x1, y1): (f64, f64), x: f64) -> f64 {
     if x1 > x0 { y0 + (y1 - y0) * ((x - x0) / (x1 - x0)) } else { y1 }
@@ -202,7 +206,7 @@ fn between((x0, y0): (f64, f64), (x1, y1): (f64, f64), x: f64) -> f64 {
 
 /// Neighbours become one as far as their place allows.
 fn merged(all: &[Group], groups: f64) -> Vec<Group> {
-    let weight: f64 = all.iter().map(|group| group.weight).sum();
+    let weight = weight(all);
     let mut made: Vec<Group> = Vec::with_capacity(GROUPS_MAX);
     let mut before = 0.0;
     for group in all {

@@ -29,13 +29,53 @@ pub mod templates;
 pub mod topology;
 pub mod why_not;
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    fs::File,
+    io::{self, BufWriter, IsTerminal as _, Read, Write},
+    path::Path,
+};
 
 /// Says on a terminal what a long run does now.
 fn progress(what: &str) {
     if io::stderr().is_terminal() {
         eprintln!("{what} …");
     }
+}
+
+/// A file, or `stdin` where it is `-`, and what messages call it.
+///
+/// # Errors
+/// [`BadInput`] where there is no such file.
+fn open<'a>(path: &Path, stdin: impl Read + 'a) -> Result<(String, Box<dyn Read + 'a>), BadInput> {
+    if path.as_os_str() == "-" {
+        return Ok(("stdin".to_owned(), Box::new(stdin)));
+    }
+    let name = path.display().to_string();
+    match File::open(path) {
+        Ok(file) => Ok((name, Box::new(file))),
+        Err(error) => Err(unreadable(&name, &error)),
+    }
+}
+
+fn unreadable(name: &str, error: &io::Error) -> BadInput {
+    BadInput(format!("{name}: can't be read: {error}"))
+}
+
+/// Writes to stdout. That who reads it has seen enough is no failure.
+///
+/// # Errors
+/// Those of `write`, and where it can't be written.
+fn to_stdout(write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush().map_err(Into::into)) {
+        Err(error) if is_left(&error) => Ok(()),
+        done => done,
+    }
+}
+
+/// Whether it is that nobody reads what is written any more.
+pub(crate) fn is_left(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// A failure that is the user's to mend: exit code 2. What may succeed when it is tried again is none.

@@ -3,6 +3,7 @@ use super::{
     bad_input,
     json::Json,
     table::{self, Look, printable},
+    to_stdout,
 };
 use crate::clock::{Outside as _, System};
 use anyhow::anyhow;
@@ -12,10 +13,7 @@ use quell_core::domain::time::{Span, Timestamp};
 use quell_proto::v1::{
     GetIncidentRequest, Incident, ListAlertsRequest, ListIncidentsRequest, quell_client::QuellClient,
 };
-use std::{
-    env,
-    io::{self, Write as _},
-};
+use std::env;
 use tonic::{
     Code, Status,
     transport::{Channel, Endpoint},
@@ -335,11 +333,7 @@ pub fn quoted(text: &str) -> String {
 /// # Errors
 /// Where it can't be written.
 pub fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => Ok(done?),
-    }
+    to_stdout(|out| Ok(out.write_all(text.as_bytes())?))
 }
 
 #[cfg(test)]

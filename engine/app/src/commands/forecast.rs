@@ -1,5 +1,5 @@
 //! `quell forecast`: what a series will be, and when it reaches a limit.
-use super::{bad_input, score::rows::Rows};
+use super::{bad_input, score::rows::Rows, to_stdout};
 use anyhow::{bail, ensure};
 use quell_core::domain::{
     lead::Lead,
@@ -10,7 +10,7 @@ use quell_core::domain::{
 };
 use quell_models::forecast::{Capacity, Forecast, Forecaster, Full};
 use std::{
-    io::{self, BufWriter, ErrorKind, Write},
+    io::{self, Write},
     path::PathBuf,
 };
 
@@ -54,15 +54,10 @@ pub struct ForecastArgs {
 /// # Errors
 /// With file, line and what is wrong.
 pub fn run(args: &ForecastArgs) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    match forecast(args, &mut out).and_then(|()| out.flush().map_err(Into::into)) {
-        // Who reads it has seen enough.
-        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) => Ok(()),
-        done => done,
-    }
+    to_stdout(|out| forecast(args, out))
 }
 
-fn forecast(args: &ForecastArgs, out: &mut impl Write) -> anyhow::Result<()> {
+fn forecast(args: &ForecastArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Result<()> {
     let ahead = (Span::seconds(1)..=AHEAD_MAX).contains(&args.ahead);
     ensure!(ahead, bad_input(anyhow::anyhow!("--ahead: from 1s to {AHEAD_MAX}")));
     let finite = args.limit.is_none_or(f64::is_finite);
@@ -104,7 +99,7 @@ fn tell_row(
     value: Option<f64>,
     forecast: Option<Forecast>,
     full: Option<Option<Full>>,
-    out: &mut impl Write,
+    out: &mut (impl Write + ?Sized),
 ) -> io::Result<()> {
     write!(out, "{},", value.map(|value| value.to_string()).unwrap_or_default())?;
     match forecast {
@@ -120,7 +115,12 @@ fn tell_row(
 }
 
 /// For people.
-fn tell(args: &ForecastArgs, forecast: Option<Forecast>, full: Option<Full>, out: &mut impl Write) -> io::Result<()> {
+fn tell(
+    args: &ForecastArgs,
+    forecast: Option<Forecast>,
+    full: Option<Full>,
+    out: &mut (impl Write + ?Sized),
+) -> io::Result<()> {
     match forecast {
         Some(Forecast { after, value, low, high, is_adopted }) => {
             let by = if is_adopted { "" } else { " (as it was: no forecast has been better)" };

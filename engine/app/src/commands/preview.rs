@@ -5,6 +5,7 @@ use super::{
     replay::{Setup, feed::Feed},
     score::rows::Rows,
     table::{Cell, Look, Room, Table},
+    unreadable,
 };
 use crate::config;
 use anyhow::{Context as _, ensure};
@@ -25,9 +26,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::json;
 use std::{
     fmt::Write as _,
-    fs::File,
     io::{self, BufRead as _, BufReader, Read},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -100,8 +100,7 @@ fn preview(args: &PreviewArgs, look: Look) -> anyhow::Result<String> {
     let (name, input) = open(args)?;
     let mut feed = Feed::new(&setup, &name, None, input);
     let mut pack = Pack { range: None, events: Vec::new(), rejected: Vec::new() };
-    let unreadable = |error: io::Error| BadInput(format!("{name}: can't be read: {error}"));
-    while feed.fill(&mut pack).map_err(unreadable)? {
+    while feed.fill(&mut pack).map_err(|error| unreadable(&name, &error))? {
         history.rejected += pack.rejected.len();
         pack.rejected.clear();
         pack.events.retain(|event| event.kind == Kind::Sample && glob::matches(&args.check, &event.check));
@@ -161,13 +160,9 @@ fn without_kpis(args: &PreviewArgs) -> anyhow::Result<TopologyFile> {
 
 /// The samples as lines of JSON.
 fn open(args: &PreviewArgs) -> anyhow::Result<(String, Box<dyn Read>)> {
-    let is_stdin = args.file == Path::new("-");
-    let name = if is_stdin { "stdin".to_owned() } else { args.file.display().to_string() };
-    let wrong = |error: io::Error| BadInput(format!("{name}: can't be read: {error}"));
-    let file: Box<dyn Read> =
-        if is_stdin { Box::new(io::stdin()) } else { Box::new(File::open(&args.file).map_err(wrong)?) };
+    let (name, file) = super::open(&args.file, io::stdin())?;
     let mut input = BufReader::new(file);
-    let begins = input.fill_buf().map_err(wrong)?;
+    let begins = input.fill_buf().map_err(|error| unreadable(&name, &error))?;
     if begins.trim_ascii_start().starts_with(b"{") {
         return Ok((name, Box::new(input)));
     }

@@ -1,5 +1,5 @@
 //! `quell replay`: recorded events folded offline, to byte-identical conclusions.
-use super::{BadInput, bad_input};
+use super::{BadInput, bad_input, open, unreadable};
 use crate::{
     config::{self, Config},
     model::Model,
@@ -22,7 +22,7 @@ use quell_core::{
     output::{DeadLetter, Outputs},
 };
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::Arc,
@@ -78,30 +78,6 @@ fn time(text: &str) -> Result<Timestamp, TimeFault> {
     rfc3339(text)
 }
 
-/// Where the inputs come from.
-#[derive(Clone, Copy, Debug)]
-enum Source<'a> {
-    /// A file of canonical events.
-    File(&'a Path),
-    Stdin,
-}
-
-impl Source<'_> {
-    fn of(events: &Path) -> Source<'_> {
-        if events == Path::new("-") { Source::Stdin } else { Source::File(events) }
-    }
-}
-
-impl Source<'_> {
-    /// As it is called in messages.
-    fn name(self) -> String {
-        match self {
-            Self::File(path) => path.display().to_string(),
-            Self::Stdin => "stdin".to_owned(),
-        }
-    }
-}
-
 /// What a command reads from and writes to beside its files.
 pub struct Console<'a> {
     pub stdin: &'a mut dyn Read,
@@ -127,17 +103,8 @@ pub fn run_on(args: &ReplayArgs, console: Console<'_>) -> anyhow::Result<()> {
         return journal::run(args, args.journal.as_ref().and_then(Option::as_deref), console);
     };
     let setup = Setup::load(args.config.as_deref(), args.topology.as_deref(), args.model.as_deref())?;
-    let source = Source::of(events);
-    let name = source.name();
-    let unreadable = |error: io::Error| BadInput(format!("{name}: can't be read: {error}"));
-    let mut file;
-    let input: &mut dyn Read = match source {
-        Source::Stdin => console.stdin,
-        Source::File(path) => {
-            file = File::open(path).map_err(unreadable)?;
-            &mut file
-        }
-    };
+    let (name, input) = open(events, console.stdin)?;
+    let unreadable = |error: io::Error| unreadable(&name, &error);
     let written = || format!("{}: can't be written", args.out.display());
     fs::create_dir_all(&args.out).with_context(written)?;
     let mut letters = Letters::create(&args.out, console.stderr).with_context(written)?;

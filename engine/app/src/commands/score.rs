@@ -1,5 +1,5 @@
 //! `quell score`: how unusual the values of a series are, as the service would find them.
-use super::bad_input;
+use super::{bad_input, to_stdout};
 use anyhow::{bail, ensure};
 use quell_core::domain::{
     schedule::Days,
@@ -9,7 +9,7 @@ use quell_core::domain::{
 use quell_models::detectors::{Kpi, Together, Verdict};
 use rows::{Row, Rows};
 use std::{
-    io::{self, BufWriter, ErrorKind, Write},
+    io::{self, Write},
     path::PathBuf,
 };
 
@@ -52,15 +52,10 @@ pub(super) fn zone(name: &str) -> Result<Zone, String> {
 /// # Errors
 /// With file, line and what is wrong.
 pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    match score(args, &mut out).and_then(|()| out.flush().map_err(Into::into)) {
-        // Who reads it has seen enough.
-        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) => Ok(()),
-        done => done,
-    }
+    to_stdout(|out| score(args, out))
 }
 
-fn score(args: &ScoreArgs, out: &mut impl Write) -> anyhow::Result<()> {
+fn score(args: &ScoreArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Result<()> {
     let holidays = Days::try_from(args.holiday.clone()).map_err(bad_input)?;
     let mut scored = Scored { detectors: Vec::new(), together: Together::default(), zone: &args.timezone, holidays };
     let mut next = Timestamp(0);
@@ -91,7 +86,7 @@ fn score(args: &ScoreArgs, out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tell(row: &Row, verdict: &Verdict, out: &mut impl Write) -> io::Result<()> {
+fn tell(row: &Row, verdict: &Verdict, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     let value = row.values.first().copied().flatten().map(|value| value.to_string()).unwrap_or_default();
     write!(out, "{value},{},{},", verdict.event, verdict.severity)?;
     match verdict.usual {

@@ -2,8 +2,10 @@
 use super::{
     BadInput,
     json::escaped,
+    open,
     replay::lines::Lines,
     table::{Cell, Look, Room, Table},
+    to_stdout, unreadable,
 };
 use anyhow::Context as _;
 use quell_models::templates::{Miner, Settings};
@@ -14,7 +16,7 @@ use std::{
     fmt::Write as _,
     fs::File,
     io::{self, BufReader, BufWriter, Read, Seek as _, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 /// Bytes of an event that are read.
@@ -55,40 +57,29 @@ struct Summary<'a> {
 /// # Errors
 /// [`BadInput`] where the input can't be read; others where the templates can't be written.
 pub fn run(args: &TemplatesArgs) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    run_on(args, &mut io::stdin().lock(), &mut out, Look::stdout())?;
-    out.flush().context("stdout")
+    to_stdout(|out| run_on(args, &mut io::stdin().lock(), out, Look::stdout()))
 }
 
 fn run_on(args: &TemplatesArgs, stdin: &mut dyn Read, out: &mut dyn Write, look: Look) -> anyhow::Result<()> {
     let path = args.input.as_ref().unwrap_or(&args.file);
-    let mut file;
-    let (name, input): (String, &mut dyn Read) = if path == Path::new("-") {
-        ("stdin".to_owned(), stdin)
-    } else {
-        let name = path.display().to_string();
-        let opened = File::open(path);
-        file =
-            opened.map_err(|error| BadInput(format!("{name}: can't be read: {error}; name a file, or - for stdin")))?;
-        (name, &mut file)
-    };
+    let (name, mut input) = open(path, stdin)?;
     let mut miner = Miner::new(Settings::default());
     if args.input.is_some() {
         // What a line is of is known after the last: until then its id is kept on disk.
         let mut spool = BufWriter::new(tempfile::tempfile().context("a temporary file can't be made")?);
-        mine(args, &name, input, |line| Ok(spool.write_all(&miner.learn(line).template.to_le_bytes())?))?;
+        mine(args, &name, &mut input, |line| Ok(spool.write_all(&miner.learn(line).template.to_le_bytes())?))?;
         let mut spool = spool.into_inner().context("the temporary file can't be written")?;
         spool.rewind()?;
         return rows(&miner, spool, out);
     }
     let mut lines = 0_u64;
-    mine(args, &name, input, |line| {
+    mine(args, &name, &mut input, |line| {
         lines += 1;
         miner.learn(line);
         Ok(())
     })?;
     let text = if args.json { json_lines(&miner) } else { table(&miner, lines, look) };
-    out.write_all(text.as_bytes()).context("stdout")
+    Ok(out.write_all(text.as_bytes())?)
 }
 
 /// Each message of the input.
@@ -101,7 +92,7 @@ fn mine(
     let kept_max = if args.events { EVENT_MAX } else { Settings::default().line_max };
     let mut lines = Lines::new(input, kept_max);
     let mut number = 0_u64;
-    while let Some(line) = lines.next().map_err(|error| BadInput(format!("{name}: can't be read: {error}")))? {
+    while let Some(line) = lines.next().map_err(|error| unreadable(name, &error))? {
         number += 1;
         if !args.events {
             learn(&String::from_utf8_lossy(line.kept))?;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     app::{App, Membership},
-    commands::bad_input,
+    commands::{bad_input, is_left},
     config::{Config, JournalKind, SourceEntry},
     serve::grpc::Api,
 };
@@ -21,7 +21,7 @@ use quell_core::domain::{
     time::{Span, Timestamp},
 };
 use quell_proto::v1::{self, journal_record::Record};
-use std::{fs, io, net::SocketAddr, path::Path, time::Duration};
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
 use tokio::{net::TcpListener, time::MissedTickBehavior};
 
 /// Without a speed it is over after so many seconds.
@@ -76,13 +76,9 @@ pub async fn play(
         played = watch(&mut app, &broker, recording, options, screen) => played.map(Some),
         () = stop => Ok(None),
     };
-    // The reader of our output may have left: no failure of ours.
-    let gone = |error: &anyhow::Error| {
-        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    };
     app.stop().await;
     match played {
-        Err(error) if gone(&error) => Ok(None),
+        Err(error) if is_left(&error) => Ok(None),
         played => played,
     }
 }

@@ -1,7 +1,8 @@
 //! What fired in a history, and which entities are neighbours.
 use crate::commands::{
-    BadInput,
+    BadInput, open,
     replay::{Setup, feed::Feed, journal::Recorded},
+    unreadable,
 };
 use anyhow::Context as _;
 use quell_core::{
@@ -14,8 +15,7 @@ use quell_core::{
 use quell_train::causality;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
-    io::{self, Read},
+    io,
     path::Path,
 };
 
@@ -46,11 +46,8 @@ struct Reading {
 /// Of recorded events.
 pub fn events(path: &Path, config: Option<&Path>, topology: Option<&Path>) -> anyhow::Result<Heard> {
     let setup = Setup::load(config, topology, None)?;
-    let is_stdin = path.as_os_str() == "-";
-    let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
-    let unreadable = |error: io::Error| BadInput(format!("{name}: can't be read: {error}"));
-    let input: Box<dyn Read> =
-        if is_stdin { Box::new(io::stdin().lock()) } else { Box::new(File::open(path).map_err(unreadable)?) };
+    let (name, input) = open(path, io::stdin().lock())?;
+    let unreadable = |error: io::Error| unreadable(&name, &error);
     let mut feed = Feed::new(&setup, &name, None, input);
     let mut pack = Pack { range: None, events: Vec::new(), rejected: Vec::new() };
     let mut reading = Reading::default();

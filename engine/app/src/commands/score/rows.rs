@@ -1,9 +1,9 @@
 //! CSV, row by row.
+use crate::commands::open;
 use anyhow::{Context as _, bail, ensure};
 use jiff::{civil::DateTime, tz::TimeZone};
 use quell_core::domain::time::{Span, Timestamp};
 use std::{
-    fs::File,
     io::{self, Read},
     path::Path,
 };
@@ -41,10 +41,7 @@ impl Rows {
     /// # Errors
     /// With the file, and what is wrong with its header.
     pub fn open(file: &Path, every: Option<Span>, from: Timestamp) -> anyhow::Result<Self> {
-        let is_stdin = file.as_os_str() == "-";
-        let name = if is_stdin { "stdin".to_owned() } else { file.display().to_string() };
-        let input: Box<dyn Read> =
-            if is_stdin { Box::new(io::stdin()) } else { Box::new(File::open(file).with_context(|| name.clone())?) };
+        let (name, input) = open(file, io::stdin())?;
         Self::read(&name, input, every, from)
     }
 
