@@ -192,6 +192,19 @@ fn line() -> impl Strategy<Value = String> {
     vec(piece, 0..9).prop_map(|pieces| pieces.join(" "))
 }
 
+#[test]
+fn at_the_beginning_only_names_that_the_caller_knows_vary_early() {
+    let mut miner = Miner::new(Settings::default());
+    let mut of = |name: &str| {
+        let seen = miner.learn_with(&format!("{name} sees errors from upstream"), &|word| word.starts_with("shop"));
+        (seen.skeleton, miner.resolve(seen.template))
+    };
+    let first = of("shop").0;
+    let second = of("shopping").1;
+    assert_eq!((of("shop").0, of("shop").1), (first, second), "ids stay, and lead to the survivor");
+    assert_ne!(of("Nobody").1, of("Somebody").1);
+}
+
 proptest! {
     #[test]
     fn any_line_is_of_a_template(lines in vec(any::<String>(), 1..20), max in 0_usize..40) {
