@@ -195,14 +195,14 @@ fn line() -> impl Strategy<Value = String> {
 #[test]
 fn at_the_beginning_only_names_that_the_caller_knows_vary_early() {
     let mut miner = Miner::new(Settings::default());
-    let mut of = |name: &str| {
-        let seen = miner.learn_with(&format!("{name} sees errors from upstream"), &|word| word.starts_with("shop"));
+    let mut of = |line: &str| {
+        let seen = miner.learn_with(line, &|word| word.starts_with("shop"));
         (seen.skeleton, miner.resolve(seen.template))
     };
-    let first = of("shop").0;
-    let second = of("shopping").1;
-    assert_eq!((of("shop").0, of("shop").1), (first, second), "ids stay, and lead to the survivor");
-    assert_ne!(of("Nobody").1, of("Somebody").1);
+    let first = of("shop sees errors from upstream").0;
+    let survivor = of("shopping sees errors from upstream").1;
+    assert_eq!(of("shop sees errors from upstream"), (first, survivor), "ids stay, and lead to the survivor");
+    assert_ne!(of("Nobody was told of it at all").1, of("Somebody was told of it at all").1);
 }
 
 proptest! {
