@@ -5,6 +5,7 @@
 //! words side by side.
 //! Recall is held against all: of the three of the highest Jaccard index, where that is at least the floor, how many are among the
 //! three that were found.
+#[expect(dead_code, reason = "truth is of no interest here")]
 #[path = "templates/data.rs"]
 mod data;
 
@@ -12,7 +13,7 @@ use quell_models::{
     similarity::{Index, Signature},
     templates::{Miner, Settings, Skeleton},
 };
-use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use std::{collections::BTreeSet, env, hint::black_box, path::Path, time::Instant};
 
 /// That of the binary.

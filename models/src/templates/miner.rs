@@ -255,15 +255,16 @@ impl Miner {
         if many < 2 || others < 1 {
             return false;
         }
-        if at == 0 {
-            return many >= settings.first && others >= 2;
-        }
+        // At the beginning a name that was only seen elsewhere says too little.
         let is_name = |entry: &&Entry| {
-            entry.tokens.get(at).is_some_and(|token| self.names.contains_key(&token.hash))
+            at > 0 && entry.tokens.get(at).is_some_and(|token| self.names.contains_key(&token.hash))
                 || is_known(&String::from_utf8_lossy(entry.text(at)))
         };
         if settings.parts.names && words.iter().all(is_name) {
             return true;
+        }
+        if at == 0 {
+            return many >= settings.first && others >= 2;
         }
         let most = |is: fn(&[u8]) -> bool| words.iter().filter(|entry| is(entry.text(at))).count() * 2 > words.len();
         if most(words::is_closed) {
