@@ -84,6 +84,10 @@ fn one_of_a_kpi_leaves_its_peers_and_says_how() {
     assert_eq!(world.apart(), []);
 }
 
+fn rule(policy: &mut Policy, rule: &str) {
+    policy.score.cohesion.peers = serde_json::from_str(rule).expect("a rule");
+}
+
 #[test]
 fn peers_are_those_of_a_kpi_or_of_a_rule() {
     let flat = |text: &str, edit: fn(&mut Policy)| {
@@ -92,16 +96,14 @@ fn peers_are_those_of_a_kpi_or_of_a_rule() {
         world.pass(40, true);
         world.apart().len()
     };
-    let rule =
-        |policy: &mut Policy, rule: &str| policy.score.cohesion.peers = serde_json::from_str(rule).expect("a rule");
     assert_eq!(flat("{}", |_| {}), 0, "nothing is known of them");
     assert_eq!(flat(SERVICE, |policy| policy.score.cohesion.kpis = false), 0);
     assert_eq!(flat(&SERVICE.replace(r#""id":"cpu","#, r#""id":"cpu","importance":0,"#), |_| {}), 0);
     let by = [
-        flat("{}", move |policy| rule(policy, r#"[{"check":"c*","entity":"h*"}]"#)),
-        flat("{}", move |policy| rule(policy, r#"[{"check":"c*","same_service":true}]"#)),
-        flat(SERVICE, move |policy| rule(policy, r#"[{"check":"c*","same_service":true}]"#)),
-        flat(SERVICE, move |policy| rule(policy, r#"[{"check":"c*","entity":"h2"}]"#)),
+        flat("{}", |policy| rule(policy, r#"[{"check":"c*","entity":"h*"}]"#)),
+        flat("{}", |policy| rule(policy, r#"[{"check":"c*","same_service":true}]"#)),
+        flat(SERVICE, |policy| rule(policy, r#"[{"check":"c*","same_service":true}]"#)),
+        flat(SERVICE, |policy| rule(policy, r#"[{"check":"c*","entity":"h2"}]"#)),
     ];
     assert_eq!(by, [1, 0, 1, 0]);
 }
