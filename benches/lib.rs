@@ -5,6 +5,7 @@ pub mod crowd;
 pub mod running;
 #[path = "../tests/harness/stream.rs"]
 pub mod stream;
+pub mod tables;
 
 use anyhow::Context as _;
 use quell_connectors::decode::{Context, Mapping, canonical};

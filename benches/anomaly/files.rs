@@ -4,8 +4,7 @@ use super::{
     ranges::{self, Measures},
 };
 use anyhow::{Context as _, ensure};
-use jiff::civil::DateTime;
-use quell_benches::unpacked;
+use quell_benches::tables::{seconds, series, table};
 use quell_models::detectors::{Kpi, Moment, Together, Verdict};
 use serde_json::Value;
 use std::{
@@ -38,7 +37,7 @@ pub fn nab(root: &Path, beside: Option<&str>) -> anyhow::Result<()> {
         serde_json::from_str(&fs::read_to_string(root.join("windows.json"))?)?;
     let mut files = Vec::new();
     for (name, windows) in windows {
-        let rows = read(&root.join("data").join(&name))?;
+        let rows = series(&root.join("data").join(&name))?;
         let windows: anyhow::Result<Vec<_>> =
             windows.iter().map(|[from, to]| Ok((seconds(from)?, seconds(to)?))).collect();
         files.push(File { name, rows, windows: windows? });
@@ -160,40 +159,10 @@ fn line(name: &str, found: Measures) {
     println!("| {name} | {vus_pr:.3} | {auc_pr:.3} | {best_f1:.3} | {event_f1:.3} |");
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<(i64, f64)>> {
-    let text = text_of(path)?;
-    let mut csv = csv::Reader::from_reader(text.as_bytes());
-    let row = |record: csv::StringRecord| Ok((seconds(&record[0])?, record[1].trim().parse()?));
-    csv.records().map(|record| row(record?)).collect()
-}
-
 /// The test rows that are labelled, each from one to another.
 pub fn segments(dir: &Path) -> anyhow::Result<Vec<(usize, usize)>> {
     let labels: Value = serde_json::from_str(&fs::read_to_string(dir.join("labels.json"))?)?;
     let row = |pair: &Value, n: usize| pair[n].as_u64().map(|row| row as usize).context("a row");
     let segments = labels["segments"].as_array().context("segments")?;
     segments.iter().map(|pair| Ok((row(pair, 0)?, row(pair, 1)?))).collect()
-}
-
-pub fn table(path: &Path) -> anyhow::Result<Vec<Vec<f64>>> {
-    let text = text_of(path)?;
-    let mut csv = csv::Reader::from_reader(text.as_bytes());
-    let row = |record: csv::StringRecord| record.iter().map(|text| Ok(text.parse()?)).collect();
-    csv.records().map(|record| row(record?)).collect()
-}
-
-/// Of a file as it is, or compressed beside it.
-fn text_of(path: &Path) -> anyhow::Result<String> {
-    if path.exists() {
-        return Ok(fs::read_to_string(path)?);
-    }
-    let mut packed = path.as_os_str().to_owned();
-    packed.push(".zst");
-    unpacked(Path::new(&packed))
-}
-
-/// `2014-04-10 00:04:00`, in UTC.
-fn seconds(text: &str) -> anyhow::Result<i64> {
-    let civil: DateTime = text.trim().parse().with_context(|| text.to_owned())?;
-    Ok(civil.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp().as_second())
 }

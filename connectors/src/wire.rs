@@ -14,7 +14,7 @@ use quell_core::{
         time::Timestamp,
     },
     engine::{FOLD, Pack, Range, Rejected},
-    output::{AlertUpdate, Body, KpiUpdate, Output, OutputTopic, ServiceUpdate},
+    output::{AlertUpdate, Body, HealthForecast, KpiUpdate, Output, OutputTopic, ServiceUpdate},
 };
 use quell_proto::v1;
 
@@ -360,5 +360,17 @@ pub fn service(update: &ServiceUpdate) -> v1::Service {
         updated_at: Some(time(update.at)),
         reason: update.reason.clone(),
         kpis: update.kpis.iter().map(kpi).collect(),
+        forecast: update.forecast.map(health_forecast),
+    }
+}
+
+fn health_forecast(told: HealthForecast) -> v1::HealthForecast {
+    let points = |of: i32| f64::from(of) / 100.0;
+    v1::HealthForecast {
+        time: Some(time(told.at)),
+        health_score: points(told.score),
+        low: points(told.low),
+        high: points(told.high),
+        adopted: told.is_adopted,
     }
 }

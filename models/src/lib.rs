@@ -3,6 +3,7 @@ pub mod arrays;
 pub mod cohesion;
 pub mod detectors;
 pub mod distribution;
+pub mod forecast;
 pub mod rhythm;
 pub mod similarity;
 mod stir;

@@ -9,6 +9,7 @@ pub mod corrections;
 pub mod demo;
 pub mod explain;
 pub mod feed;
+pub mod forecast;
 pub mod incidents;
 pub mod json;
 pub mod learn;

@@ -227,6 +227,7 @@ impl Config {
             (16..=1_000_000).contains(&self.score.learn_samples),
             "score.learn_samples: from 16 to a million"
         );
+        anyhow::ensure!(self.score.forecast.ahead <= Span::hours(24), "score.forecast.ahead: at most 1d");
         for (n, threshold) in self.score.threshold.iter().enumerate() {
             let checked = threshold.validate();
             checked.map_err(|reason| anyhow::anyhow!("score.threshold[{n}]: {reason}"))?;
@@ -290,6 +291,7 @@ impl Config {
             ("score.silence_min", self.score.silence_min),
             ("score.keep", self.score.keep),
             ("score.learn_half_life", self.score.learn_half_life),
+            ("score.forecast.ahead", self.score.forecast.ahead),
             ("raise.storm.within", self.raise.storm.within),
             ("raise.recurrence.keep", self.raise.recurrence.keep),
             ("raise.recurrence.within", self.raise.recurrence.within),

@@ -2,7 +2,7 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 use quell::{
     commands::{
-        BadInput, act, alerts, causes, check, completion, corrections, demo, explain, feed, incidents, learn,
+        BadInput, act, alerts, causes, check, completion, corrections, demo, explain, feed, forecast, incidents, learn,
         maintenance, model, normal, preview, problems, replay, run, score, services, settle, silence, templates,
         topology, why_not,
     },
@@ -34,6 +34,7 @@ enum Command {
     Causes(causes::CausesArgs),
     Score(score::ScoreArgs),
     Preview(preview::PreviewArgs),
+    Forecast(forecast::ForecastArgs),
     Templates(templates::TemplatesArgs),
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -85,6 +86,7 @@ fn main() -> ExitCode {
         Command::Causes(args) => block_on(causes::run(args)),
         Command::Score(args) => score::run(&args),
         Command::Preview(args) => preview::run(&args),
+        Command::Forecast(args) => forecast::run(&args),
         Command::Templates(args) => templates::run(&args),
         Command::Model(command) => block_on(model::run(command)),
         Command::Run(args) => block_on(run::run(args)),

@@ -11,6 +11,7 @@ pub mod hash;
 pub mod health;
 pub mod incident;
 pub mod kpi;
+pub mod lead;
 pub mod maintenance;
 pub mod matcher;
 pub mod policy;

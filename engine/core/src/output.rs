@@ -182,6 +182,20 @@ pub struct ServiceUpdate {
     pub kpis: Vec<KpiUpdate>,
     pub open_alerts: usize,
     pub at: Timestamp,
+    /// Where it is forecast, and enough was seen.
+    pub forecast: Option<HealthForecast>,
+}
+
+/// What a service's score will be, in hundredths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthForecast {
+    pub at: Timestamp,
+    pub score: i32,
+    /// 80 % of what comes lies between these.
+    pub low: i32,
+    pub high: i32,
+    /// Forecasts before it were better than its last score and than yesterday's; else it is the better of these.
+    pub is_adopted: bool,
 }
 
 /// A KPI as it was when its service last spoke.

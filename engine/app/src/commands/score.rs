@@ -43,7 +43,7 @@ pub struct ScoreArgs {
     pub holiday: Vec<String>,
 }
 
-fn zone(name: &str) -> Result<Zone, String> {
+pub(super) fn zone(name: &str) -> Result<Zone, String> {
     Zone::try_from(name.to_owned())
 }
 

@@ -6,7 +6,7 @@ use super::{
     table::{Cell, Look, Room, Table, Tone, printable, time, word},
 };
 use anyhow::anyhow;
-use quell_proto::v1::{GetServiceRequest, ListAlertsRequest, ListServicesRequest, Service};
+use quell_proto::v1::{GetServiceRequest, HealthForecast, ListAlertsRequest, ListServicesRequest, Service};
 
 /// What the health of a service leaves out of its open alerts.
 const UNCOUNTED: &str = "what a KPI says counts with the KPI, and what is muted does not";
@@ -126,6 +126,7 @@ fn detail(service: &Service, open: &str, look: Look) -> String {
         &[
             ("name", service.name.clone()),
             ("tier", service.tier.clone()),
+            ("forecast", service.forecast.as_ref().map(forecast).unwrap_or_default()),
             ("open alerts", open.to_owned()),
             ("counted alerts", format!("{} that take points; {UNCOUNTED}", service.open_alert_count)),
             ("updated", time(service.updated_at.as_ref())),
@@ -162,6 +163,13 @@ fn detail(service: &Service, open: &str, look: Look) -> String {
         section("KPIs", &table);
     }
     text
+}
+
+/// `70 at 2026-01-05 09:30:00 UTC, 80 %: 40 to 100`
+fn forecast(told: &HealthForecast) -> String {
+    let HealthForecast { health_score, low, high, adopted, .. } = told;
+    let by = if *adopted { "" } else { " (as it was: no forecast has been better)" };
+    format!("{health_score:.0} at {}, 80 %: {low:.0} to {high:.0}{by}", time(told.time.as_ref()))
 }
 
 fn list(services: &[Service], look: Look) -> String {

@@ -190,10 +190,43 @@ pub struct Score {
     pub learn_half_life: Span,
     /// They say nothing before so many samples.
     pub learn_samples: u64,
+    /// What series will be.
+    pub forecast: Forecast,
     /// The first that matches a series holds; a KPI goes by its own.
     pub threshold: Vec<Threshold>,
     /// Which series are peers, and when one has left the others.
     pub cohesion: Cohesion,
+}
+
+/// Which series are forecast, and what is told of that.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forecast {
+    pub of: ForecastOf,
+    /// So long ahead.
+    pub ahead: Span,
+    /// A limit that is probably reached within so long is told.
+    pub capacity: Span,
+    /// Of the alerts.
+    pub severity: Severity,
+}
+
+impl Forecast {
+    /// Whole seconds ahead.
+    pub fn ahead_seconds(&self) -> u32 {
+        u32::try_from(self.ahead.0 / 1_000).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+/// Which series are forecast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForecastOf {
+    None,
+    /// Those that are KPIs.
+    Kpis,
+    /// Those that have thresholds.
+    All,
 }
 
 impl Score {
@@ -458,6 +491,12 @@ impl Default for Policy {
                 keep: Span::hours(7 * 24),
                 timezone: Zone::utc(),
                 holidays: Days::default(),
+                forecast: Forecast {
+                    of: ForecastOf::Kpis,
+                    ahead: Span::minutes(30),
+                    capacity: Span::hours(7 * 24),
+                    severity: Severity::Info,
+                },
                 learn_half_life: Span::hours(7 * 24),
                 learn_samples: 100,
                 threshold: Vec::new(),

@@ -213,6 +213,11 @@ impl Bands {
         Place { band: self.worst(x, self.margin, before.band), streak: 0 }
     }
 
+    /// The worst band that a value lies in, wherever the series is now; `None` while that can't be told.
+    pub fn reached(&self, value: f64, known: Known<'_>) -> Option<u8> {
+        Some(self.worst(self.measure(value, known)?, 0.0, BANDS as u8))
+    }
+
     /// Larger is worse.
     fn measure(&self, value: f64, known: Known<'_>) -> Option<f64> {
         let Some(adaptive) = self.adaptive else { return Some(self.sign() * value) };

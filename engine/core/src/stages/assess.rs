@@ -4,13 +4,14 @@ use crate::{
     domain::{alert::Alert, health::Level, time::Span},
     output::{Body, ServiceUpdate},
     scope::Cx,
-    stages::score::{Measured, ORIGIN},
+    stages::score::{Measured, ORIGIN, PREDICTION},
     timers::TimerKind,
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
+mod outlook;
 mod service;
 mod told;
 use service::ServiceHealth;
@@ -35,9 +36,10 @@ pub struct HealthBoard {
 
 /// Whether an alert takes points: work that was announced, and what people chose not to hear of, is no ill health.
 fn counts(alert: &Alert) -> bool {
-    // What a KPI's level says counts as the KPI's.
-    let is_kpis = *alert.origin == *ORIGIN && alert.labels.iter().any(|(key, _)| **key == *"kpi");
-    alert.open && alert.suppressed_by.is_none() && !is_kpis
+    // What a KPI's level says counts as the KPI's, and what is only predicted is not so yet.
+    let is_other = |key: &str| key == "kpi" || key == PREDICTION;
+    let is_other = *alert.origin == *ORIGIN && alert.labels.iter().any(|(key, _)| is_other(key));
+    alert.open && alert.suppressed_by.is_none() && !is_other
 }
 
 impl HealthBoard {
@@ -88,6 +90,7 @@ impl HealthBoard {
         let Measured { service: id, kpi, series, level, value } = measured;
         let Some(kpi) = cx.topology.kpi(&cx.core.name, id, kpi) else { return };
         let Some(service) = self.services.get_mut(id) else { return };
+        service.pass(cx);
         let own = service.own();
         // Most samples change no level.
         if service.measure(kpi, *series, *level, *value, &cx.policy.assess) {
@@ -115,6 +118,7 @@ impl HealthBoard {
         let borrowed = self.borrowed(id, cx).map(|(_, points)| points).max().unwrap_or(0);
         let score = (WELL - own.max(borrowed)).max(0);
         let Some(service) = self.services.get_mut(id) else { return };
+        service.pass(cx);
         let before = std::mem::replace(&mut service.score, score);
         if Level::of(before) != Level::of(score) {
             self.say(id, cx);

@@ -23,13 +23,14 @@ use std::sync::Arc;
 mod bursts;
 mod cohesion;
 mod crossing;
+mod outlook;
 mod rhythms;
 mod said;
 mod series;
 use bursts::Bursts;
 use cohesion::Groups;
 use rhythms::Rhythms;
-pub use said::ORIGIN;
+pub use said::{ORIGIN, PREDICTION};
 use series::{Sample, Series};
 
 /// A share of this of the series goes when there are too many.

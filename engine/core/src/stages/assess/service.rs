@@ -1,13 +1,14 @@
 //! What one service's score is made of, kept as sums.
-use super::WELL;
+use super::{WELL, outlook::Outlook};
 use crate::{
     domain::{
         alert::{Alert, AlertId, Fingerprint},
         kpi::{IMPORTANCE_MAX, Kpi, KpiLevel},
-        policy::Assess,
+        policy::{Assess, ForecastOf},
         severity::Severity,
         time::Timestamp,
     },
+    scope::Cx,
     shared::Text,
 };
 use serde::{Deserialize, Deserializer, Serialize};
@@ -100,6 +101,8 @@ pub struct ServiceHealth {
     pub score: i32,
     /// The clock when it last spoke.
     pub said_at: Timestamp,
+    /// What its score will be, where that is asked.
+    pub outlook: Option<Box<Outlook>>,
 }
 
 /// Severity, entity and check of each open alert.
@@ -123,6 +126,7 @@ impl ServiceHealth {
             by_kpis: 0,
             score: WELL,
             said_at: Timestamp::MIN,
+            outlook: None,
         }
     }
 
@@ -146,6 +150,25 @@ impl ServiceHealth {
         let more = i32::try_from(self.open.len().saturating_sub(1)).unwrap_or(i32::MAX);
         self.by_alerts = worst.map_or(0, |w| points(w) + more.saturating_mul(100).min(MORE_MAX));
         is_news
+    }
+
+    /// Until now it has had the score that it has.
+    pub fn pass(&mut self, cx: &Cx<'_>) {
+        let policy = &cx.policy.score.forecast;
+        let is_forecast = match policy.of {
+            ForecastOf::None => false,
+            ForecastOf::Kpis => !self.kpis.is_empty(),
+            ForecastOf::All => true,
+        };
+        if !is_forecast {
+            self.outlook = None;
+            return;
+        }
+        let ahead = policy.ahead_seconds();
+        let outlook = self.outlook.take().filter(|outlook| outlook.ahead() == ahead);
+        let mut outlook = outlook.unwrap_or_else(|| Box::new(Outlook::new(ahead)));
+        outlook.pass(self.score, cx);
+        self.outlook = Some(outlook);
     }
 
     /// A series of a KPI was measured. Whether the KPI's level is another one.

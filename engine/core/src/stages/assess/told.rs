@@ -32,6 +32,7 @@ impl HealthBoard {
             kpis: known.map(|k| kpis(service, k)).unwrap_or_default(),
             open_alerts: service.open.len(),
             at: cx.core.clock,
+            forecast: service.outlook.as_ref().and_then(|outlook| outlook.forecast()),
         })
     }
 

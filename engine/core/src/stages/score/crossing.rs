@@ -45,7 +45,7 @@ impl By {
     }
 
     /// The figures that hold at a time.
-    fn figures<'a>(&self, check: &'a str, at: Timestamp, cx: &Cx<'a>) -> Option<Figures<'a>> {
+    pub fn figures<'a>(&self, check: &'a str, at: Timestamp, cx: &Cx<'a>) -> Option<Figures<'a>> {
         match self {
             Self::Rule(rule) => {
                 let rule = cx.policy.score.threshold.get(*rule as usize)?;
@@ -85,13 +85,13 @@ pub struct Learned {
     values: Distribution,
 }
 
-/// The figures that hold now and what surrounds them.
-struct Figures<'a> {
-    bands: Cow<'a, Bands>,
+/// The figures that hold at a time and what surrounds them.
+pub struct Figures<'a> {
+    pub bands: Cow<'a, Bands>,
     /// The time policy, or empty.
-    during: &'a str,
-    title: &'a str,
-    unit: &'a str,
+    pub during: &'a str,
+    pub title: &'a str,
+    pub unit: &'a str,
 }
 
 impl Crossing {
@@ -141,7 +141,7 @@ impl Crossing {
     }
 
     /// What was learned for a time policy.
-    fn learned(&self, during: &str) -> Option<&Distribution> {
+    pub fn learned(&self, during: &str) -> Option<&Distribution> {
         self.learned.iter().find(|known| *known.during == *during).map(|known| &known.values)
     }
 
@@ -153,13 +153,18 @@ impl Crossing {
         &mut self.learned[known].values
     }
 
-    /// Of the alert that says it; `None` where there is nothing to say.
-    fn severity(&self, band: u8) -> Option<Severity> {
+    /// Of the alert that says that it is in a band; `None` where there is nothing to say.
+    pub fn severity(&self, band: u8) -> Option<Severity> {
         match self.by {
             By::Rule(_) => usize::from(band).checked_sub(1).and_then(|n| SEVERITIES.get(n)).copied(),
             By::Kpi { .. } if self.quiet => None,
             By::Kpi { .. } => KpiLevel::of_band(band).severity(),
         }
+    }
+
+    /// In which band the series is.
+    pub const fn band(&self) -> u8 {
+        self.place.band
     }
 
     /// It says something of the series.

@@ -12,6 +12,9 @@ use crate::domain::{
 /// Who says what the engine itself found.
 pub const ORIGIN: &str = "quell";
 
+/// The label of what is a prediction: how far ahead.
+pub const PREDICTION: &str = "prediction";
+
 /// Who is further off is off as far.
 const OFF_MAX: f64 = 100.0;
 
@@ -29,12 +32,14 @@ pub(super) struct Said<'a> {
     pub kpi: Option<&'a str>,
     /// How many spreads it is off the usual, where that is known.
     pub off: Option<f64>,
+    /// It is a prediction for so far ahead.
+    pub ahead: Option<Span>,
 }
 
 impl<'a> Said<'a> {
     /// It holds.
     pub const fn firing(of: &'a str, word: &'static str, severity: Severity, summary: String) -> Self {
-        Self { of, word, status: Status::Firing, severity, summary, service: None, kpi: None, off: None }
+        Self { of, word, status: Status::Firing, severity, summary, service: None, kpi: None, off: None, ahead: None }
     }
 
     /// It holds no more.
@@ -47,6 +52,9 @@ impl<'a> Said<'a> {
         let mut labels = vec![("measured_by".to_owned(), series.origin.to_string())];
         if let Some(kpi) = self.kpi {
             labels.insert(0, ("kpi".to_owned(), kpi.to_owned()));
+        }
+        if let Some(ahead) = self.ahead {
+            labels.push((PREDICTION.to_owned(), ahead.to_string()));
         }
         if let Some(off) = self.off {
             labels.push((SCORE.to_owned(), format!("{:.1}", off.min(OFF_MAX))));

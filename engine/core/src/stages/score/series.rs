@@ -2,6 +2,7 @@
 use super::{
     Finding, cohesion,
     crossing::{By, Crossing, Learned},
+    outlook::{self, Outlook},
     said::{Said, fingerprint, rounded},
 };
 use crate::{
@@ -76,12 +77,14 @@ pub struct Series {
     /// A timer waits for its silence.
     listening: bool,
     /// What it is held against, and as of which generation of policy and topology.
-    crossings: Vec<Crossing>,
+    pub(super) crossings: Vec<Crossing>,
     /// The group of its peers.
     peers: Option<u64>,
     /// It has left them.
     pub is_apart: bool,
     bound: Option<u32>,
+    /// What it will be, where that is asked.
+    outlook: Option<Box<Outlook>>,
 }
 
 impl Series {
@@ -105,6 +108,7 @@ impl Series {
             peers: None,
             is_apart: false,
             bound: None,
+            outlook: None,
         }
     }
 
@@ -179,6 +183,9 @@ impl Series {
         self.judge_score(sample, &verdict, told, cx, found);
         let disturbed = self.unusual.is_some() || told || self.is_apart;
         self.disturbed_since = disturbed.then(|| self.disturbed_since.unwrap_or(at));
+        let mut outlook = self.outlook.take();
+        outlook::look(&mut outlook, self, sample, cx, found);
+        self.outlook = outlook;
         verdict
     }
 

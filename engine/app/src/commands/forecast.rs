@@ -1,0 +1,217 @@
+//! `quell forecast`: what a series will be, and when it reaches a limit.
+use super::{bad_input, score::rows::Rows};
+use anyhow::{bail, ensure};
+use quell_core::domain::{
+    lead::Lead,
+    schedule::Days,
+    threshold::Number,
+    time::{Span, Timestamp},
+    zone::Zone,
+};
+use quell_models::forecast::{Capacity, Forecast, Forecaster, Full};
+use std::{
+    io::{self, BufWriter, ErrorKind, Write},
+    path::PathBuf,
+};
+
+/// Farther ahead nothing is learned of a series in time.
+const AHEAD_MAX: Span = Span::hours(24);
+
+/// Forecasts a measured series as the service does, each value by what came before it, with an interval that 80 % of what comes lies in.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  quell forecast latency.csv                              (timestamp,value; one line: what comes next)\n  quell forecast --ahead \
+                  1h --rows latency.csv > told.csv    (what would have been told at each row)\n  quell forecast --limit 95 disk.csv                      (when it is \
+                  full)\n  quell forecast --limit 5 --below free.csv               (when it is used up)\n\nA forecast is adopted where those before it were closer than the \
+                  last value and than yesterday's; else\nthe better of these two is told."
+)]
+pub struct ForecastArgs {
+    /// CSV with a header: `timestamp` (RFC 3339, `2026-01-05 09:00:00` in UTC, or Unix seconds), then the value; `-` is stdin
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// So long ahead; of a series whose samples are farther apart, its next
+    #[arg(long, value_name = "SPAN", default_value = "30m")]
+    pub ahead: Span,
+    /// Tells when the series reaches this value, too
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    pub limit: Option<f64>,
+    /// The limit is one from below
+    #[arg(long, requires = "limit")]
+    pub below: bool,
+    /// Writes CSV: what was told at each row, instead of what is told at the end
+    #[arg(long)]
+    pub rows: bool,
+    /// Rows are so far apart, where there is no column `timestamp`
+    #[arg(long, value_name = "SPAN")]
+    pub every: Option<Span>,
+    /// Where the series has its hours of the day and its weekends
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = super::score::zone)]
+    pub timezone: Zone,
+}
+
+/// Writes to stdout.
+///
+/// # Errors
+/// With file, line and what is wrong.
+pub fn run(args: &ForecastArgs) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match forecast(args, &mut out).and_then(|()| out.flush().map_err(Into::into)) {
+        // Who reads it has seen enough.
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) => Ok(()),
+        done => done,
+    }
+}
+
+fn forecast(args: &ForecastArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let ahead = (Span::seconds(1)..=AHEAD_MAX).contains(&args.ahead);
+    ensure!(ahead, bad_input(anyhow::anyhow!("--ahead: from 1s to {AHEAD_MAX}")));
+    let finite = args.limit.is_none_or(f64::is_finite);
+    ensure!(finite, bad_input(anyhow::anyhow!("--limit: a finite number")));
+    let mut rows = Rows::open(&args.file, args.every, Timestamp(0)).map_err(bad_input)?;
+    if let series @ (0 | 2..) = rows.series() {
+        let error = anyhow::anyhow!("{}: {series} columns of values, where one series is forecast", rows.name());
+        bail!(bad_input(error));
+    }
+    let sign = if args.below { -1.0 } else { 1.0 };
+    let (mut forecaster, mut capacity) = (Forecaster::new((args.ahead.0 / 1_000) as u32), Capacity::default());
+    if args.rows {
+        let time = if rows.has_time() { "timestamp," } else { "" };
+        let full = if args.limit.is_some() { ",full_after,full_after_low,full_after_high" } else { "" };
+        writeln!(out, "{time}value,forecast_after,forecast,low,high,adopted{full}")?;
+    }
+    while let Some(row) = rows.next().map_err(bad_input)? {
+        let value = row.values.first().copied().flatten();
+        if let Some(value) = value {
+            forecaster.take(args.timezone.moment(row.at, &Days::default()), value);
+            capacity.take(row.at.0.div_euclid(1_000), sign * value);
+        }
+        if args.rows {
+            if rows.has_time() {
+                write!(out, "{},", row.told)?;
+            }
+            let full = args.limit.map(|limit| capacity.full(sign * limit));
+            tell_row(value, forecaster.forecast(), full, out)?;
+        }
+    }
+    if !args.rows {
+        tell(args, forecaster.forecast(), capacity.full(sign * args.limit.unwrap_or_default()), out)?;
+    }
+    Ok(())
+}
+
+/// A cell for each number, empty where there is none.
+fn tell_row(
+    value: Option<f64>,
+    forecast: Option<Forecast>,
+    full: Option<Option<Full>>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    write!(out, "{},", value.map(|value| value.to_string()).unwrap_or_default())?;
+    match forecast {
+        Some(told) => write!(out, "{},{},{},{},{}", told.after, told.value, told.low, told.high, told.is_adopted)?,
+        None => write!(out, ",,,,")?,
+    }
+    match full {
+        Some(Some(full)) => write!(out, ",{:.0},{:.0},{:.0}", full.median, full.low, full.high)?,
+        Some(None) => write!(out, ",,,")?,
+        None => {}
+    }
+    writeln!(out)
+}
+
+/// For people.
+fn tell(args: &ForecastArgs, forecast: Option<Forecast>, full: Option<Full>, out: &mut impl Write) -> io::Result<()> {
+    match forecast {
+        Some(Forecast { after, value, low, high, is_adopted }) => {
+            let by = if is_adopted { "" } else { " (as it was: no forecast has been better)" };
+            let [value, low, high] = [value, low, high].map(Number);
+            let after = Span::seconds(i64::from(after));
+            writeln!(out, "in {after}: {value}, 80 %: {low} to {high}{by}")?;
+        }
+        None => writeln!(out, "no forecast yet: 20 of them have to have come about first")?,
+    }
+    let Some(limit) = args.limit.map(Number) else { return Ok(()) };
+    match full {
+        Some(full) if full.median <= 0.0 => writeln!(out, "at {limit} now"),
+        Some(full) => writeln!(out, "at {limit} in {}", Lead(full)),
+        None => writeln!(out, "at {limit}: no trend that would lead there"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn told(text: &str, edit: impl FnOnce(&mut ForecastArgs)) -> anyhow::Result<String> {
+        let directory = tempfile::TempDir::new()?;
+        let file = directory.path().join("series.csv");
+        fs::write(&file, text)?;
+        let (ahead, timezone) = (Span::minutes(30), Zone::utc());
+        let mut args = ForecastArgs {
+            file,
+            ahead,
+            limit: None,
+            below: false,
+            rows: false,
+            every: Some(Span::minutes(5)),
+            timezone,
+        };
+        edit(&mut args);
+        let mut out = Vec::new();
+        forecast(&args, &mut out)?;
+        Ok(String::from_utf8(out)?)
+    }
+
+    /// Four days, five minutes apart.
+    fn days(value: impl Fn(f64) -> f64) -> String {
+        "value\n".to_owned() + &(0..1_152).map(|n| format!("{}\n", value(f64::from(n) / 288.0))).collect::<String>()
+    }
+
+    #[test]
+    fn a_disk_is_told_when_it_is_full_and_what_it_is_in_half_an_hour() -> anyhow::Result<()> {
+        let told = told(&days(|day| 20.0 + 10.0 * day + (day * 97.0).fract()), |args| args.limit = Some(90.0))?;
+        let lines: Vec<&str> = told.lines().collect();
+        ensure!(lines.len() == 2 && lines[0].starts_with("in 30m: 60."), "{told}");
+        ensure!(lines[1].starts_with("at 90 in 3 days, 80 %: 3 to 3"), "{told}");
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_used_up_is_a_limit_from_below() -> anyhow::Result<()> {
+        let below = |args: &mut ForecastArgs| (args.limit, args.below) = (Some(10.0), true);
+        let told = told(&days(|day| 80.0 - 10.0 * day - (day * 97.0).fract()), below)?;
+        ensure!(told.contains("at 10 in 3 days"), "{told}");
+        Ok(())
+    }
+
+    #[test]
+    fn what_goes_nowhere_is_said_to() -> anyhow::Result<()> {
+        let told = told(&days(|_| 7.0), |args| args.limit = Some(90.0))?;
+        ensure!(told.starts_with("in 30m: 7, 80 %: 7 to 7 (as it was"), "{told}");
+        ensure!(told.contains("at 90: no trend"), "{told}");
+        Ok(())
+    }
+
+    #[test]
+    fn each_row_is_told_by_those_before_it() -> anyhow::Result<()> {
+        let text = days(|day| 20.0 + 10.0 * day + (day * 97.0).fract());
+        let rows = |args: &mut ForecastArgs| (args.rows, args.limit) = (true, Some(90.0));
+        let all = told(&text, rows)?;
+        let half: String = text.lines().take(577).map(|line| format!("{line}\n")).collect();
+        let first = told(&half, rows)?;
+        ensure!(all.lines().count() == 1_153 && all.starts_with(&first), "{first}");
+        ensure!(first.lines().nth(1).is_some_and(|line| line.ends_with(",,,,,,,,")), "{first}");
+        ensure!(first.lines().last().is_some_and(|line| line.split(',').all(|cell| !cell.is_empty())), "{first}");
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let wrong = |text: &str, edit: fn(&mut ForecastArgs)| format!("{:#}", told(text, edit).expect_err(text));
+        assert!(wrong("value\n1\n", |args| args.ahead = Span(0)).contains("--ahead: from 1s to 1d"));
+        assert!(wrong("value\n1\n", |args| args.limit = Some(f64::NAN)).contains("--limit"));
+        assert!(wrong("a,b\n1,2\n", |_| {}).contains("2 columns of values"));
+        assert!(wrong("a\nx\n", |_| {}).contains("series.csv:2: `x` is no number"));
+    }
+}

@@ -1,0 +1,171 @@
+use super::*;
+
+/// Numbers that look random and are the same each time (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
+struct Numbers(u64);
+
+impl Numbers {
+    /// From 0 to 1.
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Of mean 0 and deviation 1, nearly normal.
+    fn near(&mut self) -> f64 {
+        (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
+    }
+}
+
+/// 2026-01-05, a Monday, 00:00 UTC.
+const MONDAY: i64 = 1_767_571_200;
+const MINUTES_OF_DAY: usize = 1_440;
+const AHEAD: usize = 30;
+
+/// What was found of a series, a sample a minute, after so many.
+#[derive(Debug, Default)]
+struct Found {
+    count: f64,
+    error: f64,
+    naive: f64,
+    within: f64,
+    adopted: f64,
+}
+
+fn found(series: &[f64], after: usize) -> Found {
+    let (mut forecaster, mut found) = (Forecaster::new(60 * AHEAD as u32), Found::default());
+    for (n, x) in series.iter().enumerate() {
+        forecaster.take(Moment::utc(MONDAY + 60 * n as i64), *x);
+        let (Some(told), Some(then)) = (forecaster.forecast(), series.get(n + AHEAD)) else { continue };
+        if n >= after {
+            found.count += 1.0;
+            found.error += (told.value - then).abs();
+            found.naive += (x - then).abs();
+            found.within += f64::from(u8::from(told.low <= *then && *then <= told.high));
+            found.adopted += f64::from(u8::from(told.is_adopted));
+        }
+    }
+    found
+}
+
+fn series(days: usize, mut value: impl FnMut(usize) -> f64) -> Vec<f64> {
+    (0..days * MINUTES_OF_DAY).map(&mut value).collect()
+}
+
+#[test]
+fn noise_around_a_level_is_forecast_by_its_mean() {
+    let mut numbers = Numbers(1);
+    let found = found(&series(4, |_| 100.0 + 5.0 * numbers.near()), MINUTES_OF_DAY);
+    // The naive forecast is off by √2 times as much.
+    assert!((0.68..0.76).contains(&(found.error / found.naive)), "{found:?}");
+    assert!(found.adopted > 0.5 * found.count, "{found:?}");
+    assert!((0.77..0.83).contains(&(found.within / found.count)), "{found:?}");
+}
+
+#[test]
+fn a_walk_is_forecast_by_its_last_value() {
+    let (mut numbers, mut level) = (Numbers(2), 1_000.0);
+    let walk = series(6, |_| {
+        level += numbers.near();
+        level
+    });
+    let found = found(&walk, MINUTES_OF_DAY);
+    // Nothing beats it; what is adopted in between costs hardly anything.
+    assert!((0.95..1.05).contains(&(found.error / found.naive)), "{found:?}");
+    assert!((0.75..0.85).contains(&(found.within / found.count)), "{found:?}");
+}
+
+#[test]
+fn a_day_is_forecast_from_the_days_before_it() {
+    let mut numbers = Numbers(3);
+    let day = |minute: usize| libm::sin(core::f64::consts::TAU * minute as f64 / MINUTES_OF_DAY as f64);
+    let found = found(&series(6, |n| 100.0 + 50.0 * day(n) + numbers.near()), 3 * MINUTES_OF_DAY);
+    // What the days before were is the seasonal naive forecast: there is nothing to beat.
+    assert!(found.error < 0.25 * found.naive, "{found:?}");
+}
+
+#[test]
+fn intervals_follow_what_a_series_does() {
+    let mut numbers = Numbers(4);
+    let loud = |n: usize| if n < 3 * MINUTES_OF_DAY { 1.0 } else { 8.0 };
+    let all = series(8, |n| 100.0 + loud(n) * numbers.near());
+    let found = found(&all, 5 * MINUTES_OF_DAY);
+    assert!((0.75..0.85).contains(&(found.within / found.count)), "{found:?}");
+}
+
+#[test]
+fn it_says_nothing_before_twenty_outcomes() {
+    let mut forecaster = Forecaster::new(1_800);
+    let mut first = None;
+    for minute in 0..200 {
+        forecaster.take(Moment::utc(MONDAY + 60 * minute), (minute % 7) as f64);
+        first = first.or_else(|| forecaster.forecast().map(|_| minute));
+    }
+    assert!(first.is_some_and(|minute| (80..=100).contains(&minute)), "{first:?}");
+}
+
+#[test]
+fn what_never_moves_stays_and_is_not_said_to_be_better() {
+    let mut forecaster = Forecaster::new(1_800);
+    for minute in 0..3_000 {
+        forecaster.take(Moment::utc(MONDAY + 60 * minute), 7.0);
+    }
+    let told = forecaster.forecast().unwrap();
+    assert_eq!((told.value, told.low, told.high, told.is_adopted, told.after), (7.0, 7.0, 7.0, false, 1_800));
+}
+
+#[test]
+fn samples_that_are_farther_apart_are_forecast_to_the_next() {
+    let mut forecaster = Forecaster::new(1_800);
+    for hour in 0..200 {
+        forecaster.take(Moment::utc(MONDAY + 3_600 * hour), (hour % 2) as f64);
+    }
+    let told = forecaster.forecast().unwrap();
+    assert!(told.after == 3_600 && told.is_adopted && told.value < 0.1, "after 1 comes 0: {told:?}");
+}
+
+#[test]
+fn a_gap_is_no_outcome() {
+    let (mut forecaster, mut numbers) = (Forecaster::new(1_800), Numbers(5));
+    for minute in 0..500 {
+        forecaster.take(Moment::utc(MONDAY + 60 * minute), numbers.near());
+    }
+    let before = forecaster.outcomes;
+    for minute in 2_000..2_020 {
+        forecaster.take(Moment::utc(MONDAY + 60 * minute), 1_000.0);
+    }
+    assert_eq!(forecaster.outcomes, before);
+}
+
+#[test]
+fn any_number_is_survived_and_memory_is_bounded() {
+    let (mut forecaster, mut numbers) = (Forecaster::new(1_800), Numbers(6));
+    let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN_POSITIVE, -1e300, 0.0, 1e-310];
+    let mut at = MONDAY;
+    for n in 0..20_000_usize {
+        let value = if n % 5 == 0 { odd[n / 5 % odd.len()] } else { 1e9 * numbers.near() };
+        at += if n % 97 == 0 { 86_400 * 365 } else { (n % 4) as i64 * 60 };
+        forecaster.take(Moment::utc(at), value);
+        forecaster.take(Moment::utc(at - 1), 5.0);
+        if let Some(told) = forecaster.forecast() {
+            assert!(told.low <= told.value && told.value <= told.high, "{n}: {told:?}");
+            assert!(told.value.is_finite() && told.low.is_finite() && told.high.is_finite(), "{n}: {told:?}");
+        }
+    }
+    forecaster.take(Moment::utc(i64::MAX), 5.0);
+    assert!(forecaster.pending.capacity() <= 16, "{}", forecaster.pending.capacity());
+    assert!(size_of::<Forecaster>() + 16 * size_of::<Pending>() <= 2_400, "{}", size_of::<Forecaster>());
+    assert!(size_of::<Forecaster>() + PENDING * size_of::<Pending>() <= 2_048, "{}", size_of::<Forecaster>());
+}
+
+#[test]
+fn it_goes_on_as_it_was_from_what_was_kept() {
+    let (mut forecaster, mut numbers) = (Forecaster::new(1_800), Numbers(7));
+    for minute in 0..5_000 {
+        forecaster.take(Moment::utc(MONDAY + 60 * minute), 50.0 + numbers.near());
+    }
+    let kept: Forecaster = serde_json::from_str(&serde_json::to_string(&forecaster).unwrap()).unwrap();
+    assert_eq!(kept, forecaster);
+}
