@@ -299,7 +299,7 @@ pub fn alert(update: &AlertUpdate) -> v1::Alert {
         count: alert.count,
         opened_at: Some(time(alert.opened_at)),
         last_fired_at: Some(time(alert.last_fired_at)),
-        told_at: alert.told_at.as_deref().copied().map(time),
+        told_at: alert.told_at().map(time),
         cleared_at: alert.cleared_at.filter(|_| !alert.open).map(time),
         expired: alert.expired,
         episode: alert_episode(update),
@@ -310,7 +310,7 @@ pub fn alert(update: &AlertUpdate) -> v1::Alert {
         suppressed: alert.suppressed_by.is_some(),
         suppressed_by: alert.suppressed_by.as_ref().map(|by| by.describe(scope)).unwrap_or_default(),
         services: alert.services.iter().map(ToString::to_string).collect(),
-        at_its_hour: alert.at_its_hour.as_deref().unwrap_or_default().to_owned(),
+        at_its_hour: alert.at_its_hour().unwrap_or_default().to_owned(),
     }
 }
 

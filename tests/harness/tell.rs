@@ -96,8 +96,8 @@ impl<'a> Teller<'a> {
         let by_then = by.as_ref().map_or(String::new(), |by| format!(", hidden by {by}"));
         let (at, change) = match before {
             None => {
-                let told = now.told_at.as_ref().map_or(String::new(), |at| format!(", it said {}", clock(**at)));
-                let hour = now.at_its_hour.as_ref().map_or(String::new(), |hour| format!(", at its hour: {hour}"));
+                let told = now.told_at().map_or(String::new(), |at| format!(", it said {}", clock(at)));
+                let hour = now.at_its_hour().map_or(String::new(), |hour| format!(", at its hour: {hour}"));
                 (now.occurred_at, format!("opened {}{}{told}{hour}{by_then}", now.severity, said_with(now)))
             }
             Some(before) if now.open && !before.open => {

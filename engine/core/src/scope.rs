@@ -372,8 +372,8 @@ impl Scope {
     fn recognise(&mut self, key: Fingerprint, world: World<'_>, out: &mut Outputs) {
         let Some(alert) = self.deduplicator.get_mut(key).filter(|alert| alert.switch.is_none()) else { return };
         let known = self.scorer.at_its_hour(alert, &mut cx(&mut self.core, world, out));
-        if alert.at_its_hour != known {
-            Arc::make_mut(alert).at_its_hour = known;
+        if alert.at_its_hour() != known.as_deref() {
+            Arc::make_mut(alert).set_at_its_hour(known);
         }
     }
 

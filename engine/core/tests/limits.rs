@@ -362,6 +362,7 @@ fn what_correlation_learns_is_bounded() {
         policy.limits.entities = 8;
         policy.limits.label_values = 40;
         policy.limits.alerts = 8;
+        policy.limits.rhythms = 8;
         policy.limits.ids = 8;
         policy.limits.origins = 1;
     });
@@ -379,4 +380,5 @@ fn what_correlation_learns_is_bounded() {
         }
     }
     assert!(sizes[3] < sizes[1] + sizes[1] / 10, "{sizes:?}");
+    assert_eq!(world.engine.scopes()[0].evicted().rhythms, 4_000 - 8);
 }

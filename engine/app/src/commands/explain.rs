@@ -81,7 +81,7 @@ async fn others(client: &mut Client, incident: &Incident) -> Others {
 
 /// Its alerts that opened at the hour at which they usually come.
 async fn at_their_hour(client: &mut Client, incident: &Incident) -> Vec<Alert> {
-    let filter = format!("episode = {} AND at_its_hour != \"\"", client::quoted(&incident.episode));
+    let filter = format!("episode = {} AND at_its_hour:*", client::quoted(&incident.episode));
     let asked = ListAlertsRequest { page_size: KNOWN_MAX, filter, ..Default::default() };
     client.list_alerts(asked).await.map(|page| page.into_inner().alerts).unwrap_or_default()
 }

@@ -103,8 +103,8 @@ pub struct Alert {
     pub started_at: Timestamp,
     /// The latest firing.
     pub last_fired_at: Timestamp,
-    /// The time that firing gave itself, where it lay in the future and was held to its arrival.
-    pub told_at: Option<Box<Timestamp>>,
+    /// What few alerts have.
+    pub(crate) rare: Option<Box<Rare>>,
     /// When the last occurrence ended, as far as its origin says; else when that was told, or the auto-clear.
     pub cleared_at: Option<Timestamp>,
     /// The latest recovery heard of: no event dated before it opens the alert again.
@@ -134,10 +134,15 @@ pub struct Alert {
     pub identities: Option<Box<Identities>>,
     /// Where there are at least two.
     pub changes: Option<Box<Changes>>,
-    /// It opened at the hour at which it usually comes: on how many days, for people.
-    pub at_its_hour: Option<Box<str>>,
     /// It is a dead man's switch: it says that all is well, and its silence is the problem.
     pub switch: Option<Box<Switch>>,
+}
+
+/// What few alerts have: they share the room for it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Rare {
+    told_at: Option<Timestamp>,
+    at_its_hour: Option<Box<str>>,
 }
 
 /// What is known of a dead man's switch.
@@ -182,7 +187,7 @@ impl Alert {
             occurred_at: at,
             started_at: event.began(at),
             last_fired_at: at,
-            told_at: told_ahead(event, at),
+            rare: told_ahead(event, at).map(|at| Box::new(Rare { told_at: Some(at), at_its_hour: None })),
             cleared_at: None,
             quiet_until: Timestamp::MIN,
             longest_gap: Span(0),
@@ -198,7 +203,6 @@ impl Alert {
             identity: 0,
             identities: None,
             changes: None,
-            at_its_hour: None,
             switch: None,
         }
     }
@@ -227,7 +231,7 @@ impl Alert {
         self.count += 1;
         self.opened_at = self.opened_at.min(event.began(at));
         if at >= self.last_fired_at {
-            self.told_at = told_ahead(event, at);
+            self.set_told_at(told_ahead(event, at));
         }
         if self.identities.is_none() && identity == self.identity {
             return self.fire_alone(event, at);
@@ -335,6 +339,33 @@ impl Alert {
         self.heard_at.unwrap_or(self.occurred_at)
     }
 
+    /// The time that its latest firing gave itself, where it lay in the future and was held to its arrival.
+    pub fn told_at(&self) -> Option<Timestamp> {
+        self.rare.as_ref().and_then(|rare| rare.told_at)
+    }
+
+    fn set_told_at(&mut self, told_at: Option<Timestamp>) {
+        if self.told_at() != told_at {
+            self.keep(|rare| rare.told_at = told_at);
+        }
+    }
+
+    /// Where it opened at the hour at which it usually comes: on how many days, for people.
+    pub fn at_its_hour(&self) -> Option<&str> {
+        self.rare.as_ref().and_then(|rare| rare.at_its_hour.as_deref())
+    }
+
+    /// It opened.
+    pub fn set_at_its_hour(&mut self, at_its_hour: Option<Box<str>>) {
+        self.keep(|rare| rare.at_its_hour = at_its_hour);
+    }
+
+    fn keep(&mut self, change: impl FnOnce(&mut Rare)) {
+        let mut rare = self.rare.take().unwrap_or_default();
+        change(&mut rare);
+        self.rare = Some(rare).filter(|rare| **rare != Rare::default());
+    }
+
     /// One of its labels.
     pub fn label(&self, key: &str) -> Option<&Arc<str>> {
         let place = self.labels.binary_search_by(|(own, _)| (**own).cmp(key)).ok()?;
@@ -363,8 +394,8 @@ impl Alert {
     }
 }
 
-fn told_ahead(event: &Event, at: Timestamp) -> Option<Box<Timestamp>> {
-    (event.time > at).then(|| Box::new(event.time))
+fn told_ahead(event: &Event, at: Timestamp) -> Option<Timestamp> {
+    (event.time > at).then_some(event.time)
 }
 
 #[cfg(test)]

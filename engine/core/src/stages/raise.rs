@@ -415,7 +415,7 @@ fn one_raises(episode: &Episode, alert: Option<&Alert>, endless: bool, cx: &Cx<'
     let usual = if endless { raise.severity_min.max(raise.endless_severity_min) } else { raise.severity_min };
     let grouping = episode.policy.as_deref().and_then(|name| cx.policy.correlate.grouping(name));
     let (settle, severity_min) = grouping.map_or((None, None), |own| (own.settle, own.severity_min));
-    let is_known = alert.is_some_and(|alert| alert.at_its_hour.is_some());
+    let is_known = alert.is_some_and(|alert| alert.at_its_hour().is_some());
     let patience = if is_known { raise.settle.max(raise.settle_at_its_hour) } else { raise.settle };
     (settle.unwrap_or(patience), severity_min.unwrap_or(usual))
 }

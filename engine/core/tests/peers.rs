@@ -1,0 +1,152 @@
+//! Series that leave their peers, over what changes around them: the topology, a restart, a person's word, time.
+use quell_core::{
+    domain::{
+        event::{Event, Kind, Status},
+        policy::{Clock, Policy, Silence},
+        time::{Span, Timestamp},
+        topology::Topology,
+    },
+    engine::{Engine, Input, Pack},
+    output::{Body, Outputs},
+};
+use std::sync::Arc;
+
+mod told;
+
+const SERVICE: &str = r#"{"services":[{"id":"web","entities":["h0","h1","h2","h3","h4"],
+    "kpis":[{"id":"cpu","series":{"check":"cpu"},"thresholds":{"critical":1000}}]}]}"#;
+
+fn topology(text: &str) -> Arc<Topology> {
+    Arc::new(Topology::new(&serde_json::from_str(text).expect("a file")).expect("a topology"))
+}
+
+fn policy(edit: impl FnOnce(&mut Policy)) -> Arc<Policy> {
+    let mut policy = Policy { clock: Clock::Events, ..Policy::default() };
+    policy.score.silence = Silence::None;
+    edit(&mut policy);
+    Arc::new(policy)
+}
+
+struct World {
+    engine: Engine,
+    position: u64,
+    minute: i64,
+    said: Vec<Body>,
+}
+
+impl World {
+    fn new(text: &str, edit: impl FnOnce(&mut Policy)) -> Self {
+        let engine = Engine::new([1; 16], policy(edit), topology(text));
+        Self { engine, position: 0, minute: 0, said: Vec::new() }
+    }
+
+    fn fold(&mut self, input: &Input) {
+        let mut out = Outputs::default();
+        self.engine.step(self.position, input, &mut out).expect("the journal is its own");
+        self.position += 1;
+        self.said.extend(out.items.into_iter().map(|o| o.body));
+    }
+
+    /// So many minutes of a wave on five hosts, of which one is flat where it `leaves`.
+    fn pass(&mut self, minutes: i64, leaves: bool) {
+        const WAVE: [f64; 8] = [20.0, 30.0, 45.0, 60.0, 70.0, 60.0, 45.0, 30.0];
+        for _ in 0..minutes {
+            for host in 0..5 {
+                let value = WAVE[(self.minute % 8) as usize] + f64::from(host) + (self.minute % 3) as f64;
+                let value = if leaves && host == 2 { 46.0 + (self.minute % 2) as f64 } else { value };
+                let at = Timestamp(self.minute * 60_000);
+                let event = told::event(self.position, at, &format!("h{host}"), Status::Firing);
+                let event = Event { kind: Kind::Sample, value: Some(value), check: "cpu".to_owned(), ..event };
+                self.fold(&Input::Pack(Pack { range: None, events: vec![event], rejected: Vec::new() }));
+            }
+            self.minute += 1;
+        }
+    }
+
+    /// Alerts of peers that are open, and what they say.
+    fn apart(&mut self) -> Vec<(String, String)> {
+        let alerts = self.engine.views().remove(0).alerts;
+        let of = |alert: &&quell_core::output::AlertUpdate| alert.alert.open && &*alert.alert.check == "cpu apart";
+        alerts.iter().filter(of).map(|a| (a.alert.entity.to_string(), a.alert.summary.to_string())).collect()
+    }
+}
+
+#[test]
+fn one_of_a_kpi_leaves_its_peers_and_says_how() {
+    let mut world = World::new(SERVICE, |_| {});
+    world.pass(120, false);
+    assert_eq!(world.apart(), []);
+    world.pass(40, true);
+    let [(entity, summary)] = &world.apart()[..] else { panic!("{:?}", world.apart()) };
+    assert_eq!(entity, "h2");
+    assert!(summary.starts_with("cpu of h2 leaves its 4 peers: 4") && summary.contains(", theirs "), "{summary}");
+    world.pass(40, false);
+    assert_eq!(world.apart(), []);
+}
+
+fn rule(policy: &mut Policy, rule: &str) {
+    policy.score.cohesion.peers = serde_json::from_str(rule).expect("a rule");
+}
+
+#[test]
+fn peers_are_those_of_a_kpi_or_of_a_rule() {
+    let flat = |text: &str, edit: fn(&mut Policy)| {
+        let mut world = World::new(text, edit);
+        world.pass(120, false);
+        world.pass(40, true);
+        world.apart().len()
+    };
+    assert_eq!(flat("{}", |_| {}), 0, "nothing is known of them");
+    assert_eq!(flat(SERVICE, |policy| policy.score.cohesion.kpis = false), 0);
+    assert_eq!(flat(&SERVICE.replace(r#""id":"cpu","#, r#""id":"cpu","importance":0,"#), |_| {}), 0);
+    let by = [
+        flat("{}", |policy| rule(policy, r#"[{"check":"c*","entity":"h*"}]"#)),
+        flat("{}", |policy| rule(policy, r#"[{"check":"c*","same_service":true}]"#)),
+        flat(SERVICE, |policy| rule(policy, r#"[{"check":"c*","same_service":true}]"#)),
+        flat(SERVICE, |policy| rule(policy, r#"[{"check":"c*","entity":"h2"}]"#)),
+    ];
+    assert_eq!(by, [1, 0, 1, 0]);
+}
+
+#[test]
+fn who_is_no_peer_any_more_has_left_none() {
+    let mut world = World::new(SERVICE, |_| {});
+    world.pass(120, false);
+    world.pass(40, true);
+    assert_eq!(world.apart().len(), 1);
+    world.fold(&Input::Topology { version: 2, topology: topology("{}") });
+    world.pass(1, true);
+    assert_eq!(world.apart(), []);
+}
+
+#[test]
+fn what_lasts_is_the_new_usual() {
+    let mut world = World::new(SERVICE, |policy| policy.score.new_usual = Span::hours(1));
+    world.pass(120, false);
+    world.pass(40, true);
+    assert_eq!(world.apart().len(), 1);
+    world.pass(60, true);
+    assert_eq!(world.apart(), []);
+}
+
+#[test]
+fn equal_states_are_equal_bytes_and_go_on_alike() {
+    let mut world = World::new(SERVICE, |_| {});
+    world.pass(120, false);
+    world.pass(20, true);
+    assert_eq!(world.apart().len(), 1);
+    let bytes = world.engine.snapshot().expect("memory has a form");
+    let engine = Engine::restore(&bytes, policy(|_| {}), vec![topology(SERVICE)]).expect("a snapshot");
+    assert!(engine.snapshot().expect("memory has a form") == bytes);
+    let mut again = World { engine, said: Vec::new(), ..world };
+    let mut world = World::new(SERVICE, |_| {});
+    world.pass(120, false);
+    world.pass(20, true);
+    world.said.clear();
+    for one in [&mut world, &mut again] {
+        one.pass(20, true);
+        one.pass(40, false);
+    }
+    assert_eq!(world.said, again.said);
+    assert!(world.engine.snapshot().expect("a form") == again.engine.snapshot().expect("a form"));
+}
