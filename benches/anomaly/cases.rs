@@ -97,10 +97,11 @@ fn ewma(series: &[Option<f64>]) -> Vec<f64> {
 /// What is found, how surely and how late, beside a weighted mean.
 pub fn found() {
     println!(
-        "| what happens | severity: area, delay in minutes, found | EWMA: area, delay, found | highest event | farthest off, deviations |\n|---|---|---|---|---|"
+        "| what happens | severity: area, delay in minutes, found | EWMA: area, delay, found | highest event | told of, and how late | farthest off, deviations |\n|---|---|---|---|---|---|"
     );
     for kind in CASES {
-        let (mut ours, mut plain, mut events, mut off) = (Vec::new(), Vec::new(), 0.0, 0.0);
+        let (mut ours, mut plain, mut told_of) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut events, mut off) = (0.0, 0.0);
         for seed in 1..=SEEDS {
             let series = case(kind, seed);
             let mut detector = Kpi::default();
@@ -118,12 +119,21 @@ pub fn found() {
             let during = &all[rows.clone()];
             events += during.iter().map(|verdict| f64::from(verdict.event.0)).fold(0.0, f64::max) / 1_000.0;
             off += during.iter().map(|verdict| verdict.deviations.abs()).fold(0.0, f64::max);
+            told_of.extend(during.iter().position(|verdict| verdict.event.0 >= SPEAKS));
             let severities: Vec<f64> = all.iter().map(|verdict| verdict.deviations.abs()).collect();
             ours.push(found_by(&severities, rows.clone()));
             plain.push(found_by(&ewma(&series), rows));
         }
         let n = SEEDS as f64;
-        println!("| {kind} | {} | {} | {:.2} | {:.1} |", told(&ours), told(&plain), events / n, off / n);
+        let late = told_of.iter().sum::<usize>() as f64 / told_of.len().max(1) as f64;
+        println!(
+            "| {kind} | {} | {} | {:.2} | {} of {SEEDS}, {late:.1} | {:.1} |",
+            told(&ours),
+            told(&plain),
+            events / n,
+            told_of.len(),
+            off / n
+        );
     }
     println!();
 }

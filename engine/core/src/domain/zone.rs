@@ -31,7 +31,8 @@ impl Zone {
     pub fn moment(&self, at: Timestamp) -> Moment {
         let local = self.local(at).unwrap_or(DateTime::MIN);
         let rests = matches!(local.weekday(), Weekday::Saturday | Weekday::Sunday);
-        Moment { seconds: at.0.div_euclid(1_000), hour: local.hour().unsigned_abs(), rests }
+        let day = local.weekday().to_monday_zero_offset().unsigned_abs();
+        Moment { seconds: at.0.div_euclid(1_000), hour: local.hour().unsigned_abs(), day, rests }
     }
 }
 
