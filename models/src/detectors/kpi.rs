@@ -192,6 +192,19 @@ impl Default for Kpi {
     }
 }
 
+/// Severity is measured from a level, in deviations.
+#[derive(Clone, Copy, Debug)]
+struct Measure {
+    level: f32,
+    deviation: f32,
+}
+
+impl Measure {
+    fn of(self, x: f32) -> f32 {
+        (x - self.level) / self.deviation
+    }
+}
+
 /// What is expected of a sample.
 #[derive(Clone, Copy, Debug)]
 struct Expected {
@@ -202,13 +215,17 @@ struct Expected {
     /// By the hour and the day alone, as far as they were seen.
     by_hour: f32,
     base: f32,
-    /// What severity is measured from.
-    level: f32,
-    /// In what, for one deviation.
-    deviation: f32,
-    /// What it does at that hour, as habits know it, and whether that is what severity is measured from.
-    habit: f32,
-    is_habit: bool,
+    usual: Measure,
+    /// By habit, which is told of where the sample is beyond all of it.
+    habit: Measure,
+    has_habit: bool,
+}
+
+impl Expected {
+    /// It is news at that hour.
+    fn is_news(&self, x: f32) -> bool {
+        self.has_habit && self.habit.of(x).abs() > habit::NEWS.max(self.usual.of(x).abs())
+    }
 }
 
 impl Kpi {
@@ -229,12 +246,14 @@ impl Kpi {
             (self.low, self.high) = (x, x);
         }
         let expected = self.expected(at, x);
-        let is_usual = self.is_as_ever(x, expected.base);
+        let is_news = expected.is_news(x);
+        let from = if is_news { expected.habit } else { expected.usual };
+        let is_usual = self.is_as_ever(x, if is_news { from.level } else { expected.base });
         let (evidence, what) = self.evidence(x, expected, teaches);
-        let z = (x - expected.level) / expected.deviation;
+        let z = from.of(x);
         let is_warm = self.is_warm();
         let nats = self.nats(evidence, if is_warm { z.abs() } else { 0.0 });
-        let nats = if expected.is_habit { nats.max(news(z)) } else { nats };
+        let nats = if is_news { nats.max(NEWS_NATS + YOUNG_NATS * libm::logf(z.abs() / habit::NEWS)) } else { nats };
         let event = self.gate(if is_usual { 0.0 } else { nats }, teaches);
         if teaches {
             if self.at / DAY as u32 != day {
@@ -252,7 +271,7 @@ impl Kpi {
             what,
             severity: Score::of(off, HALF),
             deviations: off,
-            usual: Some(self.usual(expected)),
+            usual: Some(self.usual(from, is_news || expected.season > 0.5)),
         }
     }
 
@@ -263,7 +282,7 @@ impl Kpi {
             return;
         }
         let expected = self.expected(at, self.previous);
-        let (moved, level) = (self.previous - expected.base, self.previous - expected.level);
+        let (moved, level) = (self.previous - expected.base, self.previous - expected.usual.level);
         self.slots.iter_mut().for_each(|mean| *mean += level);
         self.habit.shift(level);
         self.long += moved;
@@ -341,14 +360,13 @@ impl Kpi {
         let level = known * by_hour + (1.0 - known) * self.level;
         let floor = if self.is_whole { 0.5 } else { 0.0 };
         let range = self.high.max(x) - self.low.min(x);
-        let deviation = (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(floor);
-        let deviation = deviation.max(STILL_SHARE * level.abs()).max(1e-12);
-        let habit = if part == 1 { self.habit.at_rest(self.slots[slot]) } else { by_hour };
-        let own = self.habit.deviation().max(floor).max(STILL_SHARE * level.abs());
-        let is_habit = own < deviation && self.habit.claims((part, self.days(part)), self.plain_error);
-        let (level, deviation) = if is_habit { (habit, own) } else { (level, deviation) };
+        let least = (STILL_SHARE * level.abs()).max(floor).max(1e-12);
+        let usual = Measure { level, deviation: (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(least) };
+        let of_habit = if part == 1 { self.habit.at_rest(self.slots[slot]) } else { by_hour };
+        let deviation = self.habit.deviation().max(RANGE_SHARE * range).max(least);
+        let has_habit = self.habit.claims((part, self.days(part)), self.plain_error);
         let by_hour = known * by_hour + (1.0 - known) * self.long;
-        Expected { slot, part, season, by_hour, base, level, deviation, habit, is_habit }
+        Expected { slot, part, season, by_hour, base, usual, habit: Measure { level: of_habit, deviation }, has_habit }
     }
 
     /// Whether it is no farther off than what nobody would call a change.
@@ -401,7 +419,7 @@ impl Kpi {
         self.n = self.n.saturating_add(1);
         let n = self.n as f32;
         (self.low, self.high) = (self.low.min(x), self.high.max(x));
-        let Expected { slot, part, base, by_hour, level, deviation, .. } = expected;
+        let Expected { slot, part, base, by_hour, usual: Measure { level, deviation }, habit, .. } = expected;
         let long = LONG.step(n, self.pace);
         if self.seen[slot] >= 3 {
             self.season_error += long * ((x - by_hour).abs() - self.season_error);
@@ -426,7 +444,7 @@ impl Kpi {
         self.seen[slot] = self.seen[slot].saturating_add(1);
         if n > DAY / self.pace {
             let share = self.pace / DAY;
-            self.habit.learn(x - expected.habit, (n - DAY / self.pace, share));
+            self.habit.learn(x - habit.level, (n - DAY / self.pace, share));
             if part == 1 {
                 self.habit.learn_rest(taught, of_hour, (self.days(part), share));
             }
@@ -456,22 +474,16 @@ impl Kpi {
         if part == 1 { self.rest_days } else { (all - self.rest_days).max(0.0) }
     }
 
-    fn usual(&self, expected: Expected) -> Usual {
-        let reach = f64::from(CLIP * expected.deviation);
-        let (level, least) = (f64::from(expected.level), if self.is_positive { 0.0 } else { -VALUE_MAX });
+    fn usual(&self, from: Measure, is_of_hour: bool) -> Usual {
+        let reach = f64::from(CLIP * from.deviation);
+        let (level, least) = (f64::from(from.level), if self.is_positive { 0.0 } else { -VALUE_MAX });
         Usual {
             low: (level - reach).max(least),
             high: level + reach,
-            is_of_hour: expected.season > 0.5,
+            is_of_hour,
             is_rate: self.kind == Kind::Counter,
         }
     }
-}
-
-/// What is beyond all habit, in nats.
-fn news(z: f32) -> f32 {
-    let beyond = z.abs() / habit::NEWS;
-    if beyond > 1.0 { NEWS_NATS + YOUNG_NATS * libm::logf(beyond) } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -10,8 +10,6 @@ use serde::{Deserialize, Serialize};
 /// The mean error is of so many days, and of so many samples at least.
 const DAYS: f32 = 5.0;
 const SAMPLES: f32 = 30.0;
-/// A larger error is taken for one of so many means when it is learned.
-const CLIP: f32 = 4.0;
 /// The record at the beginning, what is left of it after a day, and how fast it may grow.
 const RECORD_FIRST: f32 = 20.0;
 const RECORD_KEPT: f32 = 0.875;
@@ -67,10 +65,9 @@ impl Habit {
 
     /// The sample was so far off: the `n`th that is learned, `day` of a day.
     pub fn learn(&mut self, off: f32, (n, day): (f32, f32)) {
-        let limit = if n > SAMPLES { CLIP * self.spread } else { f32::MAX };
         let step = (1.0 / n).max(1.0 / (DAYS / day).max(SAMPLES));
         self.today = self.today.max(off.abs() / self.spread.max(1e-12));
-        self.spread += step * (off.abs().min(limit) - self.spread);
+        self.spread += step * (off.abs() - self.spread);
     }
 
     /// A day is over.
