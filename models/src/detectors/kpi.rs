@@ -20,6 +20,10 @@
 //!
 //! **Severity.** `z = (x − b') / (√v + 0.03·range)` deviations (a value beyond all so far is part of the range), `b'` and `v` learned from values clipped at 3 deviations (Huber's ψ, 1964).
 //!
+//! **Habit.** Within a season ranks are blind to what other hours have seen, and so is a spread over all hours. Where the season is seen and explains
+//! most of the series, a second measure is from what it does at that hour in its latest spread and record (`kpi/habit.rs`): what is beyond five of
+//! its deviations is an event by itself, of `6.4 + 3·ln(z/5)` nats, and so severe.
+//!
 //! A series that only grows, with resets, is a counter, and its rate is what is looked at (as Prometheus' `rate` does). One of whole numbers is as
 //! usual one off, any by a thousandth. A gap of more than five paces is no jump. Time constants are in seconds, but no less than so many
 //! samples; the mean of an hour remembers a month. It says nothing of a series in its first 30 samples, and those of a counter count from where it is known for one.
@@ -216,15 +220,15 @@ struct Expected {
     by_hour: f32,
     base: f32,
     usual: Measure,
-    /// By habit, which is told of where the sample is beyond all of it.
+    /// That of habit.
     habit: Measure,
     has_habit: bool,
 }
 
 impl Expected {
-    /// It is news at that hour.
-    fn is_news(&self, x: f32) -> bool {
-        self.has_habit && self.habit.of(x).abs() > habit::NEWS.max(self.usual.of(x).abs())
+    /// It is beyond what is usual by habit, and more so than otherwise.
+    fn is_off_habit(&self, x: f32) -> bool {
+        self.has_habit && self.habit.of(x).abs() > CLIP.max(self.usual.of(x).abs())
     }
 }
 
@@ -246,14 +250,14 @@ impl Kpi {
             (self.low, self.high) = (x, x);
         }
         let expected = self.expected(at, x);
-        let is_news = expected.is_news(x);
-        let from = if is_news { expected.habit } else { expected.usual };
-        let is_usual = self.is_as_ever(x, if is_news { from.level } else { expected.base });
+        let is_off = expected.is_off_habit(x);
+        let from = if is_off { expected.habit } else { expected.usual };
+        let is_usual = self.is_as_ever(x, if is_off { from.level } else { expected.base });
         let (evidence, what) = self.evidence(x, expected, teaches);
         let z = from.of(x);
         let is_warm = self.is_warm();
         let nats = self.nats(evidence, if is_warm { z.abs() } else { 0.0 });
-        let nats = if is_news { nats.max(NEWS_NATS + YOUNG_NATS * libm::logf(z.abs() / habit::NEWS)) } else { nats };
+        let nats = if is_off { nats.max(news(z)) } else { nats };
         let event = self.gate(if is_usual { 0.0 } else { nats }, teaches);
         if teaches {
             if self.at / DAY as u32 != day {
@@ -271,7 +275,7 @@ impl Kpi {
             what,
             severity: Score::of(off, HALF),
             deviations: off,
-            usual: Some(self.usual(from, is_news || expected.season > 0.5)),
+            usual: Some(self.usual(from, is_off || expected.season > 0.5)),
         }
     }
 
@@ -477,13 +481,14 @@ impl Kpi {
     fn usual(&self, from: Measure, is_of_hour: bool) -> Usual {
         let reach = f64::from(CLIP * from.deviation);
         let (level, least) = (f64::from(from.level), if self.is_positive { 0.0 } else { -VALUE_MAX });
-        Usual {
-            low: (level - reach).max(least),
-            high: level + reach,
-            is_of_hour,
-            is_rate: self.kind == Kind::Counter,
-        }
+        Usual { low: (level - reach).max(least), high: level + reach, is_of_hour, is_rate: self.kind == Kind::Counter }
     }
+}
+
+/// What is beyond all habit, in nats.
+fn news(z: f32) -> f32 {
+    let beyond = z.abs() / habit::NEWS;
+    if beyond > 1.0 { NEWS_NATS + YOUNG_NATS * libm::logf(beyond) } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! What a series does at that hour, in how far it has been off from that lately.
+//! What a series does at that hour, and how far it has been off from that lately.
 //!
-//! `x̂ = S_h + W` on working days, `x̂ = a + b·S_h` on rest days (least squares of the last eight: their wave is often a flat one of the same form).
-//! `s` is the mean of `|x − x̂|` over five days, and the *record* `m` the largest `|x − x̂| / s` of a day: it fades by an eighth a day, a day's is counted once
-//! the day is over, and at most half above what it was. A deviation is `s/5 · max(6.5, 1.3·m)`: at five the sample is beyond all that was lately, by a third, and beyond what noise does in a month.
-//! No distribution is assumed. Nothing is claimed before the season is seen and explains most of what the series does.
+//! `x̂ = S_h + W` on working days, `x̂ = a + b·S_h` on rest days (least squares over the last eight: mostly the same wave, but flatter).
+//! `s` is the mean of `|x − x̂|` over five days, and the *record* `m` the largest `|x − x̂| / s` of a day: it fades by a tenth a day, a day counts once it is
+//! over, and raises it by no more than a half. A deviation is `s/5 · max(6.5, 1.5·m)` (and no less than where severity has it: 0.03 of the range): at five
+//! of them a sample is beyond all that was lately by half, and beyond what noise does in a month. No distribution is assumed. Nothing
+//! is claimed before the days are seen (five working ones, two rest ones) and unless hours leave less than 0.4 of the error of a plain mean.
 use super::REST_DAYS;
 use serde::{Deserialize, Serialize};
 
@@ -12,16 +13,16 @@ const DAYS: f32 = 5.0;
 const SAMPLES: f32 = 30.0;
 /// The record at the beginning, what is left of it after a day, and how fast it may grow.
 const RECORD_FIRST: f32 = 20.0;
-const RECORD_KEPT: f32 = 0.875;
+const RECORD_KEPT: f32 = 0.9;
 const RECORD_GROWS: f32 = 1.5;
-/// What is beyond all that was lately: so many mean errors, and so much more than the record.
+/// What is beyond all that was lately: so many mean errors, and so many records.
 const LEAST: f32 = 6.5;
-const BEYOND: f32 = 1.3;
+const BEYOND: f32 = 1.5;
 /// At so many deviations.
 pub(super) const NEWS: f32 = 5.0;
 /// Days of that part that have to be seen.
 const SEEN: [f32; 2] = [5.0, 2.0];
-/// The share of the error of a plain mean that is left.
+/// The share of the error of a plain mean that may be left.
 const EXPLAINED: f32 = 0.4;
 
 /// What is known of it.
