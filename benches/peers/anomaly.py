@@ -38,7 +38,7 @@ def ewma(rows):
 
 def half_space_trees(rows):
     from river import anomaly, preprocessing
-    scaler, trees, scores = preprocessing.MinMaxScaler(), anomaly.HalfSpaceTrees(n_trees=25, height=10, window_size=DAY, seed=1), []
+    scaler, trees, scores = preprocessing.MinMaxScaler(), anomaly.HalfSpaceTrees(window_size=DAY, seed=1), []
     for x in features(rows):
         scaler.learn_one(x)
         x = scaler.transform_one(x)
@@ -47,12 +47,12 @@ def half_space_trees(rows):
     return scores
 
 
-def of_values(make):
+def of_values(make, warm_up=0):
     """A river detector of values alone."""
     def run(rows):
         detector, scores = make(), []
-        for _, value in rows:
-            scores.append(detector.score_one(None, value))
+        for n, (_, value) in enumerate(rows):
+            scores.append(detector.score_one(None, value) if n >= warm_up else 0.0)
             detector.learn_one(None, value)
         return scores
     return run
@@ -72,8 +72,9 @@ def predictive(model):
     def make():
         from river import anomaly
         # So many deviations that no score is cut off at 1.
-        return anomaly.PredictiveAnomalyDetection(model(), horizon=1, n_std=1e6, warmup_period=2 * DAY)
-    return of_values(make)
+        return anomaly.PredictiveAnomalyDetection(model(), horizon=1, n_std=1e6)
+    # A forecast needs a season and more.
+    return of_values(make, warm_up=2 * DAY)
 
 
 def holt_winters():
