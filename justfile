@@ -42,9 +42,16 @@ kill-test seeds="2000" kills="200":
 bench:
     cargo bench -p quell-benches
 
+# All that is measured of quality, over the public sets below DIR: what is not there is left out.
+quality dir: (grouping dir) (causes dir) (anomaly dir) (templates dir) (causality dir)
+
 # How well events are grouped, over recordings whose truth is known (benches/quality/sources.rs). BESIDE: a program to run for each, too.
-quality dir beside="":
+grouping dir beside="":
     QUELL_QUALITY={{absolute_path(dir)}} {{ if beside == "" { "" } else { "QUELL_BESIDE='" + beside + "'" } }} cargo bench -p quell-benches --bench quality
+
+# Likewise where all checks are called alike, so that only texts say what is wrong.
+texts dir kind="workload":
+    QUELL_QUALITY={{absolute_path(dir)}} QUELL_KINDS={{kind}} QUELL_VARIANTS=whole,none QUELL_TEXTS=1 cargo bench -p quell-benches --bench quality
 
 # What each reason of the model is worth (clues), or how much hangs on each of its numbers (numbers), over recordings of one kind.
 keys dir of="clues" kind="workload":
@@ -54,6 +61,11 @@ keys dir of="clues" kind="workload":
 anomaly dir beside="":
     QUELL_ANOMALY={{absolute_path(dir)}} {{ if beside == "" { "" } else { "QUELL_BESIDE='" + beside + "'" } }} cargo bench -p quell-benches --bench anomaly
 
+# river's and scikit-learn's detectors over the made-up cases of `just anomaly`.
+peers-anomaly:
+    QUELL_CASES={{justfile_directory()}}/target/cases cargo bench -p quell-benches --bench anomaly
+    python3 benches/peers/anomaly.py {{justfile_directory()}}/target/cases
+
 # How well causes are ranked, over the public sets whose root causes are known (benches/causes/main.rs says which).
 causes dir:
     QUELL_CAUSES={{absolute_path(dir)}} cargo bench -p quell-benches --bench causes
@@ -61,6 +73,10 @@ causes dir:
 # How well and how fast templates are mined, over lines whose templates are known (benches/templates/main.rs says which).
 templates dir:
     QUELL_TEMPLATES={{absolute_path(dir)}} cargo bench -p quell-benches --bench templates
+
+# What finding what is alike costs, and how much of it is found (benches/similarity.rs).
+similarity dir:
+    QUELL_TEMPLATES={{absolute_path(dir)}} cargo bench -p quell-benches --bench similarity
 
 # Lines of other people's log statements, for `just templates`: downloads packages by name, writes DIR/harvested.
 harvest dir:

@@ -8,7 +8,7 @@ use quell_connectors::decode::{
 };
 use quell_core::domain::{
     event::{Event, Kind, Status},
-    kpi::{KpiEntry, KpiLevel, SeriesEntry, ThresholdsEntry},
+    kpi::{DuringEntry, KpiEntry, KpiLevel, SeriesEntry, ThresholdsEntry},
     severity::Severity,
     time::Timestamp,
     topology::{Dependency, EntityEntry, ServiceEntry, Topology, TopologyFile, VERSIONS_MAX},
@@ -37,7 +37,8 @@ fn blocks<'d>(text: &'d str, language: &str) -> Vec<&'d str> {
 
 /// The first cells of the tables whose head begins so, without their backticks.
 fn names<'d>(text: &'d str, head: &str) -> Vec<&'d str> {
-    rows(text, head).into_iter().map(|cells| cells[0]).collect()
+    // A row may be about several.
+    rows(text, head).into_iter().flat_map(|cells| cells[0].split("`, `").collect::<Vec<_>>()).collect()
 }
 
 fn rows<'d>(text: &'d str, head: &str) -> Vec<Vec<&'d str>> {
@@ -174,6 +175,7 @@ fn tables_of_the_topology_have_its_fields() -> anyhow::Result<()> {
         ("kpi", known::<KpiEntry>()?),
         ("series", known::<SeriesEntry>()?),
         ("thresholds", known::<ThresholdsEntry>()?),
+        ("during", known::<DuringEntry>()?),
     ] {
         let described = names(TOPOLOGY, head);
         let all: BTreeSet<String> = described.iter().map(|name| (*name).to_owned()).collect();

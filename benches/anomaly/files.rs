@@ -126,10 +126,7 @@ pub fn entities(root: &Path) -> anyhow::Result<()> {
         let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // A sample a minute, or every five.
         let (set, every) = if name.starts_with("machine") { ("SMD", 60) } else { ("ASD", 300) };
-        let labels: Value = serde_json::from_str(&fs::read_to_string(dir.join("labels.json"))?)?;
-        let row = |pair: &Value, n: usize| pair[n].as_u64().map(|row| row as usize).context("a row");
-        let segments = labels["segments"].as_array().context("segments")?;
-        let ranges: anyhow::Result<Vec<_>> = segments.iter().map(|pair| Ok((row(pair, 0)?, row(pair, 1)?))).collect();
+        let ranges = segments(&dir)?;
         let (train, test) = (table(&dir.join("train.csv"))?, table(&dir.join("test.csv"))?);
         let mut detectors = vec![Kpi::default(); train.first().map_or(0, Vec::len)];
         let (mut state, mut scores) = (Together::default(), Vec::with_capacity(test.len()));
@@ -141,7 +138,7 @@ pub fn entities(root: &Path) -> anyhow::Result<()> {
                 scores.push(score);
             }
         }
-        let found = ranges::measures(&scores, &ranges?, WINDOW);
+        let found = ranges::measures(&scores, &ranges, WINDOW);
         line(&name, found);
         let (sum, count) = sums.entry(set).or_default();
         sum.vus_pr += found.vus_pr;
@@ -170,7 +167,15 @@ fn read(path: &Path) -> anyhow::Result<Vec<(i64, f64)>> {
     csv.records().map(|record| row(record?)).collect()
 }
 
-fn table(path: &Path) -> anyhow::Result<Vec<Vec<f64>>> {
+/// The test rows that are labelled, each from one to another.
+pub fn segments(dir: &Path) -> anyhow::Result<Vec<(usize, usize)>> {
+    let labels: Value = serde_json::from_str(&fs::read_to_string(dir.join("labels.json"))?)?;
+    let row = |pair: &Value, n: usize| pair[n].as_u64().map(|row| row as usize).context("a row");
+    let segments = labels["segments"].as_array().context("segments")?;
+    segments.iter().map(|pair| Ok((row(pair, 0)?, row(pair, 1)?))).collect()
+}
+
+pub fn table(path: &Path) -> anyhow::Result<Vec<Vec<f64>>> {
     let text = text_of(path)?;
     let mut csv = csv::Reader::from_reader(text.as_bytes());
     let row = |record: csv::StringRecord| record.iter().map(|text| Ok(text.parse()?)).collect();

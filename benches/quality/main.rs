@@ -5,11 +5,13 @@
 //! kind, named `KIND-…`, are summed up. `QUELL_VARIANTS=whole,none` measures with these topologies only (`half`, `wrong`),
 //! `QUELL_KINDS=workload` with these kinds, `QUELL_CONFIG=quell.toml` tries another configuration, `QUELL_KEEP=dir` keeps who went
 //! where, and `QUELL_BESIDE='program args'` is run for each recording too, with its folder behind: what it prints stands beside.
+//! `QUELL_TEXTS=1` calls all checks alike, so that only summaries say what is wrong.
 //! `QUELL_KEYS=clues` leaves each reason out instead, and `QUELL_KEYS=numbers` halves and doubles each number of the model.
 mod attack;
 mod keys;
 mod measures;
 mod sources;
+mod texts;
 mod variants;
 
 use anyhow::Context as _;
@@ -40,6 +42,9 @@ fn main() -> anyhow::Result<()> {
     let mut all = recordings(Path::new(&dir), work.path())?;
     all.retain(|recording| kinds.is_empty() || kinds.iter().any(|kind| *kind == recording.kind()));
     let (attacks, all): (Vec<_>, Vec<_>) = all.into_iter().partition(|recording| recording.truth == Truth::Steps);
+    if has_texts() {
+        all.iter().try_for_each(texts::strip)?;
+    }
     match std::env::var("QUELL_KEYS").as_deref() {
         Ok("clues") => keys::ablation(&all),
         Ok(_) => keys::sensitivity(&all),
@@ -48,6 +53,10 @@ fn main() -> anyhow::Result<()> {
             .and_then(|()| table_of_attacks(&attacks))
             .and_then(|()| beside(&all)),
     }
+}
+
+fn has_texts() -> bool {
+    std::env::var_os("QUELL_TEXTS").is_some()
 }
 
 fn listed(variable: &str) -> Vec<String> {
@@ -176,7 +185,7 @@ fn measure(recording: &Recording, variant: Variant, config: Option<&str>) -> any
 
 fn replay(recording: &Recording, topology: Option<PathBuf>, config: Option<&str>, out: &Path) -> anyhow::Result<()> {
     let file = tempfile::NamedTempFile::with_suffix(".toml")?;
-    let config = match config {
+    let config = match config.or(has_texts().then_some(texts::CONFIG)) {
         Some(text) => fs::write(file.path(), text).map(|()| Some(file.path().to_owned()))?,
         None => std::env::var_os("QUELL_CONFIG").map(PathBuf::from),
     };

@@ -9,7 +9,7 @@ mod measures;
 
 use data::System;
 use measures::{Measures, Mined};
-use quell_models::templates::{Miner, Parts, Settings};
+use quell_models::templates::{Miner, Parts, Settings, Skeleton};
 use rand::{SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use std::{
     collections::BTreeMap,
@@ -251,8 +251,13 @@ fn speed(lines: &[String]) {
         miner.learn(line);
     }
     let once = lines.len() as f64 / first.elapsed().as_secs_f64();
+    let begin = Instant::now();
+    for line in lines {
+        black_box(Skeleton::of(line).id());
+    }
+    let alone = begin.elapsed().as_nanos() as f64 / lines.len().max(1) as f64;
     println!(
-        "{:.2} million lines/s over and over, {:.2} the first time; {} lines, {:.0} bytes each, {} templates",
+        "{alone:.0} ns a skeleton alone; {:.2} million lines/s over and over, {:.2} the first time; {} lines, {:.0} bytes each, {} templates",
         best / 1e6,
         once / 1e6,
         lines.len(),

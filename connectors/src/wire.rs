@@ -310,6 +310,7 @@ pub fn alert(update: &AlertUpdate) -> v1::Alert {
         suppressed: alert.suppressed_by.is_some(),
         suppressed_by: alert.suppressed_by.as_ref().map(|by| by.describe(scope)).unwrap_or_default(),
         services: alert.services.iter().map(ToString::to_string).collect(),
+        at_its_hour: alert.at_its_hour.as_deref().unwrap_or_default().to_owned(),
     }
 }
 

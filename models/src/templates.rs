@@ -33,6 +33,7 @@
 mod lex;
 mod mask;
 mod miner;
+mod skeleton;
 mod slots;
 mod snapshot;
 mod store;
@@ -40,6 +41,7 @@ mod template;
 mod words;
 
 pub use miner::{Miner, Seen};
+pub use skeleton::Skeleton;
 pub use template::Template;
 
 use serde::{Deserialize, Serialize};

@@ -20,6 +20,7 @@
 //! 00:40 topology db <- checkout            (instead of the one before)
 //! 00:25 sample db latency_p99 812          (a measurement)
 //! 01:00 sample db latency_p99 95,105,100 every=10s times=60    (sixty of them, over and over again)
+//! 01:00 sample a,b cpu 1,2;3,4 every=1m times=60               (of two in turn, each with its own)
 //! 00:25 silence {check="latency"} for=10m id=s1 from=01:00 scope=eu force
 //! 00:25 maintenance w1 entities=db,payments for=10m from=01:00
 //! 00:25 maintenance w2 services=db timezone=UTC days=thu times=22:00-04:00   (or matchers={check="latency"})
@@ -183,8 +184,11 @@ impl Story {
     }
 
     fn samples(&mut self, now: Timestamp, what: [&str; 2], values: &str, rest: &[&str]) -> Result<()> {
-        let values = values.split(',').map(str::parse).collect::<Result<Vec<f64>, _>>().context("no number")?;
-        let (mut every, mut times, mut words) = (Span(0), values.len(), Vec::new());
+        let [entities, check] = what;
+        let read = |list: &str| list.split(',').map(str::parse).collect::<Result<Vec<f64>, _>>().context("no number");
+        let lists = values.split(';').map(read).collect::<Result<Vec<_>>>()?;
+        ensure!(lists.len() == entities.split(',').count(), "as many lists of values as entities");
+        let (mut every, mut times, mut words) = (Span(0), lists[0].len(), Vec::new());
         for word in rest {
             match word.split_once('=') {
                 Some(("every", value)) => every = value.parse().map_err(anyhow::Error::msg)?,
@@ -192,14 +196,17 @@ impl Story {
                 _ => words.push(*word),
             }
         }
-        for (n, value) in values.iter().cycle().take(times).enumerate() {
-            let mut input = self.event(now + Span(every.0 * n as i64), Status::Firing, what, &words)?;
-            if let Input::Pack(pack) = &mut input {
-                for event in &mut pack.events {
-                    (event.kind, event.value) = (Kind::Sample, Some(*value));
+        for n in 0..times {
+            for (entity, values) in entities.split(',').zip(&lists) {
+                let at = now + Span(every.0 * n as i64);
+                let mut input = self.event(at, Status::Firing, [entity, check], &words)?;
+                if let Input::Pack(pack) = &mut input {
+                    for event in &mut pack.events {
+                        (event.kind, event.value) = (Kind::Sample, Some(values[n % values.len()]));
+                    }
                 }
+                self.inputs.push(input);
             }
-            self.inputs.push(input);
         }
         Ok(())
     }

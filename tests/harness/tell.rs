@@ -97,7 +97,8 @@ impl<'a> Teller<'a> {
         let (at, change) = match before {
             None => {
                 let told = now.told_at.as_ref().map_or(String::new(), |at| format!(", it said {}", clock(**at)));
-                (now.occurred_at, format!("opened {}{}{told}{by_then}", now.severity, said_with(now)))
+                let hour = now.at_its_hour.as_ref().map_or(String::new(), |hour| format!(", at its hour: {hour}"));
+                (now.occurred_at, format!("opened {}{}{told}{hour}{by_then}", now.severity, said_with(now)))
             }
             Some(before) if now.open && !before.open => {
                 let flaps = if now.flapping { ", flaps" } else { "" };

@@ -113,6 +113,9 @@ impl Mapping {
                 return refuse(key.to_owned(), format!("{entries} of them; at most {ENTRIES_MAX}"));
             }
         }
+        if self.scope == Some(FieldPath::Template) {
+            return refuse("scope".to_owned(), "a template is no scope".to_owned());
+        }
         for (target, rule) in &self.fields.0 {
             if rule.unit.is_some() && !target.is_time() {
                 return refuse(format!("fields.{target}.unit"), "only times have a unit".to_owned());
@@ -158,9 +161,8 @@ impl Mapping {
     /// Where the event's scope, or what the field for it holds, can be no scope.
     pub fn apply(&self, event: &mut Event) -> Result<(), Rejection> {
         if event.scope.is_empty() {
-            let found = self.scope.as_ref().map_or("", |path| path.get(event));
-            let scope = if found.trim().is_empty() { DEFAULT_SCOPE } else { found };
-            event.scope = scope.to_owned();
+            let found = self.scope.as_ref().map_or("".into(), |path| path.get(event));
+            event.scope = if found.trim().is_empty() { DEFAULT_SCOPE.to_owned() } else { found.into_owned() };
         }
         check_scope(&event.scope)?;
         if event.fingerprint.is_empty() {
@@ -171,14 +173,14 @@ impl Mapping {
 
     /// A hash of the fields that identify; empty where all of them are, since such conditions have nothing in common.
     fn fingerprint_of(&self, event: &Event) -> String {
-        if self.fingerprint.iter().all(|path| path.get(event).is_empty()) {
-            return String::new();
-        }
         let mut frame = Frame::with_capacity(128);
+        let mut says_nothing = true;
         for path in &self.fingerprint {
-            frame.text(path.get(event));
+            let found = path.get(event);
+            says_nothing &= found.is_empty();
+            frame.text(&found);
         }
-        frame.hex()
+        if says_nothing { String::new() } else { frame.hex() }
     }
 }
 

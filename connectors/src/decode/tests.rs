@@ -267,6 +267,22 @@ fn a_derived_id_is_of_the_content_alone() {
 }
 
 #[test]
+fn what_a_log_says_identifies_whatever_varies_in_it() {
+    let fingerprint = vec![FieldPath::Entity, FieldPath::Check, FieldPath::Template];
+    let mapping = Mapping { fingerprint, ..Mapping::default() };
+    let mapped = |summary: &str| {
+        let more = format!(r#","summary":"{summary}""#);
+        decode_with(&mapping, true, with(&more).as_bytes()).expect("valid").fingerprint
+    };
+    let refused = mapped("connection to 10.0.0.7:5432 refused (3 tries)");
+    assert_eq!(mapped("connection to db-07 refused (12 tries)"), refused);
+    assert_ne!(mapped("connection to 10.0.0.7:5432 closed (3 tries)"), refused);
+    // Stored journals rest on it.
+    assert_eq!(FieldPath::Template.get(&good(r#","summary":"disk sda1 is full""#)), "4b0ef1ad8ddb4c36");
+    assert!(Mapping { scope: Some(FieldPath::Template), ..Mapping::default() }.check(Format::Canonical).is_err());
+}
+
+#[test]
 fn scope_and_fingerprint() {
     let mapping = Mapping {
         scope: Some(FieldPath::Label("region".into())),

@@ -15,6 +15,7 @@ pub mod learn;
 pub mod maintenance;
 pub mod model;
 pub mod normal;
+pub mod preview;
 pub mod problems;
 pub mod replay;
 pub mod run;

@@ -223,10 +223,16 @@ impl Config {
             self.score.speak_at > 0.0 && self.score.speak_at <= 1.0,
             "score.speak_at: above 0, and at most 1"
         );
+        anyhow::ensure!(
+            (16..=1_000_000).contains(&self.score.learn_samples),
+            "score.learn_samples: from 16 to a million"
+        );
         for (n, threshold) in self.score.threshold.iter().enumerate() {
-            let checked = threshold.bands().validate();
+            let checked = threshold.validate();
             checked.map_err(|reason| anyhow::anyhow!("score.threshold[{n}]: {reason}"))?;
         }
+        let cohesion = self.score.cohesion.validate();
+        cohesion.map_err(|reason| anyhow::anyhow!("score.cohesion.{reason}"))?;
         numbers::validate_correlate(&self.correlate)?;
         anyhow::ensure!((0.0..=1e6).contains(&self.raise.surprise), "raise.surprise: from 0 to a million");
         numbers::validate_cause(&self.raise.cause)?;
@@ -264,10 +270,12 @@ impl Config {
             ("limits.silences", self.limits.silences),
             ("limits.maintenance_windows", self.limits.maintenance_windows),
             ("limits.series", self.limits.series),
+            ("limits.rhythms", self.limits.rhythms),
             ("limits.checks", self.limits.checks),
             ("limits.entities", self.limits.entities),
             ("limits.label_values", self.limits.label_values),
             ("limits.corrections", self.limits.corrections),
+            ("limits.templates", self.limits.templates),
             ("correlate.candidates_max", self.correlate.candidates_max),
         ] {
             anyhow::ensure!(limit > 0, "{name}: at least 1");
@@ -281,6 +289,7 @@ impl Config {
             ("score.new_usual", self.score.new_usual),
             ("score.silence_min", self.score.silence_min),
             ("score.keep", self.score.keep),
+            ("score.learn_half_life", self.score.learn_half_life),
             ("raise.storm.within", self.raise.storm.within),
             ("raise.recurrence.keep", self.raise.recurrence.keep),
             ("raise.recurrence.within", self.raise.recurrence.within),

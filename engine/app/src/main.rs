@@ -3,8 +3,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use quell::{
     commands::{
         BadInput, act, alerts, causes, check, completion, corrections, demo, explain, feed, incidents, learn,
-        maintenance, model, normal, problems, replay, run, score, services, settle, silence, templates, topology,
-        why_not,
+        maintenance, model, normal, preview, problems, replay, run, score, services, settle, silence, templates,
+        topology, why_not,
     },
     demo::screen::LogWriter,
 };
@@ -33,6 +33,7 @@ enum Command {
     Learn(learn::LearnArgs),
     Causes(causes::CausesArgs),
     Score(score::ScoreArgs),
+    Preview(preview::PreviewArgs),
     Templates(templates::TemplatesArgs),
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         Command::Learn(args) => block_on(learn::run(args)),
         Command::Causes(args) => block_on(causes::run(args)),
         Command::Score(args) => score::run(&args),
+        Command::Preview(args) => preview::run(&args),
         Command::Templates(args) => templates::run(&args),
         Command::Model(command) => block_on(model::run(command)),
         Command::Run(args) => block_on(run::run(args)),

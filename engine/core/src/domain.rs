@@ -18,7 +18,6 @@ pub mod recurrence;
 pub mod schedule;
 pub mod severity;
 pub mod silence;
-pub mod template;
 pub mod threshold;
 pub mod time;
 pub mod topology;

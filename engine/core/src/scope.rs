@@ -350,6 +350,9 @@ impl Scope {
             }
             _ => false,
         };
+        if matches!(change, Change::Opened | Change::Reopened) {
+            self.recognise(key, world, out);
+        }
         self.show(key, change, world, out);
         match change {
             Change::Opened | Change::Reopened | Change::Severity { .. } => self.judge_targets(key, world, out),
@@ -363,6 +366,15 @@ impl Scope {
             self.count_opening(key, world, out);
         }
         hidden
+    }
+
+    /// An alert that opens may come at its hour.
+    fn recognise(&mut self, key: Fingerprint, world: World<'_>, out: &mut Outputs) {
+        let Some(alert) = self.deduplicator.get_mut(key).filter(|alert| alert.switch.is_none()) else { return };
+        let known = self.scorer.at_its_hour(alert, &mut cx(&mut self.core, world, out));
+        if alert.at_its_hour != known {
+            Arc::make_mut(alert).at_its_hour = known;
+        }
     }
 
     /// Many alerts of one check at once are a burst.

@@ -96,6 +96,7 @@ pub struct Evicted {
     pub requests: u64,
     pub series: u64,
     pub checks: u64,
+    pub rhythms: u64,
     pub past_incidents: u64,
     pub problems: u64,
     /// Alerts that found no room for a health of their service,
@@ -109,7 +110,7 @@ pub struct Evicted {
 
 impl Evicted {
     /// By kind, as in the options under `[limits]`.
-    pub const fn by_kind(&self) -> [(&'static str, u64); 14] {
+    pub const fn by_kind(&self) -> [(&'static str, u64); 15] {
         [
             ("alerts", self.alerts),
             ("episodes", self.episodes),
@@ -119,6 +120,7 @@ impl Evicted {
             ("requests", self.requests),
             ("series", self.series),
             ("checks", self.checks),
+            ("rhythms", self.rhythms),
             ("past_incidents", self.past_incidents),
             ("problems", self.problems),
             ("services", self.services),
@@ -138,6 +140,7 @@ impl Evicted {
         self.requests += other.requests;
         self.series += other.series;
         self.checks += other.checks;
+        self.rhythms += other.rhythms;
         self.past_incidents += other.past_incidents;
         self.problems += other.problems;
         self.services += other.services;

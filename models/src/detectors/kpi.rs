@@ -297,6 +297,11 @@ impl Kpi {
         self.seen.iter_mut().for_each(|count| *count = (*count).min(SEEN_AGAIN));
     }
 
+    /// The value that it took last.
+    pub const fn value(&self) -> f64 {
+        self.raw
+    }
+
     /// It has seen enough to say something.
     pub const fn is_warm(&self) -> bool {
         self.n >= WARM_UP

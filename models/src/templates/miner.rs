@@ -1,15 +1,16 @@
 //! Lines in, templates out.
 use super::{
     Settings, Template,
-    lex::{Kind, Token, VARIABLE, lex},
-    mask::{collapse, mask},
+    lex::{Kind, Token, VARIABLE},
+    mask::collapse,
+    skeleton::read,
     slots::{self, Keys, MEMBERS_MAX, Patterns, Slot, Together, fits},
     snapshot::Snapshot,
     store::{Entry, Store, may_vary},
     words,
 };
 use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a line is.
@@ -22,8 +23,8 @@ pub struct Seen {
 }
 
 /// Learns templates from lines.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(from = "Snapshot", into = "Snapshot")]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "Snapshot")]
 pub struct Miner {
     pub(super) settings: Settings,
     /// Lines so far.
@@ -58,6 +59,11 @@ impl Miner {
 
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Templates that are kept from now on, and ids beside theirs; what is too much goes with the next that is new.
+    pub fn limit(&mut self, templates_max: usize) {
+        (self.settings.templates_max, self.settings.merged_max) = (templates_max, templates_max);
     }
 
     /// Templates that are kept.
@@ -129,16 +135,7 @@ impl Miner {
 
     /// Puts the skeleton of a line into `self.skeleton`; what is read of the line.
     fn read<'a>(&mut self, line: &'a str) -> &'a str {
-        let line = line.trim_ascii_end();
-        let mut end = line.len().min(self.settings.line_max).min(usize::from(u16::MAX));
-        while !line.is_char_boundary(end) {
-            end -= 1;
-        }
-        let line = &line[..end];
-        let parts = &self.settings.parts;
-        lex(line.as_bytes(), parts, self.settings.tokens_max, &mut self.pieces);
-        mask(line.as_bytes(), &self.pieces, parts, &mut self.skeleton);
-        line
+        read(line, &self.settings, &mut self.pieces, &mut self.skeleton)
     }
 
     /// The template of a skeleton that no template has or takes in: a new one, or what it is merged into. Its count stays 0.
@@ -393,11 +390,11 @@ impl Miner {
     }
 
     fn make_room(&mut self) {
-        if self.store.len() < self.settings.templates_max.max(1) {
-            return;
-        }
-        for id in self.store.oldest() {
-            self.take_out(id);
+        while self.store.len() >= self.settings.templates_max.max(1) {
+            let oldest = self.store.oldest();
+            if oldest.into_iter().filter_map(|id| self.take_out(id)).count() == 0 {
+                return;
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
     mask::joins,
     store::may_vary,
 };
+use crate::stir::stir;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -28,13 +29,6 @@ pub fn sum(tokens: &[Token]) -> u64 {
 /// The id of a skeleton.
 pub fn id(tokens: &[Token]) -> u64 {
     stir(sum(tokens).wrapping_add((tokens.len() as u64) << 32))
-}
-
-/// Spreads what differs in few bits (the finaliser of SplitMix64).
-fn stir(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
 }
 
 /// Keys of slots of a skeleton.

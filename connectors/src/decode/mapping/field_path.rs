@@ -1,9 +1,10 @@
 //! Fields of an event, by name.
 use quell_core::domain::event::Event;
+use quell_models::templates::Skeleton;
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
-/// A field of the event, written `entity`, `check`, `origin`, `service` or `labels.NAME`.
+/// A field of the event, written `entity`, `check`, `origin`, `service`, `labels.NAME` or `template`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum FieldPath {
@@ -13,12 +14,14 @@ pub enum FieldPath {
     Service,
     /// The label of this name, which may hold dots.
     Label(String),
+    /// Of the summary: the id of what it says without what varies in it, which is the same on every node.
+    Template,
 }
 
 impl FieldPath {
     /// Its value; empty where the event has none.
-    pub fn get<'e>(&self, event: &'e Event) -> &'e str {
-        match self {
+    pub fn get<'e>(&self, event: &'e Event) -> Cow<'e, str> {
+        let found: &str = match self {
             Self::Entity => &event.entity,
             Self::Check => &event.check,
             Self::Origin => &event.origin,
@@ -27,7 +30,10 @@ impl FieldPath {
                 let found = event.labels.binary_search_by(|(key, _)| key.as_str().cmp(name));
                 found.map_or("", |index| &event.labels[index].1)
             }
-        }
+            Self::Template if event.summary.is_empty() => "",
+            Self::Template => return format!("{:016x}", Skeleton::of(&event.summary).id()).into(),
+        };
+        found.into()
     }
 }
 
@@ -39,6 +45,7 @@ impl fmt::Display for FieldPath {
             Self::Origin => f.write_str("origin"),
             Self::Service => f.write_str("service"),
             Self::Label(name) => write!(f, "labels.{name}"),
+            Self::Template => f.write_str("template"),
         }
     }
 }
@@ -51,7 +58,7 @@ impl From<FieldPath> for String {
 
 /// A path that names no field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no field of an event, one of: entity, check, origin, service, labels.NAME")]
+#[error("`{0}` is no field of an event, one of: entity, check, origin, service, labels.NAME, template")]
 pub struct UnknownField(pub String);
 
 impl FromStr for FieldPath {
@@ -62,6 +69,7 @@ impl FromStr for FieldPath {
             "check" => Ok(Self::Check),
             "origin" => Ok(Self::Origin),
             "service" => Ok(Self::Service),
+            "template" => Ok(Self::Template),
             _ => match text.strip_prefix("labels.") {
                 Some(name) if !name.is_empty() => Ok(Self::Label(name.to_owned())),
                 _ => Err(UnknownField(text.to_owned())),

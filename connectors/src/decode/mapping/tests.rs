@@ -5,7 +5,7 @@ use quell_core::domain::time::Timestamp;
 
 #[test]
 fn paths_are_their_text() {
-    for text in ["entity", "check", "origin", "service", "labels.region", "labels.k8s.io/name"] {
+    for text in ["entity", "check", "origin", "service", "labels.region", "labels.k8s.io/name", "template"] {
         assert_eq!(text.parse::<FieldPath>().map(|path| path.to_string()), Ok(text.to_owned()));
     }
     for text in ["", "labels", "labels.", "Entity", "summary", "label.region"] {

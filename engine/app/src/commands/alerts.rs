@@ -105,6 +105,7 @@ fn detail(alert: &Alert, look: Look) -> String {
             ("services", alert.services.join(", ")),
             ("origin", alert.origin.clone()),
             ("opened", time(alert.opened_at.as_ref())),
+            ("at its hour", alert.at_its_hour.clone()),
             ("last fired", last_fired(alert)),
             ("cleared", if alert.expired { format!("{cleared}, as nothing was heard of it") } else { cleared }),
             ("events", alert.count.to_string()),

@@ -2,6 +2,7 @@
 use super::bad_input;
 use anyhow::{bail, ensure};
 use quell_core::domain::{
+    schedule::Days,
     time::{Span, Timestamp},
     zone::Zone,
 };
@@ -12,7 +13,7 @@ use std::{
     path::PathBuf,
 };
 
-mod rows;
+pub(super) mod rows;
 
 /// Scores a measured series, or several of one entity, as the service does: each value by what came before it.
 #[derive(Clone, Debug, clap::Args)]
@@ -37,6 +38,9 @@ pub struct ScoreArgs {
     /// Where the series has its hours of the day and its weekends
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     pub timezone: Zone,
+    /// A day that is as a weekend, 12-25 or 2026-04-03; may be given again
+    #[arg(long, value_name = "DAY")]
+    pub holiday: Vec<String>,
 }
 
 fn zone(name: &str) -> Result<Zone, String> {
@@ -57,7 +61,8 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
 }
 
 fn score(args: &ScoreArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut scored = Scored { detectors: Vec::new(), together: Together::default(), zone: &args.timezone };
+    let holidays = Days::try_from(args.holiday.clone()).map_err(bad_input)?;
+    let mut scored = Scored { detectors: Vec::new(), together: Together::default(), zone: &args.timezone, holidays };
     let mut next = Timestamp(0);
     if let Some(file) = &args.learn {
         let mut rows = Rows::open(file, args.every, next).map_err(bad_input)?;
@@ -101,6 +106,7 @@ struct Scored<'a> {
     detectors: Vec<(Kpi, Verdict)>,
     together: Together,
     zone: &'a Zone,
+    holidays: Days,
 }
 
 impl Scored<'_> {
@@ -120,7 +126,7 @@ impl Scored<'_> {
 
     /// Of a row, how far from usual all are together.
     fn take(&mut self, row: &Row) -> f64 {
-        let moment = self.zone.moment(row.at);
+        let moment = self.zone.moment(row.at, &self.holidays);
         for ((detector, verdict), value) in self.detectors.iter_mut().zip(&row.values) {
             *verdict = value.map_or_else(Verdict::default, |value| detector.take(moment, value, true));
         }
@@ -141,7 +147,8 @@ mod tests {
         let directory = tempfile::TempDir::new()?;
         let file = directory.path().join("series.csv");
         fs::write(&file, text)?;
-        let mut args = ScoreArgs { file, table: false, learn: None, every: None, timezone: Zone::utc() };
+        let mut args =
+            ScoreArgs { file, table: false, learn: None, every: None, timezone: Zone::utc(), holiday: Vec::new() };
         edit(&mut args);
         let mut out = Vec::new();
         score(&args, &mut out)?;

@@ -1,5 +1,5 @@
 //! What kind of trouble a check tells of, by the words of its name: how far it spreads depends on that.
-use super::template::template;
+use quell_models::templates::Skeleton;
 use serde::{Deserialize, Serialize};
 
 /// What kind of trouble.
@@ -28,6 +28,8 @@ pub struct Checks {
     pub text: Vec<String>,
 }
 
+/// Words of a text that are looked at.
+const WORDS_MAX: usize = 32;
 /// Letters of a name that are looked at.
 const NAME_MAX: usize = 96;
 /// Of a word that stands for itself.
@@ -42,7 +44,7 @@ impl Checks {
     /// The kind of a check, by its text where that says what is wrong.
     pub fn kind_of(&self, check: &str, text: &str) -> CheckKind {
         let name = parts(check);
-        if has_word(&name, &self.text) { self.kind(&template(text, &[])) } else { self.kind_by(&name) }
+        if has_word(&name, &self.text) { self.kind_by(&said(text)) } else { self.kind_by(&name) }
     }
 
     /// The kind of a check by its name.
@@ -90,6 +92,16 @@ pub fn parts(check: &str) -> String {
         name.push(' ');
     }
     name
+}
+
+/// What a text says whatever varies in it, as the parts of a name.
+fn said(text: &str) -> String {
+    let mut said = String::from(" ");
+    for word in Skeleton::of(text).words().take(WORDS_MAX) {
+        said.extend(word.chars().flat_map(char::to_lowercase));
+        said.push(' ');
+    }
+    said
 }
 
 fn is_in(name: &str, word: &str) -> bool {

@@ -1,7 +1,8 @@
 //! A KPI: a measured series that tells how well a service does.
 use super::{
+    schedule::Schedule,
     severity::Severity,
-    threshold::{BANDS, Bands, Direction, default_margin, default_samples},
+    threshold::{Bands, During, figures, validate_during},
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
@@ -118,31 +119,23 @@ pub struct SeriesEntry {
     pub check: Arc<str>,
 }
 
-/// Where a KPI's levels begin.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ThresholdsEntry {
-    #[serde(default)]
-    pub direction: Direction,
-    /// The figures are spreads from the learned level.
-    #[serde(default)]
-    pub adaptive: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub info: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub low: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub medium: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub high: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub critical: Option<f64>,
-    /// A level is left where the value has come back by this share of its figure.
-    #[serde(default = "default_margin")]
-    pub margin: f64,
-    /// So many samples in a row have to be worse.
-    #[serde(default = "default_samples")]
-    pub samples: u16,
+figures! {
+    /// Where a KPI's levels begin.
+    ThresholdsEntry {
+        /// Others while a schedule is open; the first that is holds.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        during: Vec<DuringEntry>,
+    }
+    info low medium high critical
+}
+
+figures! {
+    /// Where they begin while a schedule is open.
+    DuringEntry {
+        name: Arc<str>,
+        schedule: Schedule,
+    }
+    info low medium high critical
 }
 
 /// A KPI, valid.
@@ -154,6 +147,8 @@ pub struct Kpi {
     pub importance: u8,
     pub unit: Arc<str>,
     pub bands: Bands,
+    /// Instead, while they are open.
+    pub during: Vec<During>,
 }
 
 impl Kpi {
@@ -168,11 +163,12 @@ impl Kpi {
         if entry.importance > IMPORTANCE_MAX {
             return Err(format!("importance {}: from 0 to {IMPORTANCE_MAX}", entry.importance));
         }
-        let t = &entry.thresholds;
-        let figures: [Option<f64>; BANDS] = [t.info, t.low, t.medium, t.high, t.critical];
-        let bands =
-            Bands { direction: t.direction, adaptive: t.adaptive, figures, margin: t.margin, samples: t.samples };
+        let bands = entry.thresholds.bands();
         bands.validate().map_err(|reason| format!("thresholds: {reason}"))?;
+        let valid =
+            |one: &DuringEntry| During { name: one.name.clone(), schedule: one.schedule.clone(), bands: one.bands() };
+        let during: Vec<During> = entry.thresholds.during.iter().map(valid).collect();
+        validate_during(&during).map_err(|reason| format!("thresholds.{reason}"))?;
         Ok(Self {
             id: entry.id.clone(),
             title: entry.title.clone().unwrap_or_else(|| entry.id.clone()),
@@ -180,6 +176,7 @@ impl Kpi {
             importance: entry.importance,
             unit: entry.unit.clone(),
             bands,
+            during,
         })
     }
 }

@@ -4,17 +4,21 @@ use super::{
     glob,
     maintenance::Maintenance,
     matcher::{Field, Matchers},
+    schedule::{Days, Schedule},
     severity::Severity,
-    threshold::{Bands, Direction, default_margin, default_samples},
-    time::Span,
+    threshold::{During, figures, validate_during},
+    time::{Span, Timestamp},
     zone::Zone,
 };
+use quell_models::detectors::Moment;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
 mod cause;
+mod cohesion;
 mod correlate;
 pub use cause::CauseModel;
+pub use cohesion::{Cohesion, Peers};
 pub use correlate::{
     Action, BackgroundModel, Bounds, Break, CausalEdge, Clue, CorrectionModel, Correlate, Grouping, PlaceModel,
     ResolutionModel, Revise, TimeModel, Weights, WhatModel, WiringModel, wrong_edge,
@@ -180,11 +184,24 @@ pub struct Score {
     pub keep: Span,
     /// Where series have their hours of the day and their weekends.
     pub timezone: Zone,
+    /// Days that are as weekends.
+    pub holidays: Days,
+    /// Of what adaptive figures are learned from, half is left after so long.
+    pub learn_half_life: Span,
+    /// They say nothing before so many samples.
+    pub learn_samples: u64,
     /// The first that matches a series holds; a KPI goes by its own.
     pub threshold: Vec<Threshold>,
+    /// Which series are peers, and when one has left the others.
+    pub cohesion: Cohesion,
 }
 
 impl Score {
+    /// A moment as detectors see it.
+    pub fn moment(&self, at: Timestamp) -> Moment {
+        self.timezone.moment(at, &self.holidays)
+    }
+
     /// `speak_at` in thousandths.
     pub fn speaks_at(&self) -> u16 {
         (self.speak_at * 1_000.0 + 0.5) as u16
@@ -201,35 +218,29 @@ pub enum Silence {
     All,
 }
 
-/// Figures that series are held against.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Threshold {
-    /// Patterns: `*` stands for anything.
-    #[serde(default = "anything")]
-    pub origin: String,
-    #[serde(default = "anything")]
-    pub entity: String,
-    pub check: String,
-    #[serde(default)]
-    pub direction: Direction,
-    /// Figures are spreads from the learned level.
-    #[serde(default)]
-    pub adaptive: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub info: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warning: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub minor: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub major: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub critical: Option<f64>,
-    #[serde(default = "default_margin")]
-    pub margin: f64,
-    #[serde(default = "default_samples")]
-    pub samples: u16,
+figures! {
+    /// Figures that series are held against.
+    Threshold {
+        /// Patterns: `*` stands for anything.
+        #[serde(default = "anything")]
+        origin: String,
+        #[serde(default = "anything")]
+        entity: String,
+        check: String,
+        /// Others while a schedule is open; the first that is holds.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        during: Vec<ThresholdDuring>,
+    }
+    info warning minor major critical
+}
+
+figures! {
+    /// Figures while a schedule is open.
+    ThresholdDuring {
+        name: Arc<str>,
+        schedule: Schedule,
+    }
+    info warning minor major critical
 }
 
 fn anything() -> String {
@@ -237,15 +248,23 @@ fn anything() -> String {
 }
 
 impl Threshold {
-    /// Its figures, by severity.
-    pub const fn bands(&self) -> Bands {
-        Bands {
-            direction: self.direction,
-            adaptive: self.adaptive,
-            figures: [self.info, self.warning, self.minor, self.major, self.critical],
-            margin: self.margin,
-            samples: self.samples,
-        }
+    /// Its time policies.
+    pub fn during(&self) -> Vec<During> {
+        let one = |one: &ThresholdDuring| During {
+            name: one.name.clone(),
+            schedule: one.schedule.clone(),
+            bands: one.bands(),
+        };
+        self.during.iter().map(one).collect()
+    }
+
+    /// Whether its figures go together.
+    ///
+    /// # Errors
+    /// Which do not, for people.
+    pub fn validate(&self) -> Result<(), String> {
+        self.bands().validate()?;
+        validate_during(&self.during())
     }
 
     /// Whether a series is one of those it speaks of.
@@ -277,6 +296,8 @@ pub struct Raise {
     pub severity_min: Severity,
     /// How long one alert has to fire.
     pub settle: Span,
+    /// Instead of that, where it is longer, of an alert that comes at its hour.
+    pub settle_at_its_hour: Span,
     /// So many alerts at once raise sooner,
     pub many_alerts: usize,
     /// if they are on so many entities,
@@ -374,6 +395,8 @@ pub struct Limits {
     pub maintenance_windows: usize,
     pub inhibition_rules: usize,
     pub series: usize,
+    /// Of which it is known at which hours alerts come.
+    pub rhythms: usize,
     /// What correlation learns of: checks,
     pub checks: usize,
     /// entities,
@@ -382,6 +405,14 @@ pub struct Limits {
     pub label_values: usize,
     /// What people said of which alerts belong together.
     pub corrections: usize,
+    /// Templates of texts.
+    #[serde(default = "templates")]
+    pub templates: usize,
+}
+
+/// For what was journaled before there was this limit.
+const fn templates() -> usize {
+    4_096
 }
 
 impl Default for Policy {
@@ -426,7 +457,11 @@ impl Default for Policy {
                 burst_min: 10,
                 keep: Span::hours(7 * 24),
                 timezone: Zone::utc(),
+                holidays: Days::default(),
+                learn_half_life: Span::hours(7 * 24),
+                learn_samples: 100,
                 threshold: Vec::new(),
+                cohesion: Cohesion::default(),
             },
             checks: Checks::default(),
             correlate: Correlate::default(),
@@ -434,6 +469,7 @@ impl Default for Policy {
             raise: Raise {
                 severity_min: Severity::Warning,
                 settle: Span::minutes(3),
+                settle_at_its_hour: Span(0),
                 many_alerts: 3,
                 many_entities: 2,
                 many_settle: Span::seconds(30),
@@ -476,10 +512,12 @@ impl Default for Policy {
                 maintenance_windows: 1_000,
                 inhibition_rules: 1_000,
                 series: 100_000,
+                rhythms: 100_000,
                 checks: 10_000,
                 entities: 100_000,
                 label_values: 100_000,
                 corrections: 10_000,
+                templates: templates(),
             },
         }
     }

@@ -15,10 +15,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 mod text;
 use text::{Day, Hours};
-pub use text::{ScheduleError, ScheduleText};
+pub use text::{Days, ScheduleError, ScheduleText};
 
-/// How many days are looked at for the next occurrence, beside the exceptions: the rarest day comes once a year.
-const DAYS_AHEAD: usize = 800;
+/// How many days are looked at for the next occurrence, beside the exceptions: the rarest day, that of leap years, comes after eight at the latest.
+const DAYS_AHEAD: usize = 3_000;
 /// How many occurrences that touch are looked at for their end.
 const TOUCHING_MAX: usize = 31;
 /// An occurrence that is still open may have started so many days ago: it lasts a day at most, and a little more where

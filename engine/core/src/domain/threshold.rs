@@ -1,5 +1,8 @@
-//! Figures that a measured value is held against.
+//! Figures that a measured value is held against: values, or what was learned of the series; at all times, or by day and hour.
+use super::{schedule::Schedule, time::Timestamp};
+use quell_models::distribution::Distribution;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Which side of a figure is the bad one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -8,8 +11,33 @@ pub enum Direction {
     #[default]
     Above,
     Below,
-    /// Either side of the learned level; adaptive figures only.
+    /// Either side of what was learned; adaptive figures only.
     Both,
+}
+
+/// What a figure is a number of, where it is no value: each is learned of the series itself, and goes on being learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Adaptive {
+    /// Deviations from what is usual at that hour, as the detector of anomalies has them.
+    Usual,
+    /// Standard deviations from the mean.
+    Stddev,
+    /// Median absolute deviations, scaled to be standard ones of what is normally distributed, from the median.
+    Mad,
+    /// The share of all values that are milder, below 1.
+    Quantile,
+    /// Ranges (from the value that a thousandth lies below to the one that a thousandth lies above) from the milder end.
+    Range,
+    /// Hundredths of the mean, from the mean.
+    Percentage,
+}
+
+impl Adaptive {
+    /// It goes by the distribution of the values.
+    pub const fn is_of_distribution(self) -> bool {
+        !matches!(self, Self::Usual)
+    }
 }
 
 /// How many bands there are at most.
@@ -19,14 +47,22 @@ pub const BANDS: usize = 5;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bands {
     pub direction: Direction,
-    /// Figures are spreads from the learned level, not values.
-    pub adaptive: bool,
+    /// `None`: figures are values.
+    pub adaptive: Option<Adaptive>,
     /// Where each band begins.
     pub figures: [Option<f64>; BANDS],
     /// A band is left where the value has come back by this share of its figure.
     pub margin: f64,
     /// So many samples in a row have to lie in a worse band.
     pub samples: u16,
+}
+
+/// Bands while a schedule is open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct During {
+    pub name: Arc<str>,
+    pub schedule: Schedule,
+    pub bands: Bands,
 }
 
 /// The margin where none is written.
@@ -39,12 +75,92 @@ pub const fn default_samples() -> u16 {
     1
 }
 
+/// Time policies of one threshold.
+pub const DURING_MAX: usize = 16;
+
+/// Makes a struct of figures as people write them, under names of their own.
+macro_rules! figures {
+    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $field:ident: $type:ty,)* } $mildest:ident $($level:ident)*) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $($(#[$of])* pub $field: $type,)*
+            #[serde(default)]
+            pub direction: $crate::domain::threshold::Direction,
+            /// Without it, figures are values.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub adaptive: Option<$crate::domain::threshold::Adaptive>,
+            /// Where the mildest band begins,
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub $mildest: Option<f64>,
+            $(/// and a worse one.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub $level: Option<f64>,)*
+            /// A band is left where the value has come back by this share of its figure.
+            #[serde(default = "crate::domain::threshold::default_margin")]
+            pub margin: f64,
+            /// So many samples in a row have to be worse.
+            #[serde(default = "crate::domain::threshold::default_samples")]
+            pub samples: u16,
+        }
+
+        impl $name {
+            /// As bands.
+            pub const fn bands(&self) -> $crate::domain::threshold::Bands {
+                $crate::domain::threshold::Bands {
+                    direction: self.direction,
+                    adaptive: self.adaptive,
+                    figures: [self.$mildest, $(self.$level),*],
+                    margin: self.margin,
+                    samples: self.samples,
+                }
+            }
+        }
+    };
+}
+pub(crate) use figures;
+
+/// The time policy that holds: the first that is open, if one is.
+pub fn holding<T>(during: &[T], schedule: impl Fn(&T) -> &Schedule, at: Timestamp) -> Option<&T> {
+    during.iter().find(|one| schedule(one).covering(at).is_some())
+}
+
+/// Whether time policies go together.
+///
+/// # Errors
+/// Which do not, for people.
+pub fn validate_during(during: &[During]) -> Result<(), String> {
+    if during.len() > DURING_MAX {
+        return Err(format!("during: {} of them, at most {DURING_MAX}", during.len()));
+    }
+    for (n, one) in during.iter().enumerate() {
+        let name = &one.name;
+        if name.is_empty() || during[..n].iter().any(|other| other.name == *name) {
+            return Err(format!("during[{n}]: `{name}` is no name of its own"));
+        }
+        // A policy without figures says nothing while it holds.
+        if one.bands.figures.iter().any(Option::is_some) {
+            one.bands.validate().map_err(|reason| format!("during `{name}`: {reason}"))?;
+        }
+    }
+    Ok(())
+}
+
 /// In which band a series is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     pub band: u8,
     /// Samples in a row that lay in a worse one.
     streak: u16,
+}
+
+/// What was learned of a series, as far as it was.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// How far a sample is off the usual.
+    pub deviations: Option<f64>,
+    pub values: Option<&'a Distribution>,
 }
 
 impl Bands {
@@ -60,11 +176,14 @@ impl Bands {
         if figures.iter().any(|f| !f.is_finite()) {
             return Err("a figure is no finite number");
         }
-        if self.adaptive && figures.iter().any(|f| *f <= 0.0) {
-            return Err("adaptive figures are numbers of spreads, above 0");
+        if self.adaptive.is_some() && figures.iter().any(|f| *f <= 0.0) {
+            return Err("adaptive figures are above 0");
         }
-        if !self.adaptive && self.direction == Direction::Both {
-            return Err("direction `both` needs `adaptive = true`");
+        if self.adaptive == Some(Adaptive::Quantile) && figures.iter().any(|f| *f >= 1.0) {
+            return Err("quantiles are below 1: 0.99 is what 99 % of all values are milder than");
+        }
+        if self.adaptive.is_none() && self.direction == Direction::Both {
+            return Err("direction `both` needs adaptive figures");
         }
         let signs = figures.windows(2).map(|pair| self.sign() * (pair[1] - pair[0]));
         if signs.into_iter().any(|further| further <= 0.0) {
@@ -79,10 +198,9 @@ impl Bands {
         Ok(())
     }
 
-    /// Where a series is after a sample: of `value`, or, where the figures are adaptive, so many spreads from its level
-    /// (`None` while that is learned: then it stays where it is beside all bands).
-    pub fn place(&self, value: f64, deviations: Option<f64>, before: Place) -> Place {
-        let Some(x) = self.measure(value, deviations) else { return Place::default() };
+    /// Where a series is after a sample. While what the figures are numbers of is not known it is beside all bands.
+    pub fn place(&self, value: f64, known: Known<'_>, before: Place) -> Place {
+        let Some(x) = self.measure(value, known) else { return Place::default() };
         let reached = self.worst(x, 0.0, BANDS as u8);
         if reached > before.band {
             let streak = before.streak.saturating_add(1);
@@ -96,40 +214,105 @@ impl Bands {
     }
 
     /// Larger is worse.
-    fn measure(&self, value: f64, deviations: Option<f64>) -> Option<f64> {
-        let x = if self.adaptive { deviations? } else { value };
+    fn measure(&self, value: f64, known: Known<'_>) -> Option<f64> {
+        let Some(adaptive) = self.adaptive else { return Some(self.sign() * value) };
+        let above = match adaptive {
+            Adaptive::Usual => known.deviations?,
+            _ => off(adaptive, value, known.values?),
+        };
+        let below = match adaptive {
+            Adaptive::Quantile | Adaptive::Range => 1.0 - above,
+            _ => -above,
+        };
         Some(match self.direction {
-            Direction::Above => x,
-            Direction::Below => -x,
-            Direction::Both => x.abs(),
+            Direction::Above => above,
+            Direction::Below => below,
+            Direction::Both => above.max(below),
         })
     }
 
     /// The worst band up to `most` that `x` lies in, each begun earlier by the margin.
     fn worst(&self, x: f64, margin: f64, most: u8) -> u8 {
-        let begins = |figure: f64| if self.adaptive { figure } else { self.sign() * figure };
+        let begins = |figure: f64| if self.adaptive.is_some() { figure } else { self.sign() * figure };
         let lies_in = |(_, figure): &(u8, Option<f64>)| figure.is_some_and(|f| x >= begins(f) - margin * f.abs());
         (1..).zip(self.figures).take(usize::from(most)).filter(lies_in).map(|(band, _)| band).last().unwrap_or(0)
     }
 
     const fn sign(&self) -> f64 {
         match self.direction {
-            Direction::Below if !self.adaptive => -1.0,
+            Direction::Below if self.adaptive.is_none() => -1.0,
             Direction::Below | Direction::Above | Direction::Both => 1.0,
         }
     }
 
-    /// The figure of a band, for people: `above 95`, `4 spreads below its level`.
-    pub fn words(&self, band: u8) -> String {
+    /// The figure of a band, for people: `above 95`, `above 80.2: 3 standard deviations from the mean, 41`.
+    pub fn words(&self, band: u8, value: f64, known: Known<'_>) -> String {
         let figure = usize::from(band).checked_sub(1).and_then(|n| self.figures.get(n).copied().flatten());
-        let figure = Number(figure.unwrap_or_default());
-        match (self.adaptive, self.direction) {
-            (false, Direction::Below) => format!("below {figure}"),
-            (false, Direction::Above | Direction::Both) => format!("above {figure}"),
-            (true, Direction::Above) => format!("{figure} spreads above its level"),
-            (true, Direction::Below) => format!("{figure} spreads below its level"),
-            (true, Direction::Both) => format!("{figure} spreads from its level"),
+        let figure = figure.unwrap_or_default();
+        let number = Number(figure);
+        let Some(adaptive) = self.adaptive else {
+            let side = if self.direction == Direction::Below { "below" } else { "above" };
+            return format!("{side} {number}");
+        };
+        let (of, from) = match (adaptive, known.values.map(Distribution::summary)) {
+            (Adaptive::Usual, _) | (_, None) => return format!("{number} deviations {} its level", self.side("from")),
+            (Adaptive::Stddev, Some(s)) => (format!("{number} standard deviations from the mean"), s.mean),
+            (Adaptive::Mad, Some(s)) => (format!("{number} median deviations from the median"), s.median),
+            (Adaptive::Percentage, Some(s)) => (format!("{number} % from the mean"), s.mean),
+            (Adaptive::Quantile, Some(s)) => {
+                (format!("beyond {} % of its values, median", Number(100.0 * figure)), s.median)
+            }
+            (Adaptive::Range, Some(s)) => {
+                let is_below = self.is_below(value, s.median);
+                (format!("{number} of its range, which begins at"), if is_below { s.high } else { s.low })
+            }
+        };
+        let Some(values) = known.values else { return of };
+        let is_below = self.is_below(value, values.summary().median);
+        let begins = Number(begins_at(adaptive, figure, is_below, values));
+        format!("{} {begins}: {of} {}", if is_below { "below" } else { "above" }, Number(from))
+    }
+
+    fn side(&self, both: &'static str) -> &'static str {
+        match self.direction {
+            Direction::Above => "above",
+            Direction::Below => "below",
+            Direction::Both => both,
         }
+    }
+
+    /// Which side a value is on.
+    fn is_below(&self, value: f64, level: f64) -> bool {
+        match self.direction {
+            Direction::Above => false,
+            Direction::Below => true,
+            Direction::Both => value < level,
+        }
+    }
+}
+
+/// How far up a value is, in what figures of the kind are numbers of.
+fn off(adaptive: Adaptive, value: f64, values: &Distribution) -> f64 {
+    let s = values.summary();
+    match adaptive {
+        Adaptive::Usual | Adaptive::Stddev => (value - s.mean) / s.standard_deviation,
+        Adaptive::Mad => (value - s.median) / s.median_deviation,
+        Adaptive::Percentage => 100.0 * (value - s.mean) / s.mean.abs().max(f64::MIN_POSITIVE),
+        Adaptive::Quantile => values.share_below(value),
+        Adaptive::Range => (value - s.low) / (s.high - s.low).max(s.standard_deviation),
+    }
+}
+
+/// The value at which a figure is reached.
+fn begins_at(adaptive: Adaptive, figure: f64, is_below: bool, values: &Distribution) -> f64 {
+    let s = values.summary();
+    let up = if is_below { -figure } else { figure };
+    match adaptive {
+        Adaptive::Usual | Adaptive::Stddev => s.mean + up * s.standard_deviation,
+        Adaptive::Mad => s.median + up * s.median_deviation,
+        Adaptive::Percentage => s.mean + up / 100.0 * s.mean.abs(),
+        Adaptive::Quantile => values.quantile(if is_below { 1.0 - figure } else { figure }),
+        Adaptive::Range => (if is_below { s.high } else { s.low }) + up * (s.high - s.low).max(s.standard_deviation),
     }
 }
 
@@ -161,42 +344,98 @@ impl std::fmt::Display for Number {
 mod tests {
     use super::*;
 
-    fn bands(direction: Direction, adaptive: bool, figures: [Option<f64>; BANDS]) -> Bands {
+    fn bands(direction: Direction, adaptive: Option<Adaptive>, figures: [Option<f64>; BANDS]) -> Bands {
         Bands { direction, adaptive, figures, margin: 0.05, samples: 1 }
     }
 
     fn walk(bands: &Bands, values: &[f64]) -> Vec<u8> {
         let mut place = Place::default();
         let one = |value: &f64| {
-            place = bands.place(*value, Some(*value), place);
+            place = bands.place(*value, Known { deviations: Some(*value), values: None }, place);
             place.band
         };
         values.iter().map(one).collect()
     }
 
+    /// From 0 to 100, evenly.
+    fn evenly() -> Distribution {
+        let mut values = Distribution::default();
+        (0..1_616).for_each(|n| values.take(n, (n * 37 % 101) as f64, 1e15));
+        values
+    }
+
     #[test]
     fn a_band_is_left_by_a_margin() {
-        let above = bands(Direction::Above, false, [None, Some(80.0), None, None, Some(100.0)]);
+        let above = bands(Direction::Above, None, [None, Some(80.0), None, None, Some(100.0)]);
         assert_eq!(walk(&above, &[79.9, 80.0, 100.0, 96.0, 94.9, 77.0, 75.9, 79.0]), [0, 2, 5, 5, 2, 2, 0, 0]);
-        let below = bands(Direction::Below, false, [None, Some(20.0), None, None, Some(10.0)]);
+        let below = bands(Direction::Below, None, [None, Some(20.0), None, None, Some(10.0)]);
         assert_eq!(walk(&below, &[21.0, 20.0, 9.0, 10.4, 10.6, 20.9, 21.1]), [0, 2, 5, 5, 2, 2, 0]);
-        let negative = bands(Direction::Above, false, [None, Some(-10.0), None, None, None]);
+        let negative = bands(Direction::Above, None, [None, Some(-10.0), None, None, None]);
         assert_eq!(walk(&negative, &[-11.0, -10.0, -10.4, -10.6]), [0, 2, 2, 0]);
     }
 
     #[test]
     fn so_many_samples_in_a_row() {
-        let above = Bands { samples: 3, ..bands(Direction::Above, false, [Some(1.0), Some(2.0), None, None, None]) };
+        let above = Bands { samples: 3, ..bands(Direction::Above, None, [Some(1.0), Some(2.0), None, None, None]) };
         assert_eq!(walk(&above, &[1.0, 1.0, 0.0, 1.0, 1.0, 2.0, 2.0, 0.0]), [0, 0, 0, 0, 0, 2, 2, 0]);
     }
 
     #[test]
-    fn adaptive_figures_are_spreads() {
-        let either = bands(Direction::Both, true, [None, Some(4.0), None, None, None]);
+    fn adaptive_figures_are_deviations() {
+        let either = bands(Direction::Both, Some(Adaptive::Usual), [None, Some(4.0), None, None, None]);
         assert_eq!(walk(&either, &[3.9, -4.0, 4.5, 0.0]), [0, 2, 2, 0]);
-        let below = bands(Direction::Below, true, [None, Some(4.0), None, None, None]);
+        let below = bands(Direction::Below, Some(Adaptive::Usual), [None, Some(4.0), None, None, None]);
         assert_eq!(walk(&below, &[5.0, -4.0, 0.0]), [0, 2, 0]);
-        assert_eq!(below.place(-9.0, None, Place::default()).band, 0, "nothing is learned yet");
+        assert_eq!(below.place(-9.0, Known::default(), Place::default()).band, 0, "nothing is learned yet");
+    }
+
+    #[test]
+    fn each_kind_begins_where_its_formula_says() {
+        let values = evenly();
+        let known = Known { deviations: None, values: Some(&values) };
+        for (adaptive, figure, above, below, words) in [
+            (Adaptive::Stddev, 1.5, 93.7, 6.3, "above 93.56: 1.5 standard deviations from the mean 50"),
+            (Adaptive::Mad, 1.2, 94.5, 5.5, "above 94.5: 1.2 median deviations from the median 50"),
+            (Adaptive::Quantile, 0.95, 95.0, 5.0, "above 95.4: beyond 95 % of its values, median 50"),
+            (Adaptive::Range, 1.1, 110.0, -10.0, "above 110: 1.1 of its range, which begins at 0"),
+            (Adaptive::Percentage, 40.0, 70.0, 30.0, "above 70: 40 % from the mean 50"),
+        ] {
+            for (direction, begins, further) in [(Direction::Above, above, 1.5), (Direction::Below, below, -1.5)] {
+                for direction in [direction, Direction::Both] {
+                    let bands = bands(direction, Some(adaptive), [None, Some(figure), None, None, None]);
+                    let band = |value| bands.place(value, known, Place::default()).band;
+                    let at = (band(begins - further), band(begins + further), band(50.0));
+                    assert_eq!(at, (0, 2, 0), "{adaptive:?} {direction:?} at {begins}");
+                }
+            }
+            let one_side = bands(Direction::Above, Some(adaptive), [None, Some(figure), None, None, None]);
+            assert_eq!(one_side.words(2, 200.0, known), words);
+        }
+        let both = bands(Direction::Both, Some(Adaptive::Percentage), [Some(40.0), None, None, None, None]);
+        assert_eq!(both.words(1, 20.0, known), "below 30: 40 % from the mean 50");
+    }
+
+    #[test]
+    fn of_time_policies_the_first_that_is_open_holds() {
+        let policy = |name: &str, schedule: &str| During {
+            name: name.into(),
+            schedule: serde_json::from_str(schedule).expect(schedule),
+            bands: bands(Direction::Above, None, [Some(1.0), None, None, None, None]),
+        };
+        let during = [
+            policy("holidays", r#"{"timezone": "UTC", "days": ["12-25", "2026-04-03"], "times": ["00:00-24:00"]}"#),
+            policy("nights", r#"{"timezone": "UTC", "times": ["22:00-06:00"]}"#),
+        ];
+        let name = |at: &str| {
+            let at = Timestamp(at.parse::<jiff::Timestamp>().expect(at).as_millisecond());
+            holding(&during, |one| &one.schedule, at).map_or("", |one| &*one.name)
+        };
+        let found = ["2026-12-25T23:00:00Z", "2027-12-25T12:00:00Z", "2026-04-03T12:00:00Z", "2026-04-04T05:00:00Z"];
+        assert_eq!(found.map(name), ["holidays", "holidays", "holidays", "nights"]);
+        assert_eq!(["2027-04-03T12:00:00Z", "2026-12-26T12:00:00Z"].map(name), ["", ""]);
+        assert_eq!(validate_during(&during), Ok(()));
+        let twice = [during[0].clone(), during[0].clone()];
+        assert_eq!(validate_during(&twice), Err("during[1]: `holidays` is no name of its own".to_owned()));
     }
 
     #[test]
@@ -204,17 +443,18 @@ mod tests {
         let none = [None; BANDS];
         let two = |a, b| [None, Some(a), None, Some(b), None];
         for (wrong, direction, adaptive, figures) in [
-            ("no figure", Direction::Above, false, none),
-            ("finite", Direction::Above, false, two(1.0, f64::NAN)),
-            ("further out", Direction::Above, false, two(2.0, 1.0)),
-            ("further out", Direction::Below, false, two(1.0, 2.0)),
-            ("above 0", Direction::Below, true, two(-1.0, 2.0)),
-            ("adaptive", Direction::Both, false, two(1.0, 2.0)),
+            ("no figure", Direction::Above, None, none),
+            ("finite", Direction::Above, None, two(1.0, f64::NAN)),
+            ("further out", Direction::Above, None, two(2.0, 1.0)),
+            ("further out", Direction::Below, None, two(1.0, 2.0)),
+            ("above 0", Direction::Below, Some(Adaptive::Mad), two(-1.0, 2.0)),
+            ("below 1", Direction::Below, Some(Adaptive::Quantile), two(0.9, 1.0)),
+            ("adaptive", Direction::Both, None, two(1.0, 2.0)),
         ] {
             let found = bands(direction, adaptive, figures).validate().unwrap_err();
             assert!(found.contains(wrong), "{found}, not {wrong}");
         }
-        assert_eq!(bands(Direction::Below, true, two(1.0, 2.0)).validate(), Ok(()));
+        assert_eq!(bands(Direction::Below, Some(Adaptive::Usual), two(1.0, 2.0)).validate(), Ok(()));
     }
 
     #[test]

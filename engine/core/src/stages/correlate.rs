@@ -44,6 +44,7 @@ mod revise;
 mod score;
 mod sighting;
 pub mod tables;
+mod texts;
 mod unite;
 mod urn;
 mod wiring;
@@ -164,6 +165,8 @@ impl Correlator {
     /// Finds a place for an alert that has just opened, or opened again `after` a clear.
     pub fn place(&mut self, alert: &mut Alert, raiser: &Raiser, cx: &mut Cx<'_>) -> EpisodeId {
         self.learned.hear(alert, cx.policy.limits.origins);
+        let scope = cx.core.name.clone();
+        alert.checked = self.learned.check_of(alert, &Lens::of(&self.learned, &scope, cx));
         if let Some(id) = self.former(alert, raiser, cx) {
             self.join(id, alert, Reason::Returned, Evidence::default(), cx);
             return id;
@@ -171,7 +174,6 @@ impl Correlator {
         if let Some(id) = self.place_by_policy(alert, raiser, cx) {
             return id;
         }
-        let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
         let seen = Sighting::of(alert, &self.learned, &lens);
         let wired = self.learned.open(&seen, &alert.entity, &alert.origin, &lens);

@@ -226,7 +226,7 @@ impl Raiser {
     pub fn on_settle(&mut self, alert: &Alert, due: Timestamp, by: &mut Evidence<'_>, cx: &mut Cx<'_>) {
         let Some(episode) = alert.place().and_then(|id| by.correlator.get(id)) else { return };
         let endless = by.correlator.is_endless(alert, cx.policy);
-        let (episode, (settle, severity_min)) = (episode.id, one_raises(episode, endless, cx));
+        let (episode, (settle, severity_min)) = (episode.id, one_raises(episode, Some(alert), endless, cx));
         let fires = alert.firing && !alert.flapping && alert.suppressed_by.is_none();
         if !fires || alert.heard_since() + settle > due || alert.severity < severity_min {
             return;
@@ -395,7 +395,7 @@ fn reopen(incident: &mut Incident, why: &str, at: Timestamp, actor: &str) {
 
 fn await_raise((alert, endless): (&Alert, bool), episode: &mut Episode, cx: &mut Cx<'_>) {
     let raise = &cx.policy.raise;
-    let (settle, severity_min) = one_raises(episode, endless, cx);
+    let (settle, severity_min) = one_raises(episode, Some(alert), endless, cx);
     if alert.severity >= severity_min {
         // Its severity may have become grave enough only later, or it has flapped until now.
         let due = (alert.heard_since() + settle).max(alert.last_fired_at).max(alert.calm_since());
@@ -408,14 +408,16 @@ fn await_raise((alert, endless): (&Alert, bool), episode: &mut Episode, cx: &mut
     }
 }
 
-/// How long one alert has to fire, and how grave it has to be: as the episode's policy says, or as is usual. Of what only is
+/// How long one alert has to fire, and how grave it has to be: as the episode's policy says, or as is usual, and longer where it comes at its hour. Of what only is
 /// told and never ends it is not known that it fires.
-fn one_raises(episode: &Episode, endless: bool, cx: &Cx<'_>) -> (Span, Severity) {
+fn one_raises(episode: &Episode, alert: Option<&Alert>, endless: bool, cx: &Cx<'_>) -> (Span, Severity) {
     let raise = &cx.policy.raise;
     let usual = if endless { raise.severity_min.max(raise.endless_severity_min) } else { raise.severity_min };
     let grouping = episode.policy.as_deref().and_then(|name| cx.policy.correlate.grouping(name));
     let (settle, severity_min) = grouping.map_or((None, None), |own| (own.settle, own.severity_min));
-    (settle.unwrap_or(raise.settle), severity_min.unwrap_or(usual))
+    let is_known = alert.is_some_and(|alert| alert.at_its_hour.is_some());
+    let patience = if is_known { raise.settle.max(raise.settle_at_its_hour) } else { raise.settle };
+    (settle.unwrap_or(patience), severity_min.unwrap_or(usual))
 }
 
 fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
@@ -425,13 +427,13 @@ fn are_many(episode: &Episode, cx: &Cx<'_>) -> bool {
     } else {
         episode.steady() >= raise.many_alerts && episode.steady_entities(raise.many_entities) >= raise.many_entities
     };
-    are_enough && episode.severity() >= Some(one_raises(episode, false, cx).1)
+    are_enough && episode.severity() >= Some(one_raises(episode, None, false, cx).1)
 }
 
 /// Alerts that may long be over are a surprise together.
 fn are_unexpected(episode: &Episode, cx: &Cx<'_>) -> bool {
     f64::from(episode.surprise) >= cx.policy.raise.surprise * 1_000.0
-        && episode.severity() >= Some(one_raises(episode, false, cx).1)
+        && episode.severity() >= Some(one_raises(episode, None, false, cx).1)
 }
 
 /// A policy wants more alerts before it raises.

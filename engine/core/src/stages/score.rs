@@ -21,12 +21,16 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 mod bursts;
+mod cohesion;
 mod crossing;
+mod rhythms;
 mod said;
 mod series;
 use bursts::Bursts;
+use cohesion::Groups;
+use rhythms::Rhythms;
 pub use said::ORIGIN;
-use series::Series;
+use series::{Sample, Series};
 
 /// A share of this of the series goes when there are too many.
 const EVICTED_SHARE: usize = 64;
@@ -71,6 +75,8 @@ pub struct Scorer {
     #[serde(with = "crate::snapshot::sorted")]
     series: FxHashMap<Fingerprint, Series>,
     bursts: Bursts,
+    peers: Groups,
+    rhythms: Rhythms,
     /// Counts changes of policy and topology: what a series was bound to before one is looked up again.
     generation: u32,
     sweeps: bool,
@@ -102,8 +108,12 @@ impl Scorer {
             return Outcome::Late;
         }
         series.hear(key, at, found);
+        let group = series.peers();
         series.bind(key, self.generation, at, cx, found);
-        series.judge((key, value), (at, teaches), cx, found);
+        if let Some(group) = group.filter(|_| group != series.peers()) {
+            self.peers.leave(group, key, series, at, found);
+        }
+        let verdict = series.judge((key, value), (at, teaches), cx, found);
         let policy = &cx.policy.score;
         let watched = match policy.silence {
             Silence::None => false,
@@ -113,6 +123,7 @@ impl Scorer {
         if watched && let Some(due) = series.listen(policy) {
             cx.set(TimerKind::Silent, key.0, due);
         }
+        self.peers.take(Sample { key, value, at }, (&verdict, teaches), &mut self.series, cx, found);
         Outcome::Sampled
     }
 
@@ -126,6 +137,8 @@ impl Scorer {
         };
         let Some((key, series)) = self.series.iter_mut().find(told) else { return false };
         series.teach(*key, alert.id, cx, found);
+        let at = cx.core.clock.max(series.last_at());
+        self.peers.accept(*key, series, at, found);
         true
     }
 
@@ -167,6 +180,13 @@ impl Scorer {
         found
     }
 
+    /// An alert opened, of whoever said it; on how many days it did at this hour, if that is its hour.
+    pub fn at_its_hour(&mut self, alert: &Alert, cx: &mut Cx<'_>) -> Option<Box<str>> {
+        let known = self.rhythms.on_opened(alert, cx);
+        self.await_sweep(cx);
+        known
+    }
+
     /// A burst may be over.
     pub fn on_burst_end(&mut self, check: u64, due: Timestamp, cx: &mut Cx<'_>) -> Option<Finding> {
         self.bursts.on_end(check, due, cx)
@@ -186,7 +206,9 @@ impl Scorer {
         let old = self.series.iter().filter(|(_, s)| s.last_at() <= before).map(|(key, _)| *key).collect();
         self.forget(old, cx, found);
         self.bursts.forget(before, cx);
+        self.rhythms.forget(due, &cx.policy.score.timezone);
         let oldest = self.series.values().map(Series::last_at).chain(self.bursts.oldest()).min();
+        let oldest = if self.rhythms.is_empty() { oldest } else { Some(oldest.unwrap_or(due)) };
         let next = oldest.map(|oldest| (oldest + cx.policy.score.keep).max(due + SWEEP_INTERVAL));
         // At the end of time there is no next time.
         let next = next.filter(|next| *next > due);
@@ -214,8 +236,12 @@ impl Scorer {
         for key in keys {
             cx.core.timers.cancel(TimerKind::Calm, key.0);
             cx.core.timers.cancel(TimerKind::Silent, key.0);
-            if let Some(series) = self.series.remove(&key) {
+            if let Some(mut series) = self.series.remove(&key) {
                 series.leave(key, found);
+                if let Some(group) = series.peers() {
+                    let at = cx.core.clock.max(series.last_at());
+                    self.peers.leave(group, key, &mut series, at, found);
+                }
             }
         }
     }

@@ -8,8 +8,6 @@ pub struct Moment {
     pub seconds: i64,
     /// Hour of the day, 0 to 23, where the series lives.
     pub hour: u8,
-    /// Day of the week there, 0 (Monday) to 6.
-    pub day: u8,
     /// A Saturday or Sunday there, or what else is no working day.
     pub rests: bool,
 }
@@ -17,8 +15,8 @@ pub struct Moment {
 impl Moment {
     /// Of Unix time in seconds, in UTC.
     pub fn utc(seconds: i64) -> Self {
-        let day = (seconds.div_euclid(86_400) + 3).rem_euclid(7) as u8;
-        Self { seconds, hour: (seconds.rem_euclid(86_400) / 3_600) as u8, day, rests: day >= 5 }
+        let day = (seconds.div_euclid(86_400) + 3).rem_euclid(7);
+        Self { seconds, hour: (seconds.rem_euclid(86_400) / 3_600) as u8, rests: day >= 5 }
     }
 }
 

@@ -56,6 +56,9 @@ struct AlertLine<'a> {
     /// What that firing said of its time, where it was ahead of the clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     told_at: Option<Time>,
+    /// On how many days it came at this hour, where it opened at its hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_its_hour: Option<&'a str>,
     cleared_at: Option<Time>,
     expired: bool,
     reopened: u32,
@@ -222,6 +225,7 @@ impl Conclusions {
             opened_at: Time(alert.opened_at),
             last_fired_at: Time(alert.last_fired_at),
             told_at: alert.told_at.as_deref().copied().map(Time),
+            at_its_hour: alert.at_its_hour.as_deref(),
             cleared_at: alert.cleared_at.filter(|_| !alert.open).map(Time),
             expired: alert.expired,
             reopened: alert.reopened,

@@ -45,6 +45,15 @@ impl Rows {
         let name = if is_stdin { "stdin".to_owned() } else { file.display().to_string() };
         let input: Box<dyn Read> =
             if is_stdin { Box::new(io::stdin()) } else { Box::new(File::open(file).with_context(|| name.clone())?) };
+        Self::read(&name, input, every, from)
+    }
+
+    /// Of `input`, which messages call `name`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn read(name: &str, input: Box<dyn Read>, every: Option<Span>, from: Timestamp) -> anyhow::Result<Self> {
+        let name = name.to_owned();
         let mut csv = csv::Reader::from_reader(input);
         let header = csv.headers().with_context(|| name.clone())?;
         ensure!(!header.is_empty(), "{name}: no header");
@@ -71,6 +80,12 @@ impl Rows {
     /// Columns of values.
     pub const fn series(&self) -> usize {
         self.columns - self.has_time() as usize
+    }
+
+    /// What the columns of values are called.
+    pub fn names(&mut self) -> anyhow::Result<Vec<String>> {
+        let header = self.csv.headers().with_context(|| self.name.clone())?;
+        Ok(header.iter().skip(usize::from(self.every.is_none())).map(|name| name.trim().to_owned()).collect())
     }
 
     /// When the next row would be.

@@ -138,6 +138,7 @@ impl Filtered for ShownAlert {
             Kind::Text(|u| u.alert.suppressed_by.as_ref().map(|by| by.describe(&u.scope)).unwrap_or_default().into()),
         ),
         field("switch", Kind::Flag(|u| u.alert.switch.is_some())),
+        field("at_its_hour", Kind::Text(|u| u.alert.at_its_hour.as_deref().unwrap_or_default().into())),
         field("opened_at", Kind::Time(|u| Some(u.alert.opened_at.0))),
         field("last_fired_at", Kind::Time(|u| Some(u.alert.last_fired_at.0))),
         field("cleared_at", Kind::Time(|u| u.alert.cleared_at.filter(|_| !u.alert.open).map(|at| at.0))),

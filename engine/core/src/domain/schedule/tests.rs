@@ -95,6 +95,7 @@ fn days_are_of_the_week_or_the_month() {
     assert_eq!(starts(r#"["5th thu"]"#, january), ["2026-01-29", "2026-04-30", "2026-07-30"]);
     assert_eq!(starts(r#"["-1"]"#, january), ["2026-01-31", "2026-02-28", "2026-03-31"]);
     assert_eq!(starts(r#"["31"]"#, january), ["2026-01-31", "2026-03-31", "2026-05-31"]);
+    assert_eq!(starts(r#"["12-25", "2026-04-03"]"#, january), ["2026-04-03", "2026-12-25", "2027-12-25"]);
     assert_eq!(starts(r#"["1", "Wed"]"#, january), ["2026-01-01", "2026-01-07", "2026-01-14"]);
 }
 
@@ -123,7 +124,7 @@ fn several_a_day_within_a_season_but_not_on_holidays() {
 fn schedules_read_as_they_are_written() {
     for text in [
         r#"{"start": "2026-03-01T22:00:00+01:00", "end": "2026-03-02T02:00:00.5Z"}"#,
-        r#"{"timezone": "America/New_York", "days": ["mon", "-1", "last fri", "2nd tue"], "times": ["22:00-24:00"],
+        r#"{"timezone": "America/New_York", "days": ["mon", "-1", "last fri", "2nd tue", "12-25", "2026-04-03"], "times": ["22:00-24:00"],
             "from": "2026-01-02", "except": ["2026-12-24"]}"#,
     ] {
         let read = schedule(text).expect(text);
@@ -145,6 +146,7 @@ fn what_is_wrong_is_said() {
         (r#"{"timezone": "UTC", "times": ["25:00-26:00"]}"#, "times: `25:00-26:00` is no span of hours"),
         (r#"{"timezone": "UTC", "times": ["1:00-2:00"], "days": ["6th mon"]}"#, "days: `6th mon` is no day"),
         (r#"{"timezone": "UTC", "times": ["1:00-2:00"], "days": ["32"]}"#, "days: `32` is no day"),
+        (r#"{"timezone": "UTC", "times": ["1:00-2:00"], "days": ["02-30"]}"#, "days: `02-30` is no day"),
         (r#"{"timezone": "UTC", "times": ["1:00-2:00"], "except": ["Xmas"]}"#, "except: `Xmas` is no day"),
         (
             r#"{"timezone": "UTC", "times": ["1:00-2:00"], "from": "2026-02-01", "until": "2026-01-01"}"#,

@@ -17,7 +17,8 @@ pub struct ScheduleText {
     pub end: Option<String>,
     /// An IANA name: `Europe/Berlin`.
     pub timezone: Option<String>,
-    /// `sat`, `15` (of the month), `-1` (its last), `2nd tue`, `last fri`; any of them, every day without one.
+    /// `sat`, `15` (of the month), `-1` (its last), `2nd tue`, `last fri`, `12-25` (of each year), `2026-04-03`; any of them, every day without
+    /// one.
     pub days: Vec<String>,
     /// `22:00-04:00`
     pub times: Vec<String>,
@@ -42,6 +43,9 @@ pub(super) enum Day {
     OfMonth(i8),
     /// The first to the fifth of a month, or the last (-1).
     Nth(i8, Weekday),
+    /// Month and day, of each year.
+    OfYear(i8, i8),
+    On(Date),
 }
 
 impl Day {
@@ -51,6 +55,8 @@ impl Day {
             Self::OfMonth(day) if day > 0 => date.day() == day,
             Self::OfMonth(day) => date.day() == date.days_in_month() + 1 + day,
             Self::Nth(nth, day) => date.nth_weekday_of_month(nth, day).is_ok_and(|found| found == date),
+            Self::OfYear(month, day) => (date.month(), date.day()) == (month, day),
+            Self::On(day) => date == day,
         }
     }
 }
@@ -74,6 +80,37 @@ fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> &'static str
     names.iter().find(|(_, known)| known == value).map_or("", |(name, _)| name)
 }
 
+/// Some days, as people write them: `["12-25", "2026-04-03"]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct Days(Vec<Day>);
+
+impl Days {
+    /// None.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a day is one of them.
+    pub fn has(&self, date: Date) -> bool {
+        self.0.iter().any(|day| day.is(date))
+    }
+}
+
+impl TryFrom<Vec<String>> for Days {
+    type Error = ScheduleError;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, ScheduleError> {
+        all("days", &texts).map(Self)
+    }
+}
+
+impl From<Days> for Vec<String> {
+    fn from(days: Days) -> Self {
+        days.0.iter().map(ToString::to_string).collect()
+    }
+}
+
 impl FromStr for Day {
     type Err = String;
 
@@ -81,13 +118,26 @@ impl FromStr for Day {
         let lower = text.trim().to_ascii_lowercase();
         let found = match lower.split_once(' ') {
             Some((nth, day)) => named(&ORDINALS, nth).zip(named(&WEEKDAYS, day)).map(|(nth, day)| Self::Nth(nth, day)),
-            None => named(&WEEKDAYS, &lower).map(Self::Weekday).or_else(|| {
-                let day: i8 = lower.parse().ok()?;
-                (1..=31).contains(&day.unsigned_abs()).then_some(Self::OfMonth(day))
-            }),
+            None => named(&WEEKDAYS, &lower).map(Self::Weekday).or_else(|| of_number(&lower)),
         };
-        found.ok_or_else(|| format!("`{text}` is no day; write mon, 15, -1 (the last), 2nd tue or last fri"))
+        found.ok_or_else(|| {
+            format!("`{text}` is no day; write mon, 15, -1 (the last), 2nd tue, last fri, 12-25 or 2026-12-25")
+        })
     }
+}
+
+/// `15`, `-1`, `12-25`, `2026-12-25`
+fn of_number(text: &str) -> Option<Day> {
+    if let Ok(day) = text.parse::<i8>() {
+        return (1..=31).contains(&day.unsigned_abs()).then_some(Day::OfMonth(day));
+    }
+    if let Some((month, day)) = text.split_once('-')
+        && let (Ok(month), Ok(day)) = (month.parse(), day.parse())
+    {
+        // A leap year has all days.
+        return Date::new(2024, month, day).is_ok().then_some(Day::OfYear(month, day));
+    }
+    text.parse().ok().map(Day::On)
 }
 
 impl fmt::Display for Day {
@@ -96,6 +146,8 @@ impl fmt::Display for Day {
             Self::Weekday(day) => f.write_str(name_of(&WEEKDAYS, day)),
             Self::OfMonth(day) => write!(f, "{day}"),
             Self::Nth(nth, day) => write!(f, "{} {}", name_of(&ORDINALS, nth), name_of(&WEEKDAYS, day)),
+            Self::OfYear(month, day) => write!(f, "{month:02}-{day:02}"),
+            Self::On(day) => write!(f, "{day}"),
         }
     }
 }

@@ -218,7 +218,8 @@ mod tests {
             series: SeriesEntry { origin: None, entity: None, check: id.into() },
             importance,
             unit: "".into(),
-            bands: Bands { direction: Direction::Above, adaptive: false, figures, margin: 0.0, samples: 1 },
+            bands: Bands { direction: Direction::Above, adaptive: None, figures, margin: 0.0, samples: 1 },
+            during: Vec::new(),
         }
     }
 

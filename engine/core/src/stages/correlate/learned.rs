@@ -3,12 +3,13 @@ use super::{
     bounded::Bounded,
     pace::Pace,
     score::millinats,
-    sighting::{Occurrence, Sighting, check_of},
+    sighting::{Occurrence, Sighting},
+    texts::Texts,
     wiring::{Naming, Wiring},
 };
 use crate::domain::{
     alert::Alert,
-    hash::hash_of,
+    hash::{Framed, hash_of},
     policy::{Clue, Limits, Policy},
     time::{Span, Timestamp},
     topology::places::{Facet, GroundKind, Ring, short_name},
@@ -104,6 +105,7 @@ pub struct Learned {
     origins: Bounded<u64, Origin>,
     pace: Pace,
     pub wiring: Wiring,
+    texts: Texts,
     /// How many grounds of each kind alerts lay on,
     multiplicity: [f64; GroundKind::COUNT],
     /// and how many alerts there were.
@@ -122,6 +124,25 @@ impl Learned {
     pub fn entity_of(&self, name: u64) -> Option<u64> {
         let known = self.entities.get(name).map(|_| name);
         known.or_else(|| self.shorts.get(&name).copied())
+    }
+
+    /// What an alert that occurs has checked: as its name says, or the template of its text where that does not say what is wrong.
+    pub fn check_of(&mut self, alert: &Alert, cx: &super::Lens<'_>) -> u64 {
+        if !cx.tables.uses(Clue::Texts) || !cx.policy.checks.is_of_text(&alert.check) {
+            return hash_of(&alert.check);
+        }
+        let Self { texts, entities, shorts, wiring, .. } = self;
+        let is_name = |word: &str| {
+            let name = hash_of(word);
+            *word == *alert.entity
+                || cx.topology.alias(cx.scope, name).is_some()
+                || cx.topology.ground(cx.scope, name).is_some()
+                || entities.get(name).is_some()
+                || shorts.contains_key(&name)
+                || wiring.name(name).is_some()
+        };
+        let template = texts.template(&alert.summary, &is_name, cx.policy.limits.templates);
+        Framed::default().field(&*alert.check).field(template.to_le_bytes()).hash64()
     }
 
     /// An origin tells of an opening.
@@ -157,7 +178,7 @@ impl Learned {
         }
         let lived = self.began_at.map_or(0.0, |at| seconds(at, alert.occurred_at));
         let spans = 1.0 + lived / (policy.correlate.window.0.max(1_000) as f64 / 1_000.0);
-        let openings = self.checks.get(check_of(alert, policy)).map_or(1.0, |c| c.openings.max(1.0));
+        let openings = self.checks.get(alert.checked).map_or(1.0, |c| c.openings.max(1.0));
         u16::try_from(millinats(libm::log(spans / openings).max(0.0))).ok().or(Some(u16::MAX))
     }
 

@@ -202,7 +202,7 @@ impl Correlator {
     fn leave_profile(&mut self, alert: &Alert, from: EpisodeId, cx: &Cx<'_>) {
         let scope = cx.core.name.clone();
         let lens = Lens::of(&self.learned, &scope, cx);
-        let mut seen = Occurrence::of(alert, cx.policy);
+        let mut seen = Occurrence::of(alert);
         // It counts since it joined.
         if let Some(member) = self.episodes.get(&from).and_then(|e| e.members.get(alert.member())) {
             seen.at = member.opened_at;

@@ -68,7 +68,7 @@ impl Correlator {
             || matches!(member.reason, Reason::Inhibited(_))
             || member.occurrences > 1 && !alert.flapping
             || cx.core.clock > member.opened_at + revise.until;
-        let occurrence = Occurrence::of(alert, cx.policy);
+        let occurrence = Occurrence::of(alert);
         // In the midst of a storm there is nothing to reconsider for each alert: once in a while will do.
         let is_sure = i64::from(member.evidence.margin) >= millinats(revise.sure) && !alert.flapping;
         if is_sure && cx.core.clock - profile.revised_at < revise.sure_within {

@@ -10,7 +10,6 @@ use crate::domain::{
     episode::SCORE,
     hash::{Framed, hash_of},
     policy::{Clue, Correlate, Policy},
-    template::template,
     time::Timestamp,
     topology::places::{self, Facet, GroundKind, Ring, add},
 };
@@ -30,27 +29,10 @@ pub struct Occurrence {
 
 impl Occurrence {
     /// Of an alert, the present or the latest.
-    pub fn of(alert: &Alert, policy: &Policy) -> Self {
-        let (entity, check) = (hash_of(&alert.entity), check_of(alert, policy));
-        Self { fingerprint: alert.fingerprint.0, entity, check, at: alert.occurred_at }
+    pub fn of(alert: &Alert) -> Self {
+        let (fingerprint, entity) = (alert.fingerprint.0, hash_of(&alert.entity));
+        Self { fingerprint, entity, check: alert.checked, at: alert.occurred_at }
     }
-}
-
-/// What was checked: as its name says, or the template of its text.
-pub fn check_of(alert: &Alert, policy: &Policy) -> u64 {
-    match text_of(alert, policy) {
-        Some(text) => Framed::default().field(&*alert.check).field(text).hash64(),
-        None => hash_of(&alert.check),
-    }
-}
-
-/// The template of its text, where its check's name does not say what is wrong.
-fn text_of(alert: &Alert, policy: &Policy) -> Option<String> {
-    let counts = policy.correlate.clues.contains(&Clue::Texts) && policy.checks.is_of_text(&alert.check);
-    counts.then(|| {
-        let names: Vec<&str> = alert.services.iter().chain([&alert.entity]).map(|name| &**name).collect();
-        template(&alert.summary, &names)
-    })
 }
 
 /// How far its trouble spreads.
@@ -95,7 +77,7 @@ pub struct Sighting {
 impl Sighting {
     /// Of an alert.
     pub fn of(alert: &Alert, learned: &Learned, cx: &Lens<'_>) -> Self {
-        let Occurrence { fingerprint, entity, check, at } = Occurrence::of(alert, cx.policy);
+        let Occurrence { fingerprint, entity, check, at } = Occurrence::of(alert);
         let known = cx.topology.entity(cx.scope, &alert.entity).filter(|_| cx.tables.uses(Clue::Topology));
         let mut facets = known.map_or_else(Vec::new, |e| e.facets.to_vec());
         add(&mut facets, entity, Ring::Own);
@@ -353,20 +335,49 @@ mod tests {
 
     #[test]
     fn of_a_log_the_text_says_what_is_wrong() {
-        let of = |check: &str, summary: &str, policy: &Policy| {
+        let mut learned = Learned::default();
+        let mut of = |check: &str, summary: &str, policy: &Policy| {
             let alert = Alert { check: check.into(), ..alert(7, "shop", summary) };
-            (check_of(&alert, policy), kind_of(&alert, policy))
+            let (topology, tables) = (Topology::default(), Tables::new(&policy.correlate));
+            let cx = Lens { scope: "s", policy, topology: &topology, tables: &tables, population: 1.0 };
+            (learned.check_of(&alert, &cx), kind_of(&alert, policy))
         };
         let policy = Policy::default();
         let refused = of("app-log", "connection to 10.0.0.7:5432 refused by shop-7", &policy);
-        assert_eq!(refused, of("app-log", "Connection to 10.0.0.9:5432 refused by shop-9", &policy));
-        let full = of("app-log", "disk /var is full on shop-7", &policy);
+        assert_eq!(refused, of("app-log", "connection to 10.0.0.9:5432 refused by shop-9", &policy));
+        let full = of("app-log", "Disk /var is full: host=shop-7", &policy);
         assert!(refused.0 != full.0 && refused.1 == CheckKind::Symptom && full.1 == CheckKind::Own);
+        assert_eq!(of("app-log", "refused: host=shop-7", &policy).1, CheckKind::Symptom, "a key says nothing");
         // Of others the name does; and so it does of all without the clue.
         assert_eq!(of("errors", "disk /var is full", &policy), of("errors", "refused", &policy));
         let mut without = policy.clone();
         without.correlate.clues.remove(&Clue::Texts);
         assert_eq!(of("app-log", "disk /var is full", &without), of("app-log", "refused", &without));
+    }
+
+    #[test]
+    fn names_that_vary_are_learned_the_sooner_the_more_are_known() {
+        let (policy, topology) = (Policy::default(), Topology::default());
+        let tables = Tables::new(&policy.correlate);
+        let cx = Lens { scope: "s", policy: &policy, topology: &topology, tables: &tables, population: 1.0 };
+        let mut learned = Learned::default();
+        let mut of = |alert: &Alert| {
+            let check = learned.check_of(alert, &cx);
+            let seen = Sighting::of(alert, &learned, &cx);
+            learned.open(&seen, &alert.entity, &alert.origin, &cx);
+            check
+        };
+        let log = |entity: &str, summary: &str| {
+            let event = Event { entity: entity.into(), check: "syslog".into(), summary: summary.into(), ..firing() };
+            Alert::open(AlertId(0), Fingerprint(7), &event, Timestamp(0))
+        };
+        // Two words are not enough, two names are: of what has had alerts.
+        let checks = ["ann", "bob"].map(|user| of(&log("host", &format!("session closed by {user}"))));
+        assert_ne!(checks[0], checks[1]);
+        of(&log("mail", "replica mail of eu lags"));
+        let second = of(&log("shop", "replica shop of eu lags"));
+        let third = of(&log("cart", "replica cart of eu lags"));
+        assert_eq!((second, third), (of(&log("mail", "replica mail of eu lags")), second));
     }
 
     #[test]

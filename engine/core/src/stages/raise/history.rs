@@ -4,6 +4,7 @@
 use super::causes::SUSPECTS_MAX;
 use crate::{
     domain::{
+        check::Checks,
         episode::Episode,
         incident::Incident,
         policy::{Limits, Recurrence},
@@ -13,6 +14,7 @@ use crate::{
     scope::{Core, Cx},
     totals::Evicted,
 };
+use quell_models::similarity;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
@@ -25,8 +27,13 @@ use signature::Signature;
 
 /// Shown of one incident.
 const SIMILAR_MAX: usize = 3;
-/// Past incidents that one is compared with: those of the rarest checks at a place first, of each the latest.
+/// Past incidents that one is compared with: those of the rarest checks at a place first, of each the latest;
 const CANDIDATES_MAX: usize = 128;
+/// and beside them those that have most in common with it, all in all: an old one of which each part is common, or none is the same
+/// at the same place.
+const NEAR_MAX: usize = 32;
+/// From that Jaccard index of all keys on: about what is similar by default, where entities weigh less.
+const NEAR: f64 = 0.4;
 /// Of a past incident's title, cause and resolution, in bytes,
 const TEXT_MAX: usize = 500;
 /// and of its tickets.
@@ -35,7 +42,7 @@ const TICKETS_MAX: usize = 3;
 const COMMENTS_MAX: usize = 2;
 
 /// The past of a scope.
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(from = "Stored")]
 pub struct History {
     /// By number.
@@ -44,6 +51,24 @@ pub struct History {
     /// By key: numbers of those that have it, sorted.
     #[serde(skip)]
     index: FxHashMap<u64, Vec<u64>>,
+    /// By number.
+    #[serde(skip)]
+    near: similarity::Index,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        // What bounds the past bounds it.
+        let near = similarity::Index::new(NEAR, usize::MAX);
+        Self { past: BTreeMap::new(), problems: Problems::default(), index: FxHashMap::default(), near }
+    }
+}
+
+impl PartialEq for History {
+    /// The rest follows.
+    fn eq(&self, other: &Self) -> bool {
+        (&self.past, &self.problems) == (&other.past, &other.problems)
+    }
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -93,11 +118,13 @@ impl History {
                 numbers.insert(place, number);
             }
         }
+        self.near.insert(number, kept.signature.minwise());
         self.past.insert(number, kept);
     }
 
     fn remove(&mut self, number: u64) {
         let Some(kept) = self.past.remove(&number) else { return };
+        self.near.remove(number);
         for key in kept.signature.keys() {
             let Some(numbers) = self.index.get_mut(&key) else { continue };
             if let Ok(place) = numbers.binary_search(&number) {
@@ -130,6 +157,10 @@ impl History {
                 candidates.push(*number);
             }
         }
+        let near = self.near.near(&to.minwise(), NEAR_MAX).into_iter().map(|near| near.id);
+        candidates.extend(near.filter(|number| *number != but));
+        candidates.sort_unstable();
+        candidates.dedup();
         let known: FxHashMap<u64, u64> = to.keys().map(|key| (key, self.weight(key))).collect();
         let weight = |key| known.get(&key).copied().unwrap_or_else(|| self.weight(key));
         let scored = |number| Some((to.similarity(&self.past.get(&number)?.signature, weight), number));
@@ -212,6 +243,7 @@ impl History {
 
 struct Bounds<'a> {
     policy: &'a Recurrence,
+    checks: &'a Checks,
     limits: &'a Limits,
     evicted: &'a mut Evicted,
 }
@@ -220,19 +252,19 @@ fn parts<'a>(cx: &'a mut Cx<'_>) -> (&'a mut History, Timestamp, Bounds<'a>, Tel
     let (policy, limits) = (&cx.policy.raise.recurrence, &cx.policy.limits);
     let Core { name, clock, evicted, history, .. } = &mut *cx.core;
     let tell = Teller { scope: name, zone: &policy.timezone, out: &mut *cx.out };
-    (history, *clock, Bounds { policy, limits, evicted }, tell)
+    (history, *clock, Bounds { policy, checks: &cx.policy.checks, limits, evicted }, tell)
 }
 
-fn signature_of(episode: &Episode, policy: &Recurrence) -> Signature {
+fn signature_of(episode: &Episode, policy: &Recurrence, checks: &Checks) -> Signature {
     // The first of a storm, as for its causes: so that it is alike before all of it is there.
-    Signature::of(&episode.members[..episode.members.len().min(SUSPECTS_MAX)], policy.keys)
+    Signature::of(&episode.members[..episode.members.len().min(SUSPECTS_MAX)], policy.keys, checks)
 }
 
 /// Which of the past an incident is like, and what keeps coming back.
 pub(super) fn recall(incident: &mut Incident, episode: &Episode, cx: &mut Cx<'_>) {
     let (history, clock, mut by, mut tell) = parts(cx);
     history.make_room(0, clock, &mut by, &mut tell);
-    let signature = signature_of(episode, by.policy);
+    let signature = signature_of(episode, by.policy, by.checks);
     let found = history.similar(&signature, incident.number, by.policy.similar_at());
     let shown = found.iter().take(SIMILAR_MAX).filter_map(|(similarity, number)| {
         let past = history.past.get(number)?.incident.clone();
@@ -264,7 +296,7 @@ pub(super) fn note(incident: &Incident, episode: &Episode, cx: &mut Cx<'_>) {
     history.make_room(1, clock, &mut by, &mut tell);
     let problem = incident.problem.as_ref().map(|problem| problem.number);
     let problem = problem.filter(|problem| history.problems.get(*problem).is_some());
-    let signature = signature_of(episode, by.policy);
+    let signature = signature_of(episode, by.policy, by.checks);
     history.insert(incident.number, Kept { incident: Arc::new(past(incident)), signature, problem });
     if let Some(problem) = problem {
         history.problems.rename(problem, incident.number, &incident.title, &mut tell);

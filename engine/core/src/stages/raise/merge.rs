@@ -80,7 +80,7 @@ impl Raiser {
     pub fn on_alert_moved(&mut self, alert: &Alert, correlator: &Correlator, cx: &mut Cx<'_>) {
         let episode = alert.episode.and_then(|id| correlator.get(id));
         let Some(episode) = episode.filter(|e| alert.open && e.incident.is_none()) else { return };
-        let (settle, severity_min) = one_raises(episode, correlator.is_endless(alert, cx.policy), cx);
+        let (settle, severity_min) = one_raises(episode, Some(alert), correlator.is_endless(alert, cx.policy), cx);
         if alert.severity >= severity_min {
             let due = (alert.occurred_at + settle).max(cx.core.clock);
             cx.set(TimerKind::Settle, alert.fingerprint.0, due);

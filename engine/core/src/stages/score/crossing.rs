@@ -8,14 +8,14 @@ use crate::{
     domain::{
         alert::Fingerprint,
         kpi::{Kpi, KpiLevel},
-        policy::Threshold,
+        policy::{Threshold, ThresholdDuring},
         severity::Severity,
-        threshold::{Bands, Number, Place},
+        threshold::{Adaptive, Bands, Known, Number, Place, holding},
         time::Timestamp,
     },
     scope::Cx,
 };
-use quell_models::detectors::Verdict;
+use quell_models::{detectors::Verdict, distribution::Distribution};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, sync::Arc};
 
@@ -43,6 +43,25 @@ impl By {
     fn is_like(&self, other: &Self) -> bool {
         (self.is_rule() && other.is_rule()) || self == other
     }
+
+    /// The figures that hold at a time.
+    fn figures<'a>(&self, check: &'a str, at: Timestamp, cx: &Cx<'a>) -> Option<Figures<'a>> {
+        match self {
+            Self::Rule(rule) => {
+                let rule = cx.policy.score.threshold.get(*rule as usize)?;
+                let during = holding(&rule.during, |one| &one.schedule, at);
+                let bands = Cow::Owned(during.map_or_else(|| rule.bands(), ThresholdDuring::bands));
+                Some(Figures { bands, during: during.map_or("", |one| &one.name), title: check, unit: "" })
+            }
+            Self::Kpi { service, kpi } => {
+                let kpi = cx.topology.kpi(&cx.core.name, service, kpi)?;
+                let during = holding(&kpi.during, |one| &one.schedule, at);
+                let bands = Cow::Borrowed(during.map_or(&kpi.bands, |one| &one.bands));
+                let during = during.map_or("", |one| &one.name);
+                Some(Figures { bands, during, title: &kpi.title, unit: &kpi.unit })
+            }
+        }
+    }
 }
 
 /// Where a series stands among some figures.
@@ -54,11 +73,23 @@ pub struct Crossing {
     place: Place,
     /// When it last fired.
     said_at: Timestamp,
+    /// What adaptive figures go by.
+    learned: Vec<Learned>,
 }
 
-/// The figures and what surrounds them.
+/// The values of the times at which some figures hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Learned {
+    /// The time policy, or empty for all other times.
+    during: Arc<str>,
+    values: Distribution,
+}
+
+/// The figures that hold now and what surrounds them.
 struct Figures<'a> {
     bands: Cow<'a, Bands>,
+    /// The time policy, or empty.
+    during: &'a str,
     title: &'a str,
     unit: &'a str,
 }
@@ -77,23 +108,49 @@ impl Crossing {
             all.extend(rule.and_then(|rule| u32::try_from(rule).ok()).map(|rule| (By::Rule(rule), false)));
         }
         let mut one = |(by, quiet): (By, bool)| match before.iter().position(|old| old.by.is_like(&by)) {
-            Some(known) => Self { by, quiet, ..before.swap_remove(known) },
-            None => Self { by, quiet, place: Place::default(), said_at: Timestamp::MIN },
+            Some(known) => Self { by, quiet, ..before.swap_remove(known) }.without_stale(cx),
+            None => Self { by, quiet, place: Place::default(), said_at: Timestamp::MIN, learned: Vec::new() },
         };
         all.into_iter().map(&mut one).collect()
     }
 
-    fn figures<'a>(&'a self, check: &'a str, cx: &Cx<'a>) -> Option<Figures<'a>> {
+    /// What was learned for times that have no policy any more, or whose figures are no longer learned, goes.
+    fn without_stale(mut self, cx: &Cx<'_>) -> Self {
+        let mut learns = Vec::new();
+        let mut note = |name: &str, bands: &Bands| {
+            if bands.adaptive.is_some_and(Adaptive::is_of_distribution) {
+                learns.push(name.to_owned());
+            }
+        };
         match &self.by {
             By::Rule(rule) => {
-                let rule = cx.policy.score.threshold.get(*rule as usize)?;
-                Some(Figures { bands: Cow::Owned(rule.bands()), title: check, unit: "" })
+                if let Some(rule) = cx.policy.score.threshold.get(*rule as usize) {
+                    note("", &rule.bands());
+                    rule.during.iter().for_each(|one| note(&one.name, &one.bands()));
+                }
             }
             By::Kpi { service, kpi } => {
-                let kpi = cx.topology.kpi(&cx.core.name, service, kpi)?;
-                Some(Figures { bands: Cow::Borrowed(&kpi.bands), title: &kpi.title, unit: &kpi.unit })
+                if let Some(kpi) = cx.topology.kpi(&cx.core.name, service, kpi) {
+                    note("", &kpi.bands);
+                    kpi.during.iter().for_each(|one| note(&one.name, &one.bands));
+                }
             }
         }
+        self.learned.retain(|known| learns.iter().any(|name| **name == *known.during));
+        self
+    }
+
+    /// What was learned for a time policy.
+    fn learned(&self, during: &str) -> Option<&Distribution> {
+        self.learned.iter().find(|known| *known.during == *during).map(|known| &known.values)
+    }
+
+    fn learned_mut(&mut self, during: &str) -> &mut Distribution {
+        let known = self.learned.iter().position(|known| *known.during == *during).unwrap_or_else(|| {
+            self.learned.push(Learned { during: during.into(), values: Distribution::default() });
+            self.learned.len() - 1
+        });
+        &mut self.learned[known].values
     }
 
     /// Of the alert that says it; `None` where there is nothing to say.
@@ -110,25 +167,38 @@ impl Crossing {
         self.severity(self.place.band).is_some()
     }
 
-    /// Places a sample.
-    pub fn judge(&mut self, series: &Series, sample: Sample, verdict: &Verdict, cx: &Cx<'_>, found: &mut Vec<Finding>) {
+    /// Places a sample; where it is learned, it is after it was placed.
+    pub fn judge(
+        &mut self,
+        series: &Series,
+        sample: Sample,
+        (verdict, learns): (&Verdict, bool),
+        cx: &Cx<'_>,
+        found: &mut Vec<Finding>,
+    ) {
         let Sample { key, value, at } = sample;
-        let Some(figures) = self.figures(&series.check, cx) else { return };
-        let deviations = verdict.usual.filter(|_| figures.bands.adaptive).map(|_| verdict.deviations);
-        let place = figures.bands.place(value, deviations, self.place);
+        let policy = &cx.policy.score;
+        let Some(Figures { bands, during, title, unit }) = self.by.figures(&series.check, at, cx) else { return };
+        let values = self.learned(during).filter(|values| values.count() >= policy.learn_samples);
+        let known = Known { deviations: verdict.usual.map(|_| verdict.deviations), values };
+        let place = bands.place(value, known, self.place);
         let (before, now) = (self.severity(self.place.band), self.severity(place.band));
         let again = at - self.said_at >= cx.policy.deduplicate.count_interval;
         let said = match (before, now) {
             (_, Some(severity)) if before != now || again => {
-                let Figures { bands, title, unit } = figures;
                 let blank = if unit.is_empty() { "" } else { " " };
-                let (value, words) = (Number(value), bands.words(place.band));
-                let summary = format!("{title} is {value}{blank}{unit} ({severity} {words})");
+                let words = bands.words(place.band, value, known);
+                let comma = if during.is_empty() { "" } else { ", " };
+                let summary = format!("{title} is {}{blank}{unit} ({severity} {words}{comma}{during})", Number(value));
                 Some((Some(severity), summary))
             }
             (Some(_), None) => Some((None, String::new())),
             _ => None,
         };
+        if learns && bands.adaptive.is_some_and(Adaptive::is_of_distribution) {
+            let half_life = policy.learn_half_life.0 as f64 / 1_000.0;
+            self.learned_mut(during).take(at.0.div_euclid(1_000), value, half_life);
+        }
         self.place = place;
         if let Some((severity, summary)) = said {
             self.said_at = at;
@@ -147,15 +217,35 @@ impl Crossing {
 
     /// It is held against what was learned.
     pub fn is_adaptive(&self, series: &Series, cx: &Cx<'_>) -> bool {
-        self.figures(&series.check, cx).is_some_and(|figures| figures.bands.adaptive)
+        let figures = self.by.figures(&series.check, series.last_at(), cx);
+        figures.is_some_and(|figures| figures.bands.adaptive.is_some())
     }
 
-    /// What it has said holds no more, as another level is usual now.
-    pub fn calm(&mut self, series: &Series, key: Fingerprint, at: Timestamp, found: &mut Vec<Finding>) {
+    /// The level of now is usual; what it has said holds no more.
+    pub fn accept(&mut self, series: &Series, sample: Sample, cx: &Cx<'_>, found: &mut Vec<Finding>) {
+        let Sample { key, value, at } = sample;
         if self.speaks() {
             self.say(None, String::new(), series, key, at, found);
         }
         self.place = Place::default();
+        if let Some(figures) = self.by.figures(&series.check, at, cx)
+            && let Some(known) = self.learned.iter_mut().find(|known| *known.during == *figures.during)
+        {
+            let moved = value - known.values.summary().median;
+            known.values.shift(moved, cx.policy.score.learn_samples as f64);
+        }
+    }
+
+    /// What it goes by now, to be [restored](Self::restore).
+    pub fn remembered(&self) -> (By, Vec<Learned>) {
+        (self.by.clone(), self.learned.clone())
+    }
+
+    /// It goes by what was learned before again, if it is of these figures.
+    pub fn restore(&mut self, (by, learned): &(By, Vec<Learned>)) {
+        if self.by.is_like(by) {
+            self.learned.clone_from(learned);
+        }
     }
 
     /// Tells its alert from others of the series.

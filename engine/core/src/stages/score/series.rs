@@ -1,7 +1,7 @@
 //! One measured series.
 use super::{
-    Finding,
-    crossing::{By, Crossing},
+    Finding, cohesion,
+    crossing::{By, Crossing, Learned},
     said::{Said, fingerprint, rounded},
 };
 use crate::{
@@ -50,8 +50,9 @@ struct Unusual {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Taught {
     alert: AlertId,
-    /// What was usual until then.
+    /// What was usual until then, and what adaptive figures went by.
     before: Kpi,
+    figures: Vec<(By, Vec<Learned>)>,
 }
 
 /// What is known of a series: about 900 bytes, and its names.
@@ -76,6 +77,10 @@ pub struct Series {
     listening: bool,
     /// What it is held against, and as of which generation of policy and topology.
     crossings: Vec<Crossing>,
+    /// The group of its peers.
+    peers: Option<u64>,
+    /// It has left them.
+    pub is_apart: bool,
     bound: Option<u32>,
 }
 
@@ -97,6 +102,8 @@ impl Series {
             taught: None,
             listening: false,
             crossings: Vec::new(),
+            peers: None,
+            is_apart: false,
             bound: None,
         }
     }
@@ -104,6 +111,16 @@ impl Series {
     /// Its latest sample.
     pub const fn last_at(&self) -> Timestamp {
         self.last_at
+    }
+
+    /// The group of its peers.
+    pub const fn peers(&self) -> Option<u64> {
+        self.peers
+    }
+
+    /// What it is held against, or what is usual for it, says something.
+    pub fn speaks(&self) -> bool {
+        self.unusual.is_some() || self.crossings.iter().any(Crossing::speaks)
     }
 
     /// It tells how well a service does.
@@ -137,6 +154,7 @@ impl Series {
             gone.release(self, key, at, found);
         }
         self.crossings = now;
+        self.peers = cohesion::group_of(self, cx);
     }
 
     /// Whether the sample is unusual, what it crosses, and whether it is learned.
@@ -146,21 +164,22 @@ impl Series {
         (at, teaches): (Timestamp, bool),
         cx: &mut Cx<'_>,
         found: &mut Vec<Finding>,
-    ) {
+    ) -> Verdict {
         let sample = Sample { key, value, at };
         let new_usual = cx.policy.score.new_usual;
         let learns = teaches && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
         // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
-        let verdict = self.detector.take(cx.policy.score.timezone.moment(at), value, learns);
+        let verdict = self.detector.take(cx.policy.score.moment(at), value, learns);
         let mut crossings = std::mem::take(&mut self.crossings);
         for crossing in &mut crossings {
-            crossing.judge(self, sample, &verdict, cx, found);
+            crossing.judge(self, sample, (&verdict, learns), cx, found);
         }
         self.crossings = crossings;
         let told = self.crossings.iter().any(Crossing::speaks);
         self.judge_score(sample, &verdict, told, cx, found);
-        let disturbed = self.unusual.is_some() || told;
+        let disturbed = self.unusual.is_some() || told || self.is_apart;
         self.disturbed_since = disturbed.then(|| self.disturbed_since.unwrap_or(at));
+        verdict
     }
 
     /// What a threshold has `told` is not told once more as unusual.
@@ -184,7 +203,7 @@ impl Series {
         };
         if at - state.since >= policy.new_usual {
             // What stays is the new usual.
-            self.detector.accept(cx.policy.score.timezone.moment(at));
+            self.detector.accept(cx.policy.score.moment(at));
             return self.recover(key, at, cx, found);
         }
         if unusual || verdict.is_beyond() {
@@ -206,7 +225,7 @@ impl Series {
 
     fn say_unusual(&self, sample: Sample, verdict: &Verdict, cx: &Cx<'_>) -> Finding {
         let Sample { key, at, .. } = sample;
-        let summary = words(&self.check, sample, verdict, cx.policy.score.timezone.moment(at));
+        let summary = words(&self.check, sample, verdict, cx.policy.score.moment(at));
         let said = Said::firing(UNUSUAL, UNUSUAL, cx.policy.score.severity, summary);
         Said { off: Some(verdict.deviations.abs()), ..said }.about(self, key, at)
     }
@@ -221,20 +240,23 @@ impl Series {
     pub fn is_told_by(&self, key: Fingerprint, alert: Fingerprint, cx: &Cx<'_>) -> bool {
         let adaptive = |crossing: &&Crossing| crossing.is_adaptive(self, cx);
         alert == fingerprint(key, UNUSUAL)
+            || cohesion::is_told_by(key, alert)
             || self.crossings.iter().filter(adaptive).any(|crossing| alert == fingerprint(key, &crossing.of()))
     }
 
     /// A person says that what it does now is normal.
     pub fn teach(&mut self, key: Fingerprint, alert: AlertId, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
         let at = cx.core.clock.max(self.last_at);
-        self.taught = Some(Box::new(Taught { alert, before: self.detector.clone() }));
-        self.detector.accept(cx.policy.score.timezone.moment(at));
+        let figures = self.crossings.iter().map(Crossing::remembered).collect();
+        self.taught = Some(Box::new(Taught { alert, before: self.detector.clone(), figures }));
+        self.detector.accept(cx.policy.score.moment(at));
         if self.unusual.is_some() {
             self.recover(key, at, cx, found);
         }
+        let sample = Sample { key, value: self.detector.value(), at };
         let mut crossings = std::mem::take(&mut self.crossings);
         for crossing in crossings.iter_mut().filter(|crossing| crossing.is_adaptive(self, cx)) {
-            crossing.calm(self, key, at, found);
+            crossing.accept(self, sample, cx, found);
         }
         self.crossings = crossings;
         if !self.crossings.iter().any(Crossing::speaks) {
@@ -246,6 +268,9 @@ impl Series {
     pub fn unteach(&mut self, alert: AlertId) -> bool {
         let Some(taught) = self.taught.take_if(|taught| taught.alert == alert) else { return false };
         self.detector = taught.before;
+        for crossing in &mut self.crossings {
+            taught.figures.iter().for_each(|before| crossing.restore(before));
+        }
         true
     }
 

@@ -1,11 +1,13 @@
 //! What an incident was about, in short: sets of hashed names with how often each came, and how alike two of them are.
-use crate::domain::{episode::Member, hash::Framed};
+use crate::domain::{check::Checks, episode::Member, hash::Framed};
+use quell_models::{similarity, templates::Skeleton};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Entities, services, checks, and checks by place: the service, or the entity where no service is known.
+/// Entities, services, checks, and checks by place: the service, or the entity where no service is known. Where a check's name does not
+/// say what is wrong it is by its text: among checks the words of it, at a place the template.
 const KINDS: usize = 4;
-/// The kind by which incidents are found: what has no check at a place in common is not alike.
+/// The kind by which incidents are found first: most that are alike have a check at a place in common.
 const PLACES: usize = 3;
 /// How much each kind says, in percent. A check at its place says most; an entity may be a pod that never comes again.
 const SHARES: [u64; KINDS] = [25, 15, 20, 40];
@@ -17,17 +19,27 @@ pub struct Signature([Vec<(u64, u32)>; KINDS]);
 impl Signature {
     /// Of alerts; of each kind the most frequent `max` keys. Of as frequent ones those with the least hashes, so that the same
     /// are left out of like incidents (Broder, On the resemblance and containment of documents, 1997).
-    pub fn of(members: &[Member], max: usize) -> Self {
+    pub fn of(members: &[Member], max: usize, checks: &Checks) -> Self {
         let mut counts: [BTreeMap<u64, u32>; KINDS] = Default::default();
         for member in members {
             let mut count = |kind: usize, fields: &[&str]| *counts[kind].entry(key(kind, fields)).or_default() += 1;
             count(0, &[&member.entity]);
             member.services.iter().for_each(|service| count(1, &[service]));
-            count(2, &[&member.check]);
-            if member.services.is_empty() {
-                count(PLACES, &["entity", &member.entity, &member.check]);
+            let mut check = vec![&*member.check];
+            let template;
+            if checks.is_of_text(&member.check) {
+                let said = Skeleton::of(&member.summary);
+                said.words().for_each(|word| count(2, &[&member.check, word]));
+                template = format!("{:016x}", said.id());
+                check.push(&template);
+            } else {
+                count(2, &check);
             }
-            member.services.iter().for_each(|service| count(PLACES, &["service", service, &member.check]));
+            let mut at = |kind: &str, place: &str| count(PLACES, &[&[kind, place], &*check].concat());
+            if member.services.is_empty() {
+                at("entity", &member.entity);
+            }
+            member.services.iter().for_each(|service| at("service", service));
         }
         Self(counts.map(|counts| {
             let mut keys: Vec<_> = counts.into_iter().collect();
@@ -44,7 +56,12 @@ impl Signature {
         self.0.iter().flatten().map(|(key, _)| *key)
     }
 
-    /// Those by which it is found.
+    /// By which it is found among those that have most in common, wherever.
+    pub fn minwise(&self) -> similarity::Signature {
+        similarity::Signature::of(self.keys())
+    }
+
+    /// Those by which it is found first.
     pub fn places(&self) -> impl Iterator<Item = u64> {
         self.0[PLACES].iter().map(|(key, _)| *key)
     }
@@ -101,7 +118,7 @@ mod tests {
 
     fn of(members: &[(&str, &str, &str)]) -> Signature {
         let members: Vec<_> = members.iter().map(|(entity, check, service)| member(entity, check, service)).collect();
-        Signature::of(&members, 16)
+        Signature::of(&members, 16, &Checks::default())
     }
 
     fn alike(a: &[(&str, &str, &str)], b: &[(&str, &str, &str)]) -> u32 {
@@ -130,6 +147,20 @@ mod tests {
     }
 
     #[test]
+    fn of_a_log_what_it_says_is_alike() {
+        let log = |entity: &str, summary: &str| {
+            let said = Member { summary: summary.into(), ..member(entity, "syslog", "shop") };
+            Signature::of(&[said], 16, &Checks::default())
+        };
+        let alike = |a: &str, b: &str| log("pod-1", a).similarity(&log("pod-2", b), |_| 1_000);
+        assert_eq!(alike("disk sda1 is full", "disk sdb7 is full"), 750);
+        assert!(alike("disk sda1 is full", "connection to 10.0.0.7 refused") < 250);
+        // A name that looks like any other word: some of it.
+        let by_name = alike("session closed by ann", "session closed by bob");
+        assert!((250..500).contains(&by_name), "{by_name}");
+    }
+
+    #[test]
     fn what_is_rare_and_what_came_often_count_more() {
         let a = of(&[("db", "latency", ""), ("log", "full", "")]);
         let b = of(&[("db", "latency", ""), ("mail", "queue", "")]);
@@ -147,7 +178,7 @@ mod tests {
         let names: Vec<_> = (0..60).map(|n| format!("host-{n}")).collect();
         let storm = |names: &[String]| {
             let members: Vec<_> = names.iter().map(|name| member(name, "down", "")).collect();
-            Signature::of(&members, 16)
+            Signature::of(&members, 16, &Checks::default())
         };
         let (all, back) = (storm(&names), storm(&names.iter().rev().cloned().collect::<Vec<_>>()));
         assert_eq!((all.keys().count(), &all), (16 + 1 + 16, &back));

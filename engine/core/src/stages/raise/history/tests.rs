@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::episode::tests::member;
+use crate::domain::episode::{Member, tests::member};
 use crate::{
     domain::{incident::IncidentId, policy::Policy, recurrence::ProblemId, time::Span},
     output::{Body, Outputs},
@@ -12,7 +12,7 @@ const DAY: i64 = 24 * 3_600_000;
 
 fn signature(alerts: Alerts<'_>) -> Signature {
     let members: Vec<_> = alerts.iter().map(|(entity, check, service)| member(entity, check, service)).collect();
-    Signature::of(&members, 16)
+    Signature::of(&members, 16, &Checks::default())
 }
 
 /// One that was over on a day.
@@ -46,7 +46,7 @@ fn with<T>(
     let (mut policy, mut evicted, mut out) = (Policy::default(), Evicted::default(), Outputs::default());
     edit(&mut policy);
     let (scope, recurrence) = ("s".into(), &policy.raise.recurrence);
-    let mut by = Bounds { policy: recurrence, limits: &policy.limits, evicted: &mut evicted };
+    let mut by = Bounds { policy: recurrence, checks: &policy.checks, limits: &policy.limits, evicted: &mut evicted };
     let done = act(&mut by, &mut Teller { scope: &scope, zone: &recurrence.timezone, out: &mut out });
     (done, out.items.into_iter().map(|output| output.body).collect(), evicted)
 }
@@ -87,6 +87,23 @@ fn a_check_at_its_place_that_thousands_had_is_bounded() {
     (1..=1_000).for_each(|number| history.insert(number, kept(number, 1, DISK)));
     let found = history.similar(&signature(DISK), 1_001, 500);
     assert_eq!((found.len(), found[0].1), (CANDIDATES_MAX, 1_000), "the latest");
+}
+
+#[test]
+fn an_old_one_of_which_each_part_is_common_is_found_and_one_with_no_part_at_its_place() {
+    let parts = [("db-1", "latency", "db"), ("web-1", "errors", "shop"), ("mq-1", "queue", "mail")];
+    let mut history = history(&[(1, 1, &parts)]);
+    (2..=1_000).for_each(|number| history.insert(number, kept(number, 2, &parts[number as usize % 3..][..1])));
+    let found = history.similar(&signature(&parts), 1_001, 500);
+    assert_eq!(found.first(), Some(&(1_000, 1)));
+    // Logs name who it was, and no template is the same.
+    let log = |user: &str| {
+        let summary = format!("session of {user} was closed by the server before it began");
+        Member { summary: summary.into(), ..member("gate-1", "syslog", "gate") }
+    };
+    let of = |user| Signature::of(&[log(user)], 16, &Checks::default());
+    history.insert(2_000, Kept { signature: of("ann"), ..kept(2_000, 3, DISK) });
+    assert_eq!(history.similar(&of("bob"), 2_001, 500).first().map(|(_, number)| *number), Some(2_000));
 }
 
 #[test]

@@ -4,8 +4,10 @@
 //! probability of less than a hundredth: the exact binomial tail, times the number of windows (Dunn, Multiple comparisons
 //! among means, 1961). Rayleigh's test for the circle (Zar, Biostatistical Analysis, section 27.1) misses a nightly job
 //! for one start at noon.
-use crate::domain::{time::Timestamp, zone::Zone};
-use jiff::civil::{DateTime, datetime};
+use crate::domain::{
+    time::Timestamp,
+    zone::{WEEKDAYS, Zone},
+};
 use std::{collections::BTreeSet, fmt};
 
 /// In fewer nights, or weeks, it came by chance.
@@ -18,12 +20,10 @@ const WEEK: i64 = 7 * DAY;
 const WINDOWS: i64 = HOURS_MAX * (DAY + WEEK);
 const CHANCE_MAX: f64 = 0.01;
 
-const WEEKDAYS: [&str; 7] = ["Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays"];
-
 /// `4 of 5 between 02:00 and 03:00 (Europe/Berlin)`. What comes again in the same window, and elsewhere in the same hour,
 /// counts once: of one bad night nothing follows.
 pub fn usual(starts: impl Iterator<Item = Timestamp>, zone: &Zone) -> Option<String> {
-    let hours: BTreeSet<i64> = starts.filter_map(|at| zone.local(at)).map(local_hour).collect();
+    let hours: BTreeSet<i64> = starts.filter_map(|at| zone.hours(at)).collect();
     if hours.len() < TIMES_MIN {
         return None;
     }
@@ -73,11 +73,6 @@ impl fmt::Display for Window {
         }
         write!(f, "between {:02}:00 and {:02}:00", self.from % DAY, (self.from + self.hours) % DAY)
     }
-}
-
-/// Hours that clocks there have shown since a Monday, 00:00.
-fn local_hour(local: DateTime) -> i64 {
-    local.duration_since(datetime(1969, 12, 29, 0, 0, 0, 0)).as_secs().div_euclid(3_600)
 }
 
 /// The probability of at least `k` of `n` where each comes with `p`.

@@ -1,0 +1,163 @@
+//! Series beside their peers: those of one KPI at one origin, or what a rule of the policy says.
+use super::{
+    Finding,
+    said::{Said, fingerprint},
+    series::{Sample, Series},
+};
+use crate::{
+    domain::{alert::Fingerprint, hash::Framed, policy::Peers, threshold::Number, time::Timestamp, topology::Topology},
+    scope::Cx,
+};
+use quell_models::{
+    cohesion::{Cohesion, Distance, Given, Turn},
+    detectors::Verdict,
+};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+const APART: &str = "apart";
+
+/// A member that has left the others.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Apart {
+    since: Timestamp,
+    /// When it last fired.
+    said_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Group {
+    peers: Cohesion,
+    apart: BTreeMap<Fingerprint, Apart>,
+    /// What people are shown are deviations, as what is measured only grows.
+    grows: bool,
+}
+
+/// The groups of a scope, by a hash of what makes them one. Each series is in one at most.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Groups {
+    #[serde(with = "crate::snapshot::sorted")]
+    groups: FxHashMap<u64, Group>,
+}
+
+/// The group that a series belongs to.
+pub fn group_of(series: &Series, cx: &Cx<'_>) -> Option<u64> {
+    let (policy, topology, scope) = (&cx.policy.score.cohesion, cx.topology, &cx.core.name);
+    let [origin, entity, check] = [&*series.origin, &*series.entity, &*series.check];
+    let mut key = Framed::default();
+    if let Some(rule) = policy.rule_of(origin, entity, check) {
+        let Peers { origin: origins, entity: entities, check: checks, same_service } = rule;
+        key.field("rule").field(origins).field(entities).field(checks);
+        if *same_service {
+            let known = topology.entity(scope, entity).into_iter().flat_map(|entity| &entity.services);
+            key.field(&**narrowest(known, topology, scope)?);
+        }
+    } else {
+        let kpis = topology.kpis_of(scope, [origin, entity, check, &series.service]);
+        // A KPI of importance 0 is shown, and says nothing; one of a single entity has no peers.
+        let spoken = kpis.filter(|(_, kpi)| policy.kpis && kpi.importance > 0 && kpi.series.entity.is_none());
+        let spoken: Vec<_> = spoken.collect();
+        let service = narrowest(spoken.iter().map(|(service, _)| *service), topology, scope)?;
+        let kpi = spoken.iter().find(|(of, _)| *of == service).map_or("", |(_, kpi)| &kpi.id);
+        key.field("kpi").field(&**service).field(kpi);
+    }
+    Some(key.field(origin).field(check).hash64())
+}
+
+/// Of several services the one of fewest entities: they are the most alike.
+fn narrowest<'a>(
+    services: impl Iterator<Item = &'a Arc<str>>,
+    topology: &Topology,
+    scope: &str,
+) -> Option<&'a Arc<str>> {
+    services.min_by_key(|id| (topology.service(scope, id).map_or(u32::MAX, |service| service.entity_count), *id))
+}
+
+impl Groups {
+    /// A sample of a member, as its detector sees it. One of another series may end a round, and so tell of any.
+    pub fn take(
+        &mut self,
+        sample: Sample,
+        (verdict, teaches): (&Verdict, bool),
+        all: &mut FxHashMap<Fingerprint, Series>,
+        cx: &Cx<'_>,
+        found: &mut Vec<Finding>,
+    ) {
+        let Sample { key, value, at } = sample;
+        let (Some(id), Some(usual)) = (all.get(&key).and_then(Series::peers), verdict.usual) else { return };
+        let group = self.groups.entry(id).or_default();
+        group.grows = usual.is_rate;
+        let deviation = verdict.deviations;
+        let shown = if usual.is_rate { deviation } else { value };
+        let given = Given { seconds: at.0.div_euclid(1_000), deviation, shown, teaches };
+        for Turn { key, apart } in group.peers.take(key.0, given, Distance::of(cx.policy.score.cohesion.leaves_at)) {
+            let key = Fingerprint(key);
+            let Some(series) = all.get_mut(&key) else { continue };
+            if apart {
+                group.apart.insert(key, Apart { since: at, said_at: None });
+                series.is_apart = true;
+                group.tell(key, series, at, cx, found);
+            } else {
+                group.is_back(key, series, at, found);
+            }
+        }
+        if let Some(series) = all.get_mut(&key) {
+            group.tell(key, series, at, cx, found);
+        }
+    }
+
+    /// Where a member stands now is usual.
+    pub fn accept(&mut self, key: Fingerprint, series: &mut Series, at: Timestamp, found: &mut Vec<Finding>) {
+        if let Some(group) = series.peers().and_then(|id| self.groups.get_mut(&id)) {
+            group.peers.accept(key.0);
+            group.is_back(key, series, at, found);
+        }
+    }
+
+    /// A series is no member of a group any more.
+    pub fn leave(&mut self, id: u64, key: Fingerprint, series: &mut Series, at: Timestamp, found: &mut Vec<Finding>) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        group.peers.leave(key.0);
+        group.is_back(key, series, at, found);
+        if group.peers.is_empty() {
+            self.groups.remove(&id);
+        }
+    }
+}
+
+impl Group {
+    /// Of one that has left, if it is time. What its series itself has said, and holds, is not told once more.
+    fn tell(&mut self, key: Fingerprint, series: &mut Series, at: Timestamp, cx: &Cx<'_>, found: &mut Vec<Finding>) {
+        let Some(state) = self.apart.get_mut(&key) else { return };
+        if at - state.since >= cx.policy.score.new_usual {
+            // What stays is the new usual.
+            self.peers.accept(key.0);
+            return self.is_back(key, series, at, found);
+        }
+        let due = match state.said_at {
+            Some(said) => at - said >= cx.policy.deduplicate.count_interval,
+            None => !series.speaks(),
+        };
+        let Some(beside) = self.peers.beside(key.0).filter(|_| due) else { return };
+        state.said_at = Some(at);
+        let [own, low, high] = [beside.own, beside.theirs.0, beside.theirs.1].map(Number);
+        let (check, entity, peers) = (&series.check, &series.entity, beside.peers);
+        let of = if self.grows { ", in deviations from how it usually grows" } else { "" };
+        let summary = format!("{check} of {entity} leaves its {peers} peers: {own}, theirs {low} to {high}{of}");
+        let said = Said::firing(APART, APART, cx.policy.score.severity, summary);
+        found.push(Said { off: Some(beside.distance.spreads()), ..said }.about(series, key, at));
+    }
+
+    fn is_back(&mut self, key: Fingerprint, series: &mut Series, at: Timestamp, found: &mut Vec<Finding>) {
+        series.is_apart = false;
+        if self.apart.remove(&key).is_some_and(|state| state.said_at.is_some()) {
+            found.push(Said::resolved(APART, APART).about(series, key, at));
+        }
+    }
+}
+
+/// Whether an alert tells that the series has left its peers.
+pub fn is_told_by(key: Fingerprint, alert: Fingerprint) -> bool {
+    alert == fingerprint(key, APART)
+}
