@@ -38,7 +38,7 @@ def ewma(rows):
 
 def half_space_trees(rows):
     from river import anomaly, preprocessing
-    scaler, trees, scores = preprocessing.MinMaxScaler(), anomaly.HalfSpaceTrees(window_size=DAY, seed=1), []
+    scaler, trees, scores = preprocessing.MinMaxScaler(), anomaly.HalfSpaceTrees(n_trees=25, height=10, window_size=DAY, seed=1), []
     for x in features(rows):
         scaler.learn_one(x)
         x = scaler.transform_one(x)

@@ -3,7 +3,7 @@ use super::{LONG, What};
 use serde::{Deserialize, Serialize};
 
 /// Bins of a histogram, three an octave, from a quarter of the mean on.
-const BINS: usize = 26;
+const BINS: usize = 29;
 const BINS_AN_OCTAVE: f32 = 3.0;
 const OCTAVES_BELOW: f32 = 2.0;
 /// A histogram is halved when it has so many.
