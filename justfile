@@ -42,8 +42,11 @@ kill-test seeds="2000" kills="200":
 bench:
     cargo bench -p quell-benches
 
+# All that is measured of quality, over the public sets below DIR: what is not there is left out.
+quality dir: (grouping dir) (causes dir) (anomaly dir) (templates dir) (causality dir)
+
 # How well events are grouped, over recordings whose truth is known (benches/quality/sources.rs). BESIDE: a program to run for each, too.
-quality dir beside="":
+grouping dir beside="":
     QUELL_QUALITY={{absolute_path(dir)}} {{ if beside == "" { "" } else { "QUELL_BESIDE='" + beside + "'" } }} cargo bench -p quell-benches --bench quality
 
 # Likewise where all checks are called alike, so that only texts say what is wrong.
@@ -61,6 +64,11 @@ anomaly dir beside="":
 # How well series are forecast, half an hour ahead and up to a limit: NAB, SMD and ASD below DIR, and made-up ones.
 forecast dir:
     QUELL_FORECAST={{absolute_path(dir)}} cargo bench -p quell-benches --bench forecast
+
+# river's and scikit-learn's detectors over the made-up cases of `just anomaly`.
+peers-anomaly:
+    QUELL_CASES={{justfile_directory()}}/target/cases cargo bench -p quell-benches --bench anomaly
+    python3 benches/peers/anomaly.py {{justfile_directory()}}/target/cases
 
 # How well causes are ranked, over the public sets whose root causes are known (benches/causes/main.rs says which).
 causes dir:

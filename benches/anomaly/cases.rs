@@ -1,6 +1,7 @@
 //! Made-up series: how quiet the detector is where nothing happens, and what it finds, how late, where something does.
 use super::series::{DAY, Random, STATIONARY, season, stationary};
 use quell_models::detectors::{Kpi, Moment, Verdict};
+use std::{fs, ops::Range, path::Path};
 
 /// 2026-01-05, a Monday.
 const MONDAY: i64 = 1_767_571_200;
@@ -57,6 +58,33 @@ fn case(kind: &str, seed: u64) -> Vec<Option<f64>> {
     (0..BEGINS + LASTS + DAY).map(one).collect()
 }
 
+/// Of what happens.
+fn rows(kind: &str) -> Range<usize> {
+    match kind {
+        "spike" => BEGINS..BEGINS + 1,
+        "gap, then a shift" => BEGINS + 30..BEGINS + LASTS,
+        _ => BEGINS..BEGINS + LASTS,
+    }
+}
+
+/// As files for `benches/peers/anomaly.py`, up to where it is over.
+///
+/// # Errors
+/// Where one can't be written.
+pub fn write(directory: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(directory)?;
+    for (kind, seed) in CASES.into_iter().flat_map(|kind| (1..=SEEDS).map(move |seed| (kind, seed))) {
+        let mut text = String::from("minute,value,happens\n");
+        for (minute, value) in case(kind, seed).into_iter().enumerate().take(rows(kind).end) {
+            if let Some(value) = value {
+                text += &format!("{minute},{value},{}\n", u8::from(rows(kind).contains(&minute)));
+            }
+        }
+        fs::write(directory.join(format!("{kind}-{seed}.csv")), text)?;
+    }
+    Ok(())
+}
+
 /// The first row, after what happens has begun, of a score that no earlier row of the third week has.
 struct Found {
     /// Area under the curve of rows told apart: of what happens, and of the week before.
@@ -65,7 +93,7 @@ struct Found {
     delay: Option<usize>,
 }
 
-fn found_by(scores: &[f64], rows: std::ops::Range<usize>) -> Found {
+fn found_by(scores: &[f64], rows: Range<usize>) -> Found {
     let before = &scores[BEGINS - 7 * DAY..BEGINS];
     let during = &scores[rows];
     let above = |score: f64| {
@@ -97,10 +125,11 @@ fn ewma(series: &[Option<f64>]) -> Vec<f64> {
 /// What is found, how surely and how late, beside a weighted mean.
 pub fn found() {
     println!(
-        "| what happens | severity: area, delay in minutes, found | EWMA: area, delay, found | highest event | farthest off, deviations |\n|---|---|---|---|---|"
+        "| what happens | severity: area, delay in minutes, found | EWMA: area, delay, found | highest event | told of, and how late | farthest off, deviations |\n|---|---|---|---|---|---|"
     );
     for kind in CASES {
-        let (mut ours, mut plain, mut events, mut off) = (Vec::new(), Vec::new(), 0.0, 0.0);
+        let (mut ours, mut plain, mut told_of) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut events, mut off) = (0.0, 0.0);
         for seed in 1..=SEEDS {
             let series = case(kind, seed);
             let mut detector = Kpi::default();
@@ -110,20 +139,25 @@ pub fn found() {
                     value.map_or_else(Verdict::default, |value| detector.take(at, value, true))
                 })
                 .collect();
-            let rows = match kind {
-                "spike" => BEGINS..BEGINS + 1,
-                "gap, then a shift" => BEGINS + 30..BEGINS + LASTS,
-                _ => BEGINS..BEGINS + LASTS,
-            };
+            let rows = rows(kind);
             let during = &all[rows.clone()];
             events += during.iter().map(|verdict| f64::from(verdict.event.0)).fold(0.0, f64::max) / 1_000.0;
             off += during.iter().map(|verdict| verdict.deviations.abs()).fold(0.0, f64::max);
+            told_of.extend(during.iter().position(|verdict| verdict.event.0 >= SPEAKS));
             let severities: Vec<f64> = all.iter().map(|verdict| verdict.deviations.abs()).collect();
             ours.push(found_by(&severities, rows.clone()));
             plain.push(found_by(&ewma(&series), rows));
         }
         let n = SEEDS as f64;
-        println!("| {kind} | {} | {} | {:.2} | {:.1} |", told(&ours), told(&plain), events / n, off / n);
+        let late = told_of.iter().sum::<usize>() as f64 / told_of.len().max(1) as f64;
+        println!(
+            "| {kind} | {} | {} | {:.2} | {} of {SEEDS}, {late:.1} | {:.1} |",
+            told(&ours),
+            told(&plain),
+            events / n,
+            told_of.len(),
+            off / n
+        );
     }
     println!();
 }

@@ -3,8 +3,11 @@
 //! "InterFusion", 2021), how quiet what has no news is, and what is found how late in made-up cases, beside an exponentially weighted mean.
 //!
 //! `QUELL_ANOMALY=DIR cargo bench -p quell-benches --bench anomaly`, where `DIR/nab` has `windows.json` and `data/**.csv`, and `DIR/smd-asd` a folder
-//! for each entity; files may be compressed (`.zst`). `QUELL_ONLY=cohesion` leaves out all but peers, `rhythm` all but alerts at their hour. `QUELL_BESIDE='program'` runs on each NAB file too: it prints CSV with `anomaly_score`.
-use std::{env, path::PathBuf};
+//! for each entity; files may be compressed (`.zst`). `QUELL_CASES=folder` only writes the made-up cases, for other detectors. `QUELL_ONLY=cohesion` leaves out all but peers, `rhythm` all but alerts at their hour. `QUELL_BESIDE='program'` runs on each NAB file too: it prints CSV with `anomaly_score`.
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 mod cases;
 mod cohesion;
@@ -15,6 +18,9 @@ mod rhythm;
 mod series;
 
 fn main() -> anyhow::Result<()> {
+    if let Some(directory) = env::var_os("QUELL_CASES") {
+        return cases::write(Path::new(&directory));
+    }
     let only = env::var("QUELL_ONLY").unwrap_or_default();
     if only.is_empty() {
         cases::quiet();

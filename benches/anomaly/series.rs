@@ -40,7 +40,17 @@ pub fn season(minute: usize) -> f64 {
 }
 
 /// What has no news, a sample a minute from a Monday on.
-pub const STATIONARY: [&str; 6] = ["Gaussian", "Poisson 2", "Poisson 20", "AR(1) .9", "weekly", "lognormal"];
+pub const STATIONARY: [&str; 9] = [
+    "Gaussian",
+    "Poisson 2",
+    "Poisson 20",
+    "AR(1) .9",
+    "weekly",
+    "weekly, Poisson",
+    "weekly, lognormal",
+    "weekly, a batch each night",
+    "lognormal",
+];
 
 /// One of those.
 pub fn stationary(kind: &str, seed: u64, samples: usize) -> Vec<f64> {
@@ -54,6 +64,12 @@ pub fn stationary(kind: &str, seed: u64, samples: usize) -> Vec<f64> {
             50.0 + last
         }
         "weekly" => 100.0 * season(minute) + 5.0 * random.gaussian(),
+        "weekly, Poisson" => random.poisson(20.0 * season(minute)),
+        "weekly, lognormal" => 100.0 * season(minute) * (0.2 * random.gaussian()).exp(),
+        "weekly, a batch each night" => {
+            let batch = if (120..130).contains(&(minute % DAY)) { 60.0 } else { 0.0 };
+            100.0 * season(minute) + batch + 5.0 * random.gaussian()
+        }
         _ => (1.0 + 0.5 * random.gaussian()).exp(),
     };
     (0..samples).map(one).collect()

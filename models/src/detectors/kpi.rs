@@ -20,21 +20,23 @@
 //!
 //! **Severity.** `z = (x − b') / (√v + 0.03·range)` deviations (a value beyond all so far is part of the range), `b'` and `v` learned from values clipped at 3 deviations (Huber's ψ, 1964).
 //!
+//! **Habit.** Within a season ranks are blind to what other hours have seen, and so is a spread over all hours. Where the season is seen and explains
+//! most of the series, a second measure is from what it does at that hour in its latest spread and record (`kpi/habit.rs`): what is beyond five of
+//! its deviations is an event by itself, of `6.4 + 3·ln(z/5)` nats, and so severe.
+//!
 //! A series that only grows, with resets, is a counter, and its rate is what is looked at (as Prometheus' `rate` does). One of whole numbers is as
 //! usual one off, any by a thousandth. A gap of more than five paces is no jump. Time constants are in seconds, but no less than so many
 //! samples; the mean of an hour remembers a month. It says nothing of a series in its first 30 samples, and those of a counter count from where it is known for one.
 use super::Score;
+use habit::Habit;
+use ranks::Ranks;
+pub use said::{Moment, Usual, Verdict, What};
 use serde::{Deserialize, Serialize};
 
-/// Bins of a histogram, three an octave, from an eighth of the mean on.
-const BINS: usize = 32;
-const BINS_AN_OCTAVE: f32 = 3.0;
-const OCTAVES_BELOW: f32 = 3.0;
-/// A histogram is halved when it has so many.
-const COUNTED_MAX: u32 = 65_000;
-/// The pseudo count of a rank, and from which multiple of the mean on it falls.
-const PSEUDO: f32 = 2.0;
-const PSEUDO_TAIL: f32 = 30.0;
+mod habit;
+mod ranks;
+mod said;
+
 /// Short, middle and long means: so long, in seconds, and at least so many samples.
 const SHORT: Memory = Memory { seconds: 3_000.0, samples: 10.0 };
 const MIDDLE: Memory = Memory { seconds: 90_000.0, samples: 300.0 };
@@ -59,10 +61,10 @@ const FADE_SHARE: f32 = 0.2;
 /// In a young series the distance counts itself.
 const YOUNG: f32 = 300.0;
 const YOUNG_NATS: f32 = 3.0;
-/// What is said of an event is the first evidence, in their order, unless another is so much larger.
-const CLEARLY: f32 = 1.2;
 /// Nats to a score.
 const NATS: f32 = 9.2;
+/// What is beyond habit is worth a look.
+const NEWS_NATS: f32 = 6.4;
 /// Samples before it says anything.
 const WARM_UP: u32 = 30;
 /// A value is clipped at so many deviations when it is learned; beyond it is unusual.
@@ -102,77 +104,6 @@ impl Memory {
     }
 }
 
-/// When a sample was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// Seconds, from anywhere.
-    pub seconds: i64,
-    /// Hour of the day, 0 to 23, where the series lives.
-    pub hour: u8,
-    /// A Saturday or Sunday there, or what else is no working day.
-    pub rests: bool,
-}
-
-impl Moment {
-    /// Of Unix time in seconds, in UTC.
-    pub fn utc(seconds: i64) -> Self {
-        let day = (seconds.div_euclid(86_400) + 4).rem_euclid(7);
-        Self { seconds, hour: (seconds.rem_euclid(86_400) / 3_600) as u8, rests: day == 0 || day == 6 }
-    }
-}
-
-/// What speaks most for an event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum What {
-    /// It moved much at once.
-    Jump,
-    /// It is where it seldom is.
-    #[default]
-    Level,
-    /// Its level has changed.
-    Shift,
-    /// It stays off what is usual at that hour.
-    Departure,
-}
-
-/// What is to be said of a sample.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Verdict {
-    /// That something new has happened.
-    pub event: Score,
-    /// What speaks most for that.
-    pub what: What,
-    /// How far from usual it is.
-    pub severity: Score,
-    /// The same in deviations, with its sign.
-    pub deviations: f64,
-    /// `None` while it warms up.
-    pub usual: Option<Usual>,
-}
-
-impl Verdict {
-    /// Whether it is beyond what is usual: a state that goes on.
-    pub fn is_beyond(&self) -> bool {
-        self.deviations.abs() > f64::from(CLIP)
-    }
-
-    /// The larger of the two.
-    pub fn score(&self) -> Score {
-        self.event.max(self.severity)
-    }
-}
-
-/// What a series usually is: between these.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Usual {
-    pub low: f64,
-    pub high: f64,
-    /// At that hour, and not at any.
-    pub is_of_hour: bool,
-    /// Of what it grows by in a second: it is a counter.
-    pub is_rate: bool,
-}
-
 /// What kind of series it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Kind {
@@ -190,8 +121,6 @@ pub struct Kpi {
     at: u32,
     /// Samples learned.
     n: u32,
-    /// Samples in the histograms.
-    counted: u32,
     /// Seconds between samples, as usual.
     pace: f32,
     /// The last value: of the series, and of what is looked at.
@@ -209,8 +138,7 @@ pub struct Kpi {
     plain_error: f32,
     /// What is left of the last event.
     left: f32,
-    means: [f32; 4],
-    histograms: [[u16; BINS]; 4],
+    ranks: Ranks,
     events: [u8; STRENGTHS],
     slots: [f32; HOURS],
     spreads: [f32; HOURS],
@@ -223,6 +151,7 @@ pub struct Kpi {
     variance: f32,
     low: f32,
     high: f32,
+    habit: Habit,
     kind: Kind,
     /// All values were whole numbers, none below 0.
     is_whole: bool,
@@ -236,7 +165,6 @@ impl Default for Kpi {
         Self {
             at: 0,
             n: 0,
-            counted: 0,
             pace: 0.0,
             raw: 0.0,
             previous: 0.0,
@@ -248,8 +176,7 @@ impl Default for Kpi {
             season_error: 0.0,
             plain_error: 0.0,
             left: 0.0,
-            means: [0.0; 4],
-            histograms: [[0; BINS]; 4],
+            ranks: Ranks::default(),
             events: [0; STRENGTHS],
             slots: [0.0; HOURS],
             spreads: [0.0; HOURS],
@@ -260,11 +187,25 @@ impl Default for Kpi {
             variance: 0.0,
             low: 0.0,
             high: 0.0,
+            habit: Habit::default(),
             kind: Kind::Growing,
             is_whole: true,
             is_positive: true,
             grown: 0,
         }
+    }
+}
+
+/// Severity is measured from a level, in deviations.
+#[derive(Clone, Copy, Debug)]
+struct Measure {
+    level: f32,
+    deviation: f32,
+}
+
+impl Measure {
+    fn of(self, x: f32) -> f32 {
+        (x - self.level) / self.deviation
     }
 }
 
@@ -278,10 +219,17 @@ struct Expected {
     /// By the hour and the day alone, as far as they were seen.
     by_hour: f32,
     base: f32,
-    /// What severity is measured from.
-    level: f32,
-    /// In what, for one deviation.
-    deviation: f32,
+    usual: Measure,
+    /// That of habit.
+    habit: Measure,
+    has_habit: bool,
+}
+
+impl Expected {
+    /// It is beyond what is usual by habit, and more so than otherwise.
+    fn is_off_habit(&self, x: f32) -> bool {
+        self.has_habit && self.habit.of(x).abs() > CLIP.max(self.usual.of(x).abs())
+    }
 }
 
 impl Kpi {
@@ -292,6 +240,7 @@ impl Kpi {
             return Verdict::default();
         }
         let value = value.clamp(-VALUE_MAX, VALUE_MAX);
+        let day = self.at / DAY as u32;
         let Some(x) = self.looked_at(at.seconds, value) else { return Verdict::default() };
         self.is_whole &= value == value.trunc() && self.kind != Kind::Counter;
         self.is_positive &= x >= 0.0;
@@ -301,13 +250,19 @@ impl Kpi {
             (self.low, self.high) = (x, x);
         }
         let expected = self.expected(at, x);
-        let is_usual = self.is_as_ever(x, expected.base);
+        let is_off = expected.is_off_habit(x);
+        let from = if is_off { expected.habit } else { expected.usual };
+        let is_usual = self.is_as_ever(x, if is_off { from.level } else { expected.base });
         let (evidence, what) = self.evidence(x, expected, teaches);
-        let z = (x - expected.level) / expected.deviation;
+        let z = from.of(x);
         let is_warm = self.is_warm();
         let nats = self.nats(evidence, if is_warm { z.abs() } else { 0.0 });
+        let nats = if is_off { nats.max(news(z)) } else { nats };
         let event = self.gate(if is_usual { 0.0 } else { nats }, teaches);
         if teaches {
+            if self.at / DAY as u32 != day {
+                self.habit.end_day();
+            }
             self.learn(x, expected);
         }
         self.previous = x;
@@ -320,7 +275,7 @@ impl Kpi {
             what,
             severity: Score::of(off, HALF),
             deviations: off,
-            usual: Some(self.usual(expected)),
+            usual: Some(self.usual(from, is_off || expected.season > 0.5)),
         }
     }
 
@@ -331,8 +286,9 @@ impl Kpi {
             return;
         }
         let expected = self.expected(at, self.previous);
-        let (moved, level) = (self.previous - expected.base, self.previous - expected.level);
+        let (moved, level) = (self.previous - expected.base, self.previous - expected.usual.level);
         self.slots.iter_mut().for_each(|mean| *mean += level);
+        self.habit.shift(level);
         self.long += moved;
         (self.short, self.middle) = (self.long, self.long);
         (self.level, self.departure, self.left) = (self.level + level, 0.0, 0.0);
@@ -413,9 +369,13 @@ impl Kpi {
         let level = known * by_hour + (1.0 - known) * self.level;
         let floor = if self.is_whole { 0.5 } else { 0.0 };
         let range = self.high.max(x) - self.low.min(x);
-        let deviation = (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(floor);
-        let deviation = deviation.max(STILL_SHARE * level.abs()).max(1e-12);
-        Expected { slot, part, season, by_hour: known * by_hour + (1.0 - known) * self.long, base, level, deviation }
+        let least = (STILL_SHARE * level.abs()).max(floor).max(1e-12);
+        let usual = Measure { level, deviation: (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(least) };
+        let of_habit = if part == 1 { self.habit.at_rest(self.slots[slot]) } else { by_hour };
+        let deviation = self.habit.deviation().max(RANGE_SHARE * range).max(least);
+        let has_habit = self.habit.claims((part, self.days(part)), self.plain_error);
+        let by_hour = known * by_hour + (1.0 - known) * self.long;
+        Expected { slot, part, season, by_hour, base, usual, habit: Measure { level: of_habit, deviation }, has_habit }
     }
 
     /// Whether it is no farther off than what nobody would call a change.
@@ -436,27 +396,11 @@ impl Kpi {
         let departure = if spread > 1e-12 { r / spread } else { 10.0 * f32::from(u8::from(r.abs() > 1e-12)) };
         self.departure += short * (departure.clamp(-DEPARTURE_MAX, DEPARTURE_MAX) - self.departure);
         let found = [(x - self.previous).abs(), r.abs(), (self.short - self.middle).abs(), self.departure.abs()];
-        let (long, all) = (LONG.step(n, self.pace), self.counted as f32);
-        let (mut sum, mut most) = (0.0, (0.0, What::Level));
-        let whats = [What::Jump, What::Level, What::Shift, What::Departure];
-        for (n, (f, mean)) in found.into_iter().zip(&mut self.means).enumerate() {
-            let multiple = if *mean > 1e-12 { f / *mean } else { 1_000.0 * f32::from(u8::from(f > 1e-12)) };
-            let nats = rank(&mut self.histograms[n], all, multiple, teaches);
-            sum += nats;
-            most = if nats > CLEARLY * most.0 { (nats, whats[n]) } else { most };
-            if teaches {
-                *mean += long * (f - *mean);
-            }
-        }
+        let ranked = self.ranks.take(found, (n, self.pace), teaches);
         if teaches {
-            self.counted += 1;
             self.middle += MIDDLE.step(n, self.pace) * (y - self.middle);
         }
-        if self.counted >= COUNTED_MAX {
-            self.histograms.iter_mut().flatten().for_each(|count| *count /= 2);
-            self.counted /= 2;
-        }
-        (0.25 * sum, most.1)
+        ranked
     }
 
     /// What is left of an evidence by the age of the series, or in a young one by the distance.
@@ -484,7 +428,7 @@ impl Kpi {
         self.n = self.n.saturating_add(1);
         let n = self.n as f32;
         (self.low, self.high) = (self.low.min(x), self.high.max(x));
-        let Expected { slot, part, base, by_hour, level, deviation, .. } = expected;
+        let Expected { slot, part, base, by_hour, usual: Measure { level, deviation }, habit, .. } = expected;
         let long = LONG.step(n, self.pace);
         if self.seen[slot] >= 3 {
             self.season_error += long * ((x - by_hour).abs() - self.season_error);
@@ -509,6 +453,10 @@ impl Kpi {
         self.seen[slot] = self.seen[slot].saturating_add(1);
         if n > DAY / self.pace {
             let share = self.pace / DAY;
+            self.habit.learn(x - habit.level, (n - DAY / self.pace, share));
+            if part == 1 {
+                self.habit.learn_rest(taught, of_hour, (self.days(part), share));
+            }
             let step = (share / (self.days(part) + share)).max(share / REST_DAYS);
             self.parts[part] += step * (taught - of_hour - self.parts[part]);
             self.rest_days += if part == 1 { share } else { 0.0 };
@@ -535,30 +483,17 @@ impl Kpi {
         if part == 1 { self.rest_days } else { (all - self.rest_days).max(0.0) }
     }
 
-    fn usual(&self, expected: Expected) -> Usual {
-        let reach = f64::from(CLIP * expected.deviation);
-        let (level, least) = (f64::from(expected.level), if self.is_positive { 0.0 } else { -VALUE_MAX });
-        Usual {
-            low: (level - reach).max(least),
-            high: level + reach,
-            is_of_hour: expected.season > 0.5,
-            is_rate: self.kind == Kind::Counter,
-        }
+    fn usual(&self, from: Measure, is_of_hour: bool) -> Usual {
+        let reach = f64::from(CLIP * from.deviation);
+        let (level, least) = (f64::from(from.level), if self.is_positive { 0.0 } else { -VALUE_MAX });
+        Usual { low: (level - reach).max(least), high: level + reach, is_of_hour, is_rate: self.kind == Kind::Counter }
     }
 }
 
-/// `-ln` of how often so large a multiple of the mean, or a larger one, was seen; it is counted where it `teaches`.
-fn rank(histogram: &mut [u16; BINS], all: f32, multiple: f32, teaches: bool) -> f32 {
-    let place = (libm::log2f(multiple.max(1e-9)) + OCTAVES_BELOW) * BINS_AN_OCTAVE;
-    let place = place.clamp(0.0, BINS as f32 - 0.001);
-    let bin = place as usize;
-    let beyond: u32 = histogram[bin + 1..].iter().map(|count| u32::from(*count)).sum();
-    let above = beyond as f32 + (1.0 - (place - bin as f32)) * f32::from(histogram[bin]);
-    if teaches {
-        histogram[bin] += 1;
-    }
-    let pseudo = PSEUDO * (PSEUDO_TAIL / multiple.max(1e-6)).min(1.0);
-    libm::logf((all + PSEUDO) / (above + pseudo)).max(0.0)
+/// What is beyond all habit, in nats.
+fn news(z: f32) -> f32 {
+    let beyond = z.abs() / habit::NEWS;
+    if beyond > 1.0 { NEWS_NATS + YOUNG_NATS * libm::logf(beyond) } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -169,6 +169,38 @@ fn a_morning_that_does_not_come_is_found() {
     assert!(found.is_some_and(|minute| minute < 30), "{found:?}");
 }
 
+/// By night, on a working day, on a rest day: as far off as other hours are, and at once.
+#[test]
+fn what_other_hours_have_seen_is_news_at_this_one() {
+    for (day, hour, by) in [(21, 3, 50.0), (23, 10, -50.0), (26, 14, 50.0)] {
+        let mut series = Series { detector: Kpi::default(), at: MONDAY - 60 };
+        let mut noise = gaussian(1, 0.0, 4.0);
+        let begin = day * MINUTES_OF_DAY + hour * 60;
+        let mut until = |range: std::ops::Range<usize>, by: f64| -> Vec<Verdict> {
+            range.map(|minute| series.one(weekly(minute) + noise.next().unwrap_or(0.0) + by)).collect()
+        };
+        let before = until(0..begin, 0.0);
+        let calm = before.iter().skip(7 * MINUTES_OF_DAY).filter(|verdict| speaks(verdict)).count();
+        assert!(calm <= 1, "{calm}");
+        let during = until(begin..begin + 60, by);
+        let found = during.iter().position(|verdict| verdict.event >= SPEAKS);
+        assert!(found.is_some_and(|minute| minute < 5), "day {day}: {found:?}");
+        assert_eq!(events(&during), 1, "it is one event");
+        let news = during[found.unwrap_or(0)];
+        assert!(news.deviations * by.signum() > 5.0 && news.usual.is_some_and(|usual| usual.is_of_hour), "{news:?}");
+        assert!(during.iter().filter(|verdict| verdict.is_beyond()).count() > 55, "and lasts as a state");
+    }
+}
+
+#[test]
+fn what_is_done_each_day_is_no_news() {
+    let mut series = Series::new();
+    let mut noise = gaussian(1, 0.0, 4.0);
+    let batch = |minute: usize| if (120..130).contains(&(minute % MINUTES_OF_DAY)) { 60.0 } else { 0.0 };
+    let all = series.all((0..42 * MINUTES_OF_DAY).map(|n| weekly(n) + batch(n) + noise.next().unwrap_or(0.0)));
+    assert!(all[14 * MINUTES_OF_DAY..].iter().all(|verdict| !speaks(verdict)));
+}
+
 #[test]
 fn a_counter_is_looked_at_by_its_rate() {
     let mut series = Series::new();

@@ -1,0 +1,73 @@
+//! What goes into the detector and what comes out.
+use super::{CLIP, Score};
+
+/// When a sample was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Seconds, from anywhere.
+    pub seconds: i64,
+    /// Hour of the day, 0 to 23, where the series lives.
+    pub hour: u8,
+    /// A Saturday or Sunday there, or what else is no working day.
+    pub rests: bool,
+}
+
+impl Moment {
+    /// Of Unix time in seconds, in UTC.
+    pub fn utc(seconds: i64) -> Self {
+        let day = (seconds.div_euclid(86_400) + 3).rem_euclid(7);
+        Self { seconds, hour: (seconds.rem_euclid(86_400) / 3_600) as u8, rests: day >= 5 }
+    }
+}
+
+/// What speaks most for an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum What {
+    /// It moved much at once.
+    Jump,
+    /// It is where it seldom is.
+    #[default]
+    Level,
+    /// Its level has changed.
+    Shift,
+    /// It stays off what is usual at that hour.
+    Departure,
+}
+
+/// What is to be said of a sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// That something new has happened.
+    pub event: Score,
+    /// What speaks most for that.
+    pub what: What,
+    /// How far from usual it is.
+    pub severity: Score,
+    /// The same in deviations, with its sign.
+    pub deviations: f64,
+    /// `None` while it warms up.
+    pub usual: Option<Usual>,
+}
+
+impl Verdict {
+    /// Whether it is beyond what is usual: a state that goes on.
+    pub fn is_beyond(&self) -> bool {
+        self.deviations.abs() > f64::from(CLIP)
+    }
+
+    /// The larger of the two.
+    pub fn score(&self) -> Score {
+        self.event.max(self.severity)
+    }
+}
+
+/// What a series usually is: between these.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usual {
+    pub low: f64,
+    pub high: f64,
+    /// At that hour, and not at any.
+    pub is_of_hour: bool,
+    /// Of what it grows by in a second: it is a counter.
+    pub is_rate: bool,
+}
