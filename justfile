@@ -42,7 +42,7 @@ kill-test seeds="2000" kills="200":
 bench:
     cargo bench -p quell-benches
 
-# All that is measured of quality, over the public sets below DIR: what is not there is left out.
+# All that is measured of quality, over the public sets below DIR (each recipe below says which).
 quality dir: (grouping dir) (causes dir) (anomaly dir) (templates dir) (causality dir)
 
 # How well events are grouped, over recordings whose truth is known (benches/quality/sources.rs). BESIDE: a program to run for each, too.
