@@ -43,7 +43,7 @@ bench:
     cargo bench -p quell-benches
 
 # All that is measured of quality, over the public sets below DIR (each recipe below says which).
-quality dir: (grouping dir) (causes dir) (anomaly dir) (templates dir) (causality dir)
+quality dir: (grouping dir) (causes dir) (anomaly dir) (forecast dir) (templates dir) (similarity dir) (causality dir)
 
 # How well events are grouped, over recordings whose truth is known (benches/quality/sources.rs). BESIDE: a program to run for each, too.
 grouping dir beside="":

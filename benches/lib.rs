@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod crowd;
 pub mod running;
+pub mod series;
 #[path = "../tests/harness/stream.rs"]
 pub mod stream;
 pub mod tables;

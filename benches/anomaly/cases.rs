@@ -1,5 +1,5 @@
 //! Made-up series: how quiet the detector is where nothing happens, and what it finds, how late, where something does.
-use super::series::{DAY, Random, STATIONARY, season, stationary};
+use quell_benches::series::{DAY, Random, STATIONARY, season, stationary};
 use quell_models::detectors::{Kpi, Moment, Verdict};
 use std::{fs, ops::Range, path::Path};
 

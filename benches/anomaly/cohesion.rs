@@ -1,9 +1,9 @@
 //! Peers, made up and real: who leaves them, how late that is seen, and how often it is said of one that has not left.
-use super::{
-    files::segments,
+use super::files::segments;
+use quell_benches::{
     series::{DAY, Random, season},
+    tables::table,
 };
-use quell_benches::tables::table;
 use quell_models::{
     cohesion::{Cohesion, Distance, Given},
     detectors::{Kpi, Moment},

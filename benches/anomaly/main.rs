@@ -15,7 +15,6 @@ mod files;
 mod nab;
 mod ranges;
 mod rhythm;
-mod series;
 
 fn main() -> anyhow::Result<()> {
     if let Some(directory) = env::var_os("QUELL_CASES") {

@@ -1,5 +1,5 @@
 //! Alerts that come at their hour, made up: how soon that is said, and how often it is said of what comes at any time.
-use super::series::Random;
+use quell_benches::series::Random;
 use quell_models::rhythm::{Hour, Rhythm};
 
 const DAYS: i32 = 90;

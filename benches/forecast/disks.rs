@@ -1,5 +1,5 @@
 //! Disks that fill, made up: how often the moment at which they are full lies in what is told.
-use super::random::Random;
+use quell_benches::series::Random;
 use quell_models::forecast::Capacity;
 
 const PACE: i64 = 300;

@@ -6,8 +6,6 @@
 use std::{env, path::PathBuf};
 
 mod disks;
-#[path = "../anomaly/series.rs"]
-mod random;
 mod sets;
 
 fn main() -> anyhow::Result<()> {

@@ -1,5 +1,5 @@
 //! Made-up series, the same each time.
-use quell_benches::Numbers;
+use super::Numbers;
 
 /// Numbers of several distributions.
 pub struct Random(Numbers);
@@ -30,6 +30,7 @@ impl Random {
     }
 }
 
+/// Minutes of a day.
 pub const DAY: usize = 1_440;
 
 /// By day one and a half, by night half; on rest days half of that.
