@@ -412,9 +412,10 @@ impl Kpi {
         let least = (STILL_SHARE * level.abs()).max(floor).max(1e-12);
         let usual = Measure { level, deviation: (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(least) };
         let deviation = self.habit.deviation().max(RANGE_SHARE * range).max(least);
-        let has_habit = self.habit.claims((part, self.days(part)), self.plain_error);
+        let is_of_weekday = of_weekday.is_some();
+        let has_habit = is_of_weekday || self.habit.claims((part, self.days(part)), self.plain_error);
         let habit = Measure { level: of_weekday.unwrap_or(of_habit), deviation };
-        let (base, is_of_weekday) = (base(by_hour), of_weekday.is_some());
+        let base = base(by_hour);
         let by_hour = known * by_hour + (1.0 - known) * self.long;
         Expected { slot, part, season, by_hour, base, usual, habit, has_habit, without, is_of_weekday }
     }
@@ -543,7 +544,7 @@ impl Kpi {
         let reach = f64::from(CLIP * from.deviation);
         let (level, least) = (f64::from(from.level), if self.is_positive { 0.0 } else { -VALUE_MAX });
         let (low, high, is_rate) = ((level - reach).max(least), level + reach, self.kind == Kind::Counter);
-        Usual { low, high, is_of_hour, is_of_weekday: is_of_hour && is_of_weekday, is_rate }
+        Usual { low, high, is_of_hour: is_of_hour || is_of_weekday, is_of_weekday, is_rate }
     }
 }
 
