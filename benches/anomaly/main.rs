@@ -15,6 +15,7 @@ mod files;
 mod nab;
 mod ranges;
 mod rhythm;
+mod shapes;
 
 fn main() -> anyhow::Result<()> {
     if let Some(directory) = env::var_os("QUELL_CASES") {
@@ -25,6 +26,8 @@ fn main() -> anyhow::Result<()> {
         cases::quiet();
         cases::found();
         cases::weekday();
+        shapes::quiet();
+        shapes::found();
     }
     rhythm::quiet();
     rhythm::found();

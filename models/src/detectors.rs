@@ -2,10 +2,12 @@
 //! every machine.
 mod burst;
 mod kpi;
+mod shape;
 mod together;
 
 pub use burst::Burst;
 pub use kpi::{Kpi, Moment, Usual, Verdict, What};
+pub use shape::Shape;
 pub use together::Together;
 
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@ use quell_core::domain::{
     time::{Span, Timestamp},
     zone::Zone,
 };
-use quell_models::detectors::{Kpi, Together, Verdict};
+use quell_models::detectors::{Kpi, Shape, Together, Verdict};
 use rows::{Row, Rows};
 use std::{
     io::{self, Write},
@@ -38,6 +38,9 @@ pub struct ScoreArgs {
     /// Where the series has its hours of the day and its weekends
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     pub timezone: Zone,
+    /// Shapes that were never seen are events too, as of the checks in `score.shapes`: slower, and 64 KiB a series
+    #[arg(long)]
+    pub heavy: bool,
     /// A day that is as a weekend, 12-25 or 2026-04-03; may be given again
     #[arg(long, value_name = "DAY")]
     pub holiday: Vec<String>,
@@ -57,7 +60,8 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
 
 fn score(args: &ScoreArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Result<()> {
     let holidays = Days::try_from(args.holiday.clone()).map_err(bad_input)?;
-    let mut scored = Scored { detectors: Vec::new(), together: Together::default(), zone: &args.timezone, holidays };
+    let (zone, is_heavy) = (&args.timezone, args.heavy);
+    let mut scored = Scored { detectors: Vec::new(), together: Together::default(), zone, holidays, is_heavy };
     let mut next = Timestamp(0);
     if let Some(file) = &args.learn {
         let mut rows = Rows::open(file, args.every, next).map_err(bad_input)?;
@@ -98,10 +102,11 @@ fn tell(row: &Row, verdict: &Verdict, out: &mut (impl Write + ?Sized)) -> io::Re
 /// The series of a file.
 struct Scored<'a> {
     /// Each with what was said of its last value.
-    detectors: Vec<(Kpi, Verdict)>,
+    detectors: Vec<(Kpi, Option<Shape>, Verdict)>,
     together: Together,
     zone: &'a Zone,
     holidays: Days,
+    is_heavy: bool,
 }
 
 impl Scored<'_> {
@@ -112,7 +117,8 @@ impl Scored<'_> {
             bail!("{}: {series} columns of values; --table takes them as series of one entity", rows.name());
         }
         if self.detectors.is_empty() {
-            self.detectors = vec![(Kpi::default(), Verdict::default()); series];
+            let shape = self.is_heavy.then(Shape::default);
+            self.detectors = vec![(Kpi::default(), shape, Verdict::default()); series];
         }
         let known = self.detectors.len();
         ensure!(series == known, "{}: {series} columns of values, where what was learned has {known}", rows.name());
@@ -122,14 +128,17 @@ impl Scored<'_> {
     /// Of a row, how far from usual all are together.
     fn take(&mut self, row: &Row) -> f64 {
         let moment = self.zone.moment(row.at, &self.holidays);
-        for ((detector, verdict), value) in self.detectors.iter_mut().zip(&row.values) {
-            *verdict = value.map_or_else(Verdict::default, |value| detector.take(moment, value, true));
+        for ((detector, shape, verdict), value) in self.detectors.iter_mut().zip(&row.values) {
+            *verdict = value.map_or_else(Verdict::default, |value| {
+                let new = shape.as_mut().map(|shape| shape.take(value)).unwrap_or_default();
+                detector.take(moment, value, true).with_shape(new)
+            });
         }
-        self.together.take(self.detectors.iter().map(|(_, verdict)| verdict.severity))
+        self.together.take(self.detectors.iter().map(|(.., verdict)| verdict.severity))
     }
 
     fn told(&self) -> Verdict {
-        self.detectors.first().map(|(_, verdict)| *verdict).unwrap_or_default()
+        self.detectors.first().map(|(.., verdict)| *verdict).unwrap_or_default()
     }
 }
 
@@ -142,8 +151,15 @@ mod tests {
         let directory = tempfile::TempDir::new()?;
         let file = directory.path().join("series.csv");
         fs::write(&file, text)?;
-        let mut args =
-            ScoreArgs { file, table: false, learn: None, every: None, timezone: Zone::utc(), holiday: Vec::new() };
+        let mut args = ScoreArgs {
+            file,
+            table: false,
+            learn: None,
+            every: None,
+            timezone: Zone::utc(),
+            heavy: false,
+            holiday: Vec::new(),
+        };
         edit(&mut args);
         let mut out = Vec::new();
         score(&args, &mut out)?;
@@ -200,5 +216,26 @@ mod tests {
         assert!(wrong("timestamp\n1\n").contains("no column has values"));
         assert!(wrong("").contains("no header"));
         assert!(wrong("timestamp,value\n1,2,3\n").contains("line: 2"));
+    }
+
+    #[test]
+    fn a_beat_that_does_not_come_is_an_event_where_shapes_are_looked_at() -> anyhow::Result<()> {
+        let beat = |n: usize| if n % 30 < 3 && n / 30 != 230 { 70 } else { 20 };
+        let row = |n: usize| format!("{},{}.{}\n", 60 * n, beat(n), n.wrapping_mul(2_654_435_761) / 128 % 10);
+        let text: String = (0..7_200).map(row).collect();
+        let events = |heavy: bool| -> anyhow::Result<Vec<usize>> {
+            let out = scored(&format!("timestamp,value\n{text}"), |args| args.heavy = heavy)?;
+            let score = |line: &str| line.split(',').nth(2).and_then(|score| score.parse().ok()).unwrap_or(0.0);
+            Ok(out
+                .lines()
+                .skip(6_101)
+                .enumerate()
+                .filter(|(_, line)| score(line) >= 0.5)
+                .map(|(n, _)| n + 6_100)
+                .collect())
+        };
+        assert_eq!(events(false)?, []);
+        assert!(matches!(events(true)?[..], [at] if (6_900..6_930).contains(&at)), "{:?}", events(true)?);
+        Ok(())
     }
 }

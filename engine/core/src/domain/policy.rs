@@ -186,6 +186,8 @@ pub struct Score {
     pub timezone: Zone,
     /// Days that are as weekends.
     pub holidays: Days,
+    /// Of series whose checks match one of these, shapes that were never seen are events too.
+    pub shapes: Vec<String>,
     /// Of what adaptive figures are learned from, half is left after so long.
     pub learn_half_life: Span,
     /// They say nothing before so many samples.
@@ -491,6 +493,7 @@ impl Default for Policy {
                 keep: Span::hours(7 * 24),
                 timezone: Zone::utc(),
                 holidays: Days::default(),
+                shapes: Vec::new(),
                 forecast: Forecast {
                     of: ForecastOf::Kpis,
                     ahead: Span::minutes(30),

@@ -34,6 +34,8 @@ pub enum What {
     Shift,
     /// It stays off what is usual at that hour.
     Departure,
+    /// What it does was never seen, where each value may be usual.
+    Shape,
 }
 
 /// What is to be said of a sample.
@@ -55,6 +57,11 @@ impl Verdict {
     /// Whether it is beyond what is usual: a state that goes on.
     pub fn is_beyond(&self) -> bool {
         self.deviations.abs() > f64::from(CLIP)
+    }
+
+    /// With how new its [shape](super::super::Shape) is.
+    pub fn with_shape(self, shape: Score) -> Self {
+        if shape > self.event { Self { event: shape, what: What::Shape, ..self } } else { self }
     }
 
     /// The larger of the two.
