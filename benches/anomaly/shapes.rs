@@ -72,23 +72,24 @@ pub fn found() {
     for kind in CASES {
         let mut all = [(Vec::new(), 0), (Vec::new(), 0)];
         for seed in 1..=SEEDS {
-            let (mut kpi, mut shape) = (Kpi::default(), Shape::default());
+            let (mut kpi, mut shape, mut first) = (Kpi::default(), Shape::default(), [None; 2]);
             for (n, value) in case(kind, seed).into_iter().enumerate() {
                 let plain = kpi.take(Moment::utc(MONDAY + 60 * n as i64), value, true);
-                let both = plain.with_shape(shape.take(value));
-                for ((late, others), verdict) in all.iter_mut().zip([plain, both]) {
-                    let is_event = verdict.event.0 >= SPEAKS;
-                    if !(BEGINS..BEGINS + 2 * LASTS).contains(&n) {
-                        *others += usize::from(is_event);
-                    } else if is_event && late.len() < seed as usize {
-                        late.resize(seed as usize, None);
-                        late[seed as usize - 1] = Some(n - BEGINS);
+                let verdicts = [plain, plain.with_shape(shape.take(value))];
+                for ((verdict, first), (_, others)) in verdicts.iter().zip(&mut first).zip(&mut all) {
+                    if verdict.event.0 < SPEAKS {
+                        continue;
+                    }
+                    if (BEGINS..BEGINS + 2 * LASTS).contains(&n) {
+                        first.get_or_insert(n - BEGINS);
+                    } else {
+                        *others += 1;
                     }
                 }
             }
+            first.into_iter().zip(&mut all).for_each(|(first, (late, _))| late.extend(first));
         }
-        let told = all.map(|(late, others)| {
-            let late: Vec<usize> = late.into_iter().flatten().collect();
+        let told = all.map(|(late, others): (Vec<usize>, usize)| {
             let mean = late.iter().sum::<usize>() as f64 / late.len().max(1) as f64;
             format!("{} of {SEEDS}, {mean:.1}, {others}", late.len())
         });
