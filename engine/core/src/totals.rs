@@ -111,7 +111,7 @@ pub struct Evicted {
 
 impl Evicted {
     /// By kind, as in the options under `[limits]`.
-    pub const fn by_kind(&self) -> [(&'static str, u64); 15] {
+    pub const fn by_kind(&self) -> [(&'static str, u64); 16] {
         [
             ("alerts", self.alerts),
             ("episodes", self.episodes),
