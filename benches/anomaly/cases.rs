@@ -67,6 +67,47 @@ fn rows(kind: &str) -> Range<usize> {
     }
 }
 
+/// A batch on Tuesdays from two to three: how often it is told of as it becomes usual, and whether the same on a Thursday is.
+pub fn weekday() {
+    println!(
+        "| +60 for an hour on Tuesdays, Thursday of the ninth week too | told of by week, of {SEEDS} | from the fifth on, other hours included, a month | the Thursday, and how late |\n|---|---|---|---|"
+    );
+    let batch = |minute: usize, day: usize| minute / DAY % 7 == day && (120..180).contains(&(minute % DAY));
+    let weeks = 13;
+    let thursday = 59;
+    for (name, wave) in [("on a wave", 100.0), ("on nothing", 0.0)] {
+        let (mut by_week, mut events, mut late) = (vec![0; weeks], 0, Vec::new());
+        for seed in 1..=SEEDS {
+            let mut random = Random::new(seed);
+            let one = |n: usize| {
+                let is_then = batch(n, 1) || n / DAY == thursday && batch(n, 3);
+                100.0 + wave * season(n) + if is_then { 60.0 } else { 0.0 } + 4.0 * random.gaussian()
+            };
+            let all = verdicts(&(0..7 * weeks * DAY).map(one).collect::<Vec<f64>>());
+            let says = |verdict: &Verdict| verdict.event.0 >= SPEAKS;
+            let hour = |day: usize| &all[day * DAY + 120..day * DAY + 180];
+            by_week
+                .iter_mut()
+                .enumerate()
+                .for_each(|(week, told)| *told += usize::from(hour(7 * week + 1).iter().any(says)));
+            let rest = all[28 * DAY..].iter().filter(|verdict| says(verdict)).count();
+            let found = hour(thursday).iter().position(says);
+            events += rest - hour(thursday).iter().filter(|verdict| says(verdict)).count();
+            late.extend(found);
+        }
+        let months = (SEEDS as usize * (weeks - 4) * 7) as f64 / 30.0;
+        let told: Vec<String> = by_week.iter().map(ToString::to_string).collect();
+        let mean = late.iter().sum::<usize>() as f64 / late.len().max(1) as f64;
+        println!(
+            "| {name} | {} | {:.2} | {} of {SEEDS}, {mean:.1} |",
+            told.join(" "),
+            events as f64 / months,
+            late.len()
+        );
+    }
+    println!();
+}
+
 /// As files for `benches/peers/anomaly.py`, up to where it is over.
 ///
 /// # Errors

@@ -24,6 +24,7 @@ fn main() -> anyhow::Result<()> {
     if only.is_empty() {
         cases::quiet();
         cases::found();
+        cases::weekday();
     }
     rhythm::quiet();
     rhythm::found();

@@ -24,6 +24,8 @@
 //! most of the series, a second measure is from what it does at that hour in its latest spread and record (`kpi/habit.rs`): what is beyond five of
 //! its deviations is an event by itself, of `6.4 + 3·ln(z/5)` nats, and so severe.
 //!
+//! **Week.** A series whose days differ by more than work and rest (a batch on Tuesdays) earns 7 × 24 hours (`kpi/week.rs`): then they are what is expected by the hour.
+//!
 //! A series that only grows, with resets, is a counter, and its rate is what is looked at (as Prometheus' `rate` does). One of whole numbers is as
 //! usual one off, any by a thousandth. A gap of more than five paces is no jump. Time constants are in seconds, but no less than so many
 //! samples; the mean of an hour remembers a month. It says nothing of a series in its first 30 samples, and those of a counter count from where it is known for one.
@@ -32,10 +34,12 @@ use habit::Habit;
 use ranks::Ranks;
 pub use said::{Moment, Usual, Verdict, What};
 use serde::{Deserialize, Serialize};
+use week::Week;
 
 mod habit;
 mod ranks;
 mod said;
+mod week;
 
 /// Short, middle and long means: so long, in seconds, and at least so many samples.
 const SHORT: Memory = Memory { seconds: 3_000.0, samples: 10.0 };
@@ -80,8 +84,9 @@ const STILL_SHARE: f32 = 0.001;
 const GAP_PACES: f32 = 5.0;
 /// Larger values are taken for it, so that no square overflows.
 const VALUE_MAX: f64 = 1e18;
-/// Events by strength, half a nat each.
-const STRENGTHS: usize = 16;
+/// Events by strength, half a nat each; those weaker than the first count together.
+const STRENGTHS: usize = 11;
+const STRENGTH_FIRST: usize = 5;
 const HOURS: usize = 24;
 /// Of an hour whose mean is learned anew.
 const SEEN_AGAIN: u8 = 10;
@@ -89,6 +94,9 @@ const SEEN_AGAIN: u8 = 10;
 const GROWN: u8 = 10;
 const RESET_SHARE: f64 = 0.5;
 const DAY: f32 = 86_400.0;
+/// A departure of so many spreads is worth a look at days of the week, once so many working or rest days are seen.
+const LASTING: f32 = 1.5;
+const DEPARTS: [f32; 2] = [5.0, 3.5];
 
 /// How long a mean remembers.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +122,16 @@ enum Kind {
     Counter,
 }
 
-/// The detector's memory of a series: at most 600 bytes, and as long to copy.
+/// What is learned from a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Learns {
+    All,
+    /// Only whether it comes again at that hour of the week.
+    Week,
+    Nothing,
+}
+
+/// The detector's memory of a series: at most 600 bytes, and 2 KiB where days of the week differ.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kpi {
     /// The last second; only differences matter.
@@ -130,8 +147,6 @@ pub struct Kpi {
     /// Short and middle mean of what is no season.
     short: f32,
     middle: f32,
-    /// Mean of |r|.
-    spread: f32,
     departure: f32,
     /// Mean errors of the hour's mean and of the long one.
     season_error: f32,
@@ -152,6 +167,9 @@ pub struct Kpi {
     low: f32,
     high: f32,
     habit: Habit,
+    week: Option<Box<Week>>,
+    /// Days until another is tried.
+    waits: u8,
     kind: Kind,
     /// All values were whole numbers, none below 0.
     is_whole: bool,
@@ -171,7 +189,6 @@ impl Default for Kpi {
             long: 0.0,
             short: 0.0,
             middle: 0.0,
-            spread: 0.0,
             departure: 0.0,
             season_error: 0.0,
             plain_error: 0.0,
@@ -188,6 +205,8 @@ impl Default for Kpi {
             low: 0.0,
             high: 0.0,
             habit: Habit::default(),
+            week: None,
+            waits: 0,
             kind: Kind::Growing,
             is_whole: true,
             is_positive: true,
@@ -223,6 +242,9 @@ struct Expected {
     /// That of habit.
     habit: Measure,
     has_habit: bool,
+    /// Habit and base without the day of the week.
+    without: [f32; 2],
+    is_of_weekday: bool,
 }
 
 impl Expected {
@@ -236,6 +258,16 @@ impl Kpi {
     /// What is to be said of a sample, no older than the last. It is learned as usual where it `teaches`; else only what is to be said of
     /// the next changes.
     pub fn take(&mut self, at: Moment, value: f64, teaches: bool) -> Verdict {
+        self.look(at, value, if teaches { Learns::All } else { Learns::Nothing })
+    }
+
+    /// The same of a sample that is part of what was told: it is not learned, unless it comes each week at that hour.
+    pub fn take_told(&mut self, at: Moment, value: f64) -> Verdict {
+        self.look(at, value, Learns::Week)
+    }
+
+    fn look(&mut self, at: Moment, value: f64, learns: Learns) -> Verdict {
+        let teaches = learns == Learns::All;
         if value.is_nan() {
             return Verdict::default();
         }
@@ -259,8 +291,12 @@ impl Kpi {
         let nats = self.nats(evidence, if is_warm { z.abs() } else { 0.0 });
         let nats = if is_off { nats.max(news(z)) } else { nats };
         let event = self.gate(if is_usual { 0.0 } else { nats }, teaches);
+        let is_new_day = self.at / DAY as u32 != day;
+        if learns != Learns::Nothing {
+            self.learn_week(at, x, expected.without, is_new_day);
+        }
         if teaches {
-            if self.at / DAY as u32 != day {
+            if is_new_day {
                 self.habit.end_day();
             }
             self.learn(x, expected);
@@ -275,7 +311,7 @@ impl Kpi {
             what,
             severity: Score::of(off, HALF),
             deviations: off,
-            usual: Some(self.usual(from, is_off || expected.season > 0.5)),
+            usual: Some(self.usual(from, is_off || expected.season > 0.5, expected.is_of_weekday)),
         }
     }
 
@@ -362,20 +398,26 @@ impl Kpi {
         let count = self.seen(slot);
         let known = count / (count + 1.0);
         let of_day = self.of_day(part);
-        let by_hour = self.slots[slot] + of_day;
+        let of_hour = self.slots[slot] + of_day;
+        let of_habit = if part == 1 { self.habit.at_rest(self.slots[slot]) } else { of_hour };
+        let of_weekday = self.week.as_deref().and_then(|week| week.adds(at)).map(|adds| of_habit + adds);
+        let by_hour = of_weekday.unwrap_or(of_hour);
         let trust = if self.plain_error > 1e-12 { (1.0 - self.season_error / self.plain_error).max(0.0) } else { 0.0 };
         let season = known * trust;
-        let base = season * by_hour + (1.0 - season) * self.long;
+        let base = |by_hour: f32| season * by_hour + (1.0 - season) * self.long;
+        let without = [of_habit, base(of_hour)];
         let level = known * by_hour + (1.0 - known) * self.level;
         let floor = if self.is_whole { 0.5 } else { 0.0 };
         let range = self.high.max(x) - self.low.min(x);
         let least = (STILL_SHARE * level.abs()).max(floor).max(1e-12);
         let usual = Measure { level, deviation: (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(least) };
-        let of_habit = if part == 1 { self.habit.at_rest(self.slots[slot]) } else { by_hour };
         let deviation = self.habit.deviation().max(RANGE_SHARE * range).max(least);
-        let has_habit = self.habit.claims((part, self.days(part)), self.plain_error);
+        let is_of_weekday = of_weekday.is_some();
+        let has_habit = is_of_weekday || self.habit.claims((part, self.days(part)), self.plain_error);
+        let habit = Measure { level: of_weekday.unwrap_or(of_habit), deviation };
+        let base = base(by_hour);
         let by_hour = known * by_hour + (1.0 - known) * self.long;
-        Expected { slot, part, season, by_hour, base, usual, habit: Measure { level: of_habit, deviation }, has_habit }
+        Expected { slot, part, season, by_hour, base, usual, habit, has_habit, without, is_of_weekday }
     }
 
     /// Whether it is no farther off than what nobody would call a change.
@@ -391,8 +433,8 @@ impl Kpi {
         let n = (self.n + 1) as f32;
         let short = SHORT.step(n, self.pace);
         self.short += short * (y - self.short);
-        let spread = expected.season * self.spreads[expected.slot] + (1.0 - expected.season) * self.spread;
-        let spread = spread + SPREAD_SHARE * self.spread;
+        let all = self.ranks.off();
+        let spread = expected.season * self.spreads[expected.slot] + (1.0 - expected.season) * all + SPREAD_SHARE * all;
         let departure = if spread > 1e-12 { r / spread } else { 10.0 * f32::from(u8::from(r.abs() > 1e-12)) };
         self.departure += short * (departure.clamp(-DEPARTURE_MAX, DEPARTURE_MAX) - self.departure);
         let found = [(x - self.previous).abs(), r.abs(), (self.short - self.middle).abs(), self.departure.abs()];
@@ -418,10 +460,26 @@ impl Kpi {
             return 0.0;
         }
         self.left = nats;
-        let strength = ((nats * 2.0) as usize).min(STRENGTHS - 1);
+        let strength = ((nats * 2.0) as usize).saturating_sub(STRENGTH_FIRST).min(STRENGTHS - 1);
         let past: u32 = self.events[strength..].iter().map(|count| u32::from(*count)).sum();
         self.events[strength] = self.events[strength].saturating_add(u8::from(teaches));
         (nats - libm::logf((2.0 + past as f32) / 3.0) + 1.0).max(0.0)
+    }
+
+    /// What lasts may be what it does on that day of the week.
+    fn learn_week(&mut self, at: Moment, x: f32, without: [f32; 2], is_new_day: bool) {
+        self.waits -= u8::from(is_new_day && self.waits > 0);
+        let part = usize::from(at.rests);
+        let departs = self.departure.abs() > LASTING && self.days(part) >= DEPARTS[part];
+        if self.week.is_none() && self.waits == 0 && departs {
+            self.week = Some(Box::default());
+        }
+        if let Some(week) = &mut self.week {
+            week.learn(at, without.map(|expected| x - expected));
+        }
+        if self.week.take_if(|week| week.is_idle()).is_some() {
+            self.waits = week::WAITS;
+        }
     }
 
     fn learn(&mut self, x: f32, expected: Expected) {
@@ -461,7 +519,6 @@ impl Kpi {
             self.parts[part] += step * (taught - of_hour - self.parts[part]);
             self.rest_days += if part == 1 { share } else { 0.0 };
         }
-        self.spread += long * ((x - base).abs() - self.spread);
         self.long += long * (x - self.long);
     }
 
@@ -483,10 +540,11 @@ impl Kpi {
         if part == 1 { self.rest_days } else { (all - self.rest_days).max(0.0) }
     }
 
-    fn usual(&self, from: Measure, is_of_hour: bool) -> Usual {
+    fn usual(&self, from: Measure, is_of_hour: bool, is_of_weekday: bool) -> Usual {
         let reach = f64::from(CLIP * from.deviation);
         let (level, least) = (f64::from(from.level), if self.is_positive { 0.0 } else { -VALUE_MAX });
-        Usual { low: (level - reach).max(least), high: level + reach, is_of_hour, is_rate: self.kind == Kind::Counter }
+        let (low, high, is_rate) = ((level - reach).max(least), level + reach, self.kind == Kind::Counter);
+        Usual { low, high, is_of_hour: is_of_hour || is_of_weekday, is_of_weekday, is_rate }
     }
 }
 

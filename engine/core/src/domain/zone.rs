@@ -4,7 +4,7 @@ use super::{
     time::Timestamp,
 };
 use jiff::{
-    civil::{DateTime, Weekday, datetime},
+    civil::{DateTime, datetime},
     tz::TimeZone,
 };
 use quell_models::detectors::Moment;
@@ -42,9 +42,9 @@ impl Zone {
     /// A moment as detectors see it, `holidays` as weekends: where there is no such year, as at its beginning.
     pub fn moment(&self, at: Timestamp, holidays: &Days) -> Moment {
         let local = self.local(at).unwrap_or(DateTime::MIN);
-        let is_weekend = matches!(local.weekday(), Weekday::Saturday | Weekday::Sunday);
-        let rests = is_weekend || holidays.has(local.date());
-        Moment { seconds: at.0.div_euclid(1_000), hour: local.hour().unsigned_abs(), rests }
+        let weekday = local.weekday().to_monday_zero_offset().unsigned_abs();
+        let rests = weekday >= 5 || holidays.has(local.date());
+        Moment { seconds: at.0.div_euclid(1_000), hour: local.hour().unsigned_abs(), weekday, rests }
     }
 }
 

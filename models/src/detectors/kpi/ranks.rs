@@ -23,6 +23,11 @@ pub(super) struct Ranks {
 }
 
 impl Ranks {
+    /// The mean distance from the base.
+    pub const fn off(&self) -> f32 {
+        self.means[1]
+    }
+
     /// The mean of the ranks of what was found, in nats, and the largest. It is counted where it `teaches`: the `n`th sample, `pace` seconds apart.
     pub fn take(&mut self, found: [f32; 4], (n, pace): (f32, f32), teaches: bool) -> (f32, What) {
         let (long, all) = (LONG.step(n, pace), self.counted as f32);

@@ -8,6 +8,8 @@ pub struct Moment {
     pub seconds: i64,
     /// Hour of the day, 0 to 23, where the series lives.
     pub hour: u8,
+    /// Day of the week there, 0 to 6, from Monday.
+    pub weekday: u8,
     /// A Saturday or Sunday there, or what else is no working day.
     pub rests: bool,
 }
@@ -15,8 +17,8 @@ pub struct Moment {
 impl Moment {
     /// Of Unix time in seconds, in UTC.
     pub fn utc(seconds: i64) -> Self {
-        let day = (seconds.div_euclid(86_400) + 3).rem_euclid(7);
-        Self { seconds, hour: (seconds.rem_euclid(86_400) / 3_600) as u8, rests: day >= 5 }
+        let weekday = (seconds.div_euclid(86_400) + 3).rem_euclid(7) as u8;
+        Self { seconds, hour: (seconds.rem_euclid(86_400) / 3_600) as u8, weekday, rests: weekday >= 5 }
     }
 }
 
@@ -68,6 +70,8 @@ pub struct Usual {
     pub high: f64,
     /// At that hour, and not at any.
     pub is_of_hour: bool,
+    /// At that hour of that day of the week, and not of others.
+    pub is_of_weekday: bool,
     /// Of what it grows by in a second: it is a counter.
     pub is_rate: bool,
 }

@@ -201,6 +201,65 @@ fn what_is_done_each_day_is_no_news() {
     assert!(all[14 * MINUTES_OF_DAY..].iter().all(|verdict| !speaks(verdict)));
 }
 
+/// An hour from two on, on days from Monday on.
+fn batch(minute: usize, day: usize) -> f64 {
+    let is_then = minute / MINUTES_OF_DAY % 7 == day && (120..180).contains(&(minute % MINUTES_OF_DAY));
+    if is_then { 60.0 } else { 0.0 }
+}
+
+#[test]
+fn what_is_done_on_tuesdays_is_usual_then_and_on_no_other_day() {
+    for told in [false, true] {
+        let mut series = Series { detector: Kpi::default(), at: MONDAY - 60 };
+        let mut noise = gaussian(1, 0.0, 4.0);
+        let mut speaking = false;
+        let mut all = Vec::new();
+        for n in 0..70 * MINUTES_OF_DAY {
+            // Thursday of the ninth week.
+            let wrong = if n / MINUTES_OF_DAY == 59 { batch(n, 3) } else { 0.0 };
+            let value = weekly(n) + batch(n, 1) + wrong + noise.next().unwrap_or(0.0);
+            series.at += 60;
+            let at = Moment::utc(series.at);
+            // As in the engine, what is told is not learned.
+            let is_told = told && speaking;
+            let of = &mut series.detector;
+            let verdict = if is_told { of.take_told(at, value) } else { of.take(at, value, true) };
+            speaking = speaks(&verdict) || is_told && verdict.is_beyond();
+            all.push(verdict);
+        }
+        let at = |day: usize| &all[day * MINUTES_OF_DAY + 120..day * MINUTES_OF_DAY + 180];
+        for week in 2..4 {
+            assert!(at(7 * week + 1).iter().any(|verdict| verdict.event >= SPEAKS), "{told}: {week} is too early");
+        }
+        for week in 4..10 {
+            let tuesday = at(7 * week + 1);
+            assert!(tuesday.iter().all(|verdict| !speaks(verdict) && verdict.deviations.abs() < 3.0), "{told}: {week}");
+            assert!(tuesday.iter().all(|verdict| verdict.usual.is_some_and(|usual| usual.is_of_weekday)));
+        }
+        assert!(at(59)[..3].iter().any(|verdict| verdict.event >= SPEAKS), "{told}: {:?}", &at(59)[..3]);
+        let others = (28 * MINUTES_OF_DAY..all.len()).filter(|n| !(n / MINUTES_OF_DAY == 59 || batch(*n, 1) > 0.0));
+        assert!(others.filter(|n| speaks(&all[*n])).count() <= 2, "{told}");
+    }
+}
+
+#[test]
+fn a_week_is_kept_where_it_is_of_use() {
+    let mut noise = gaussian(1, 0.0, 4.0);
+    let mut series = Series { detector: Kpi::default(), at: MONDAY - 60 };
+    let mut run = |days: std::ops::Range<usize>, one: &dyn Fn(usize) -> f64| {
+        let minutes = days.start * MINUTES_OF_DAY..days.end * MINUTES_OF_DAY;
+        series.all(minutes.map(|n| one(n) + noise.next().unwrap_or(0.0)));
+        series.detector.week.is_some()
+    };
+    assert!(!run(0..28, &weekly), "nothing has lasted");
+    let outage = |n: usize| weekly(n) + if n % MINUTES_OF_DAY < 90 { 60.0 } else { 0.0 };
+    assert!(run(28..29, &outage), "it may come again");
+    assert!(!run(29..70, &weekly), "and has not");
+    assert!(!run(70..71, &outage), "it is not tried again so soon");
+    assert!(run(71..180, &|n| weekly(n) + batch(n, 1)), "it has");
+    assert!(!run(180..285, &weekly), "and does no more");
+}
+
 #[test]
 fn a_counter_is_looked_at_by_its_rate() {
     let mut series = Series::new();
@@ -327,7 +386,7 @@ fn any_number_is_taken() {
     );
     // Time that stands still, and goes back.
     for at in [MONDAY, MONDAY, MONDAY - 5, i64::MIN, i64::MAX] {
-        let verdict = series.detector.take(Moment { seconds: at, hour: 255, rests: true }, 1.0, true);
+        let verdict = series.detector.take(Moment { seconds: at, hour: 255, weekday: 255, rests: true }, 1.0, true);
         assert!(verdict.deviations.is_finite());
     }
 }
@@ -335,6 +394,7 @@ fn any_number_is_taken() {
 #[test]
 fn it_is_small_and_goes_on_from_its_bytes() {
     assert!(size_of::<Kpi>() <= 600, "{}", size_of::<Kpi>());
+    assert!(size_of::<Kpi>() + size_of::<Week>() <= 2_048, "{}", size_of::<Week>());
     let mut series = Series::new();
     series.all(gaussian(1, 100.0, 5.0).take(1_000));
     let bytes = serde_json::to_vec(&series.detector).expect("numbers");

@@ -12,6 +12,7 @@ use crate::{
         policy::Score,
         threshold::Number,
         time::{Span, Timestamp},
+        zone::WEEKDAYS,
     },
     scope::Cx,
     timers::TimerKind,
@@ -173,7 +174,10 @@ impl Series {
         let new_usual = cx.policy.score.new_usual;
         let learns = teaches && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
         // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
-        let verdict = self.detector.take(cx.policy.score.moment(at), value, learns);
+        let moment = cx.policy.score.moment(at);
+        let is_told = teaches && !learns;
+        let verdict =
+            if is_told { self.detector.take_told(moment, value) } else { self.detector.take(moment, value, learns) };
         let mut crossings = std::mem::take(&mut self.crossings);
         for crossing in &mut crossings {
             crossing.judge(self, sample, (&verdict, learns), cx, found);
@@ -354,7 +358,11 @@ fn words(check: &str, sample: Sample, verdict: &Verdict, moment: Moment) -> Stri
         text += &format!(", {of} {} to {}", Number(usual.low), Number(usual.high));
         text += if usual.is_rate { " a second" } else { "" };
         if usual.is_of_hour {
-            let days = if moment.rests { "weekends" } else { "weekdays" };
+            let days = match moment {
+                _ if usual.is_of_weekday => WEEKDAYS[usize::from(moment.weekday) % WEEKDAYS.len()],
+                Moment { rests: true, .. } => "weekends",
+                _ => "weekdays",
+            };
             text += &format!(" at {:02}:00 on {days}", moment.hour);
         }
     }
