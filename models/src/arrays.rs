@@ -18,9 +18,18 @@
 //! });
 //! let severity = arrays::severity(table.view(), 60);
 //! assert!(severity[599] > 10.0 * severity[594]);
+//!
+//! // What the latency is said to be half an hour later.
+//! let told = arrays::forecast(seconds.view(), latency.view(), 1_800)?;
+//! let is_within = |n: &usize| told.low[*n] <= latency[n + 30] && latency[n + 30] <= told.high[*n];
+//! let within = (200..2_100).filter(is_within).count() as f64 / 1_900.0;
+//! assert!(told.value[0].is_nan() && (0.7..0.9).contains(&within), "{within}");
 //! # Ok::<(), quell_models::arrays::Shape>(())
 //! ```
-use crate::detectors::{Kpi, Moment, Score, Together};
+use crate::{
+    detectors::{Kpi, Moment, Score, Together},
+    forecast::{Forecast, Forecaster},
+};
 use ndarray::{Array1, ArrayView1, ArrayView2};
 use std::{error::Error, fmt};
 
@@ -60,17 +69,10 @@ pub struct Scores {
 /// # Errors
 /// Where the lengths differ or a time goes back.
 pub fn score(seconds: ArrayView1<'_, i64>, values: ArrayView1<'_, f64>) -> Result<Scores, Shape> {
-    let n = values.len();
-    if seconds.len() != n {
-        return Err(Shape::Lengths(seconds.len(), n));
-    }
+    let n = check(seconds, values)?;
     let (mut event, mut severity, mut deviations) = (Array1::zeros(n), Array1::zeros(n), Array1::zeros(n));
-    let (mut detector, mut last) = (Kpi::default(), i64::MIN);
+    let mut detector = Kpi::default();
     for (row, (at, value)) in seconds.iter().zip(&values).enumerate() {
-        if *at < last {
-            return Err(Shape::Backwards(row));
-        }
-        last = *at;
         let verdict = detector.take(Moment::utc(*at), *value, true);
         (event[row], severity[row]) = (share(verdict.event), share(verdict.severity));
         deviations[row] = verdict.deviations;
@@ -87,6 +89,45 @@ pub fn severity(values: ArrayView2<'_, f64>, every: i64) -> Array1<f64> {
         together.take(detectors.iter_mut().zip(row).map(|(one, value)| one.take(moment, *value, true).severity))
     };
     values.outer_iter().enumerate().map(row).collect()
+}
+
+/// What was told, at each row, of the value `ahead` seconds later; each of length *n*, NaN while nothing is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forecasts {
+    pub value: Array1<f64>,
+    /// With 80 % between these.
+    pub low: Array1<f64>,
+    pub high: Array1<f64>,
+}
+
+/// Forecasts a series of `seconds` and `values` as in [`score`].
+///
+/// # Errors
+/// Where the lengths differ or a time goes back.
+pub fn forecast(seconds: ArrayView1<'_, i64>, values: ArrayView1<'_, f64>, ahead: u32) -> Result<Forecasts, Shape> {
+    let n = check(seconds, values)?;
+    let nothing = || Array1::from_elem(n, f64::NAN);
+    let mut told = Forecasts { value: nothing(), low: nothing(), high: nothing() };
+    let mut forecaster = Forecaster::new(ahead);
+    for (row, (at, value)) in seconds.iter().zip(&values).enumerate() {
+        forecaster.take(Moment::utc(*at), *value);
+        if let Some(Forecast { value, low, high, .. }) = forecaster.forecast() {
+            (told.value[row], told.low[row], told.high[row]) = (value, low, high);
+        }
+    }
+    Ok(told)
+}
+
+/// As many of both, and no time before the one before it; how many.
+fn check(seconds: ArrayView1<'_, i64>, values: ArrayView1<'_, f64>) -> Result<usize, Shape> {
+    if seconds.len() != values.len() {
+        return Err(Shape::Lengths(seconds.len(), values.len()));
+    }
+    let mut pairs = seconds.iter().zip(seconds.iter().skip(1));
+    match pairs.position(|(before, after)| after < before) {
+        Some(row) => Err(Shape::Backwards(row + 1)),
+        None => Ok(values.len()),
+    }
 }
 
 fn share(score: Score) -> f64 {

@@ -1,4 +1,4 @@
-//! Numbers in, a score out.
+#![doc = include_str!("../README.md")]
 pub mod arrays;
 pub mod cohesion;
 pub mod detectors;

@@ -97,6 +97,7 @@ pub struct Evicted {
     pub series: u64,
     pub checks: u64,
     pub rhythms: u64,
+    pub templates: u64,
     pub past_incidents: u64,
     pub problems: u64,
     /// Alerts that found no room for a health of their service,
@@ -110,7 +111,7 @@ pub struct Evicted {
 
 impl Evicted {
     /// By kind, as in the options under `[limits]`.
-    pub const fn by_kind(&self) -> [(&'static str, u64); 15] {
+    pub const fn by_kind(&self) -> [(&'static str, u64); 16] {
         [
             ("alerts", self.alerts),
             ("episodes", self.episodes),
@@ -121,6 +122,7 @@ impl Evicted {
             ("series", self.series),
             ("checks", self.checks),
             ("rhythms", self.rhythms),
+            ("templates", self.templates),
             ("past_incidents", self.past_incidents),
             ("problems", self.problems),
             ("services", self.services),
@@ -141,6 +143,7 @@ impl Evicted {
         self.series += other.series;
         self.checks += other.checks;
         self.rhythms += other.rhythms;
+        self.templates += other.templates;
         self.past_incidents += other.past_incidents;
         self.problems += other.problems;
         self.services += other.services;

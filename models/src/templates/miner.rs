@@ -29,6 +29,8 @@ pub struct Miner {
     pub(super) settings: Settings,
     /// Lines so far.
     pub(super) lines: u64,
+    /// Templates that made room since that was last asked.
+    pub(super) forgotten: u64,
     pub(super) store: Store,
     pub(super) slots: FxHashMap<u64, Slot>,
     pub(super) together: BTreeMap<u64, Together>,
@@ -46,6 +48,7 @@ impl Miner {
         Self {
             settings,
             lines: 0,
+            forgotten: 0,
             store: Store::default(),
             slots: FxHashMap::default(),
             together: BTreeMap::new(),
@@ -64,6 +67,11 @@ impl Miner {
     /// Templates that are kept from now on, and ids beside theirs; what is too much goes with the next that is new.
     pub fn limit(&mut self, templates_max: usize) {
         (self.settings.templates_max, self.settings.merged_max) = (templates_max, templates_max);
+    }
+
+    /// How many templates made room for others since this was last asked, or the miner restored.
+    pub const fn take_forgotten(&mut self) -> u64 {
+        std::mem::replace(&mut self.forgotten, 0)
     }
 
     /// Templates that are kept.
@@ -393,9 +401,11 @@ impl Miner {
     fn make_room(&mut self) {
         while self.store.len() >= self.settings.templates_max.max(1) {
             let oldest = self.store.oldest();
-            if oldest.into_iter().filter_map(|id| self.take_out(id)).count() == 0 {
+            let gone = oldest.into_iter().filter_map(|id| self.take_out(id)).count();
+            if gone == 0 {
                 return;
             }
+            self.forgotten += gone as u64;
         }
     }
 }

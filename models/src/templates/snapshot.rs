@@ -72,6 +72,7 @@ impl From<Snapshot> for Miner {
         Self {
             settings: kept.settings,
             lines: kept.lines,
+            forgotten: 0,
             store: Store::restored(kept.entries, kept.mergers),
             slots: kept.slots.into_iter().collect(),
             together: kept.together,

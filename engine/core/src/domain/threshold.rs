@@ -401,7 +401,7 @@ mod tests {
         for (adaptive, figure, above, below, words) in [
             (Adaptive::Stddev, 1.5, 93.7, 6.3, "above 93.56: 1.5 standard deviations from the mean 50"),
             (Adaptive::Mad, 1.2, 94.5, 5.5, "above 93.23: 1.2 median deviations from the median 50"),
-            (Adaptive::Quantile, 0.95, 95.0, 5.0, "above 95.4: beyond 95 % of its values, median 50"),
+            (Adaptive::Quantile, 0.95, 95.0, 5.0, "above 95.28: beyond 95 % of its values, median 50"),
             (Adaptive::Range, 1.1, 110.0, -10.0, "above 110: 1.1 of its range, which begins at 0"),
             (Adaptive::Percentage, 40.0, 70.0, 30.0, "above 70: 40 % from the mean 50"),
         ] {

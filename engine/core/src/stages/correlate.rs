@@ -167,6 +167,7 @@ impl Correlator {
         self.learned.hear(alert, cx.policy.limits.origins);
         let scope = cx.core.name.clone();
         alert.checked = self.learned.check_of(alert, &Lens::of(&self.learned, &scope, cx));
+        cx.core.evicted.templates += self.learned.texts.take_forgotten();
         if let Some(id) = self.former(alert, raiser, cx) {
             self.join(id, alert, Reason::Returned, Evidence::default(), cx);
             return id;

@@ -105,7 +105,7 @@ pub struct Learned {
     origins: Bounded<u64, Origin>,
     pace: Pace,
     pub wiring: Wiring,
-    texts: Texts,
+    pub texts: Texts,
     /// How many grounds of each kind alerts lay on,
     multiplicity: [f64; GroundKind::COUNT],
     /// and how many alerts there were.

@@ -14,6 +14,11 @@ impl Texts {
         miner.limit(max);
         miner.learn_with(text, is_name).template
     }
+
+    /// How many have made room since this was last asked.
+    pub fn take_forgotten(&mut self) -> u64 {
+        self.0.as_mut().map_or(0, |miner| miner.take_forgotten())
+    }
 }
 
 #[cfg(test)]
@@ -32,6 +37,7 @@ mod tests {
             of(&format!("{word} and nothing else is {word}{word}"));
         }
         assert_eq!(of("replica shop of eu lags"), first);
+        assert!(texts.take_forgotten() > 0 && texts.take_forgotten() == 0);
     }
 
     #[test]
