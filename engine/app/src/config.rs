@@ -229,7 +229,7 @@ impl Config {
         );
         anyhow::ensure!(self.score.forecast.ahead <= Span::hours(24), "score.forecast.ahead: at most 1d");
         let empty = self.score.shapes.iter().position(String::is_empty);
-        ensure!(empty.is_none(), "score.shapes[{}]: not empty; `*` is any", empty.unwrap_or_default());
+        anyhow::ensure!(empty.is_none(), "score.shapes[{}]: not empty; `*` is any", empty.unwrap_or_default());
         for (n, threshold) in self.score.threshold.iter().enumerate() {
             let checked = threshold.validate();
             checked.map_err(|reason| anyhow::anyhow!("score.threshold[{n}]: {reason}"))?;
