@@ -1,4 +1,4 @@
-//! Measured series: nanoseconds a sample, for the detector alone and through the fold, and bytes a series.
+//! Measured series: nanoseconds a sample, for each model alone and for all through the fold, and bytes a series.
 //!
 //! `cargo bench -p quell-benches --bench score`
 use quell_benches::{Numbers, sample};
@@ -11,7 +11,12 @@ use quell_core::{
     engine::{Engine, Input, Pack},
     output::Outputs,
 };
-use quell_models::detectors::{Kpi, Moment};
+use quell_models::{
+    cohesion::{Cohesion, Distance, Given},
+    detectors::{Kpi, Moment},
+    distribution::Distribution,
+    forecast::Forecaster,
+};
 use std::{fs, hint::black_box, sync::Arc, time::Instant};
 
 const SERIES: usize = 10_000;
@@ -29,6 +34,12 @@ fn main() -> anyhow::Result<()> {
     println!("{SERIES} series, {ROUNDS} samples each, round robin");
     let per_sample = best(values.len(), || detectors(&values));
     println!("detector{per_sample:>22.0} ns a sample, {} bytes, the best of {RUNS}", size_of::<Kpi>());
+    let per_sample = best(values.len(), || forecasters(&values));
+    println!("forecaster{per_sample:>20.0} ns a sample, half an hour ahead");
+    let per_sample = best(values.len(), || distributions(&values));
+    println!("distribution{per_sample:>18.0} ns a sample");
+    let per_sample = best(values.len(), || peers(&values));
+    println!("peers{per_sample:>25.0} ns a sample, 1,000 of them");
 
     let samples = values.iter().enumerate().map(|(n, value)| sample(n, n % SERIES, *value));
     let events: Vec<_> = samples.collect();
@@ -54,6 +65,32 @@ fn detectors(values: &[f64]) {
     for (n, value) in values.iter().enumerate() {
         let at = Moment::utc((n / SERIES * 60) as i64);
         black_box(all[n % SERIES].take(at, *value, true));
+    }
+}
+
+fn forecasters(values: &[f64]) {
+    let mut all = vec![Forecaster::new(1_800); SERIES];
+    for (n, value) in values.iter().enumerate() {
+        let series = &mut all[n % SERIES];
+        series.take(Moment::utc((n / SERIES * 60) as i64), *value);
+        black_box(series.forecast());
+    }
+}
+
+fn distributions(values: &[f64]) {
+    let mut all = vec![Distribution::default(); SERIES];
+    for (n, value) in values.iter().enumerate() {
+        all[n % SERIES].take((n / SERIES * 60) as i64, *value, 604_800.0);
+        black_box(all[n % SERIES].summary());
+    }
+}
+
+fn peers(values: &[f64]) {
+    let mut group = Cohesion::default();
+    for (n, value) in values.iter().enumerate() {
+        let given =
+            Given { seconds: (n / 1_000 * 60) as i64, deviation: value / 10.0 - 10.0, shown: *value, teaches: true };
+        black_box(group.take((n % 1_000) as u128, given, Distance(400)));
     }
 }
 
