@@ -274,6 +274,7 @@ impl Config {
             ("limits.maintenance_windows", self.limits.maintenance_windows),
             ("limits.series", self.limits.series),
             ("limits.rhythms", self.limits.rhythms),
+            ("limits.shapes", self.limits.shapes),
             ("limits.checks", self.limits.checks),
             ("limits.entities", self.limits.entities),
             ("limits.label_values", self.limits.label_values),

@@ -98,6 +98,7 @@ pub struct Evicted {
     pub checks: u64,
     pub rhythms: u64,
     pub templates: u64,
+    pub shapes: u64,
     pub past_incidents: u64,
     pub problems: u64,
     /// Alerts that found no room for a health of their service,
@@ -111,7 +112,7 @@ pub struct Evicted {
 
 impl Evicted {
     /// By kind, as in the options under `[limits]`.
-    pub const fn by_kind(&self) -> [(&'static str, u64); 16] {
+    pub const fn by_kind(&self) -> [(&'static str, u64); 17] {
         [
             ("alerts", self.alerts),
             ("episodes", self.episodes),
@@ -123,6 +124,7 @@ impl Evicted {
             ("checks", self.checks),
             ("rhythms", self.rhythms),
             ("templates", self.templates),
+            ("shapes", self.shapes),
             ("past_incidents", self.past_incidents),
             ("problems", self.problems),
             ("services", self.services),
@@ -144,6 +146,7 @@ impl Evicted {
         self.checks += other.checks;
         self.rhythms += other.rhythms;
         self.templates += other.templates;
+        self.shapes += other.shapes;
         self.past_incidents += other.past_incidents;
         self.problems += other.problems;
         self.services += other.services;

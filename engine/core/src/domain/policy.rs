@@ -432,6 +432,8 @@ pub struct Limits {
     pub series: usize,
     /// Of which it is known at which hours alerts come.
     pub rhythms: usize,
+    /// Series whose shapes are looked at.
+    pub shapes: usize,
     /// What correlation learns of: checks,
     pub checks: usize,
     /// entities,
@@ -555,6 +557,7 @@ impl Default for Policy {
                 inhibition_rules: 1_000,
                 series: 100_000,
                 rhythms: 100_000,
+                shapes: 1_000,
                 checks: 10_000,
                 entities: 100_000,
                 label_values: 100_000,

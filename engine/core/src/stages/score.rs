@@ -78,6 +78,8 @@ pub struct Scorer {
     bursts: Bursts,
     peers: Groups,
     rhythms: Rhythms,
+    /// Series that have them.
+    shapes: usize,
     /// Counts changes of policy and topology: what a series was bound to before one is looked up again.
     generation: u32,
     sweeps: bool,
@@ -110,7 +112,11 @@ impl Scorer {
         }
         series.hear(key, at, found);
         let group = series.peers();
-        series.bind(key, self.generation, at, cx, found);
+        let had = series.has_shape();
+        let room = cx.policy.limits.shapes.saturating_sub(self.shapes);
+        let is_short = series.bind(key, (self.generation, room), at, cx, found);
+        cx.core.evicted.shapes += u64::from(is_short);
+        self.shapes = self.shapes.saturating_sub(usize::from(had)) + usize::from(series.has_shape());
         if let Some(group) = group.filter(|_| group != series.peers()) {
             self.peers.leave(group, key, series, at, found);
         }
@@ -239,6 +245,7 @@ impl Scorer {
             cx.core.timers.cancel(TimerKind::Silent, key.0);
             if let Some(mut series) = self.series.remove(&key) {
                 series.leave(key, found);
+                self.shapes -= usize::from(series.has_shape()).min(self.shapes);
                 if let Some(group) = series.peers() {
                     let at = cx.core.clock.max(series.last_at());
                     self.peers.leave(group, key, &mut series, at, found);

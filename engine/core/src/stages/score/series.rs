@@ -151,10 +151,18 @@ impl Series {
         self.last_at = at;
     }
 
-    /// Looks up what it is held against, if that may have changed.
-    pub fn bind(&mut self, key: Fingerprint, generation: u32, at: Timestamp, cx: &Cx<'_>, found: &mut Vec<Finding>) {
+    /// Looks up what it is held against, if that may have changed; `room` is how many more may have shapes. Whether its shapes are asked
+    /// for and found no room.
+    pub fn bind(
+        &mut self,
+        key: Fingerprint,
+        (generation, room): (u32, usize),
+        at: Timestamp,
+        cx: &Cx<'_>,
+        found: &mut Vec<Finding>,
+    ) -> bool {
         if self.bound == Some(generation) {
-            return;
+            return false;
         }
         self.bound = Some(generation);
         let mut before = std::mem::take(&mut self.crossings);
@@ -164,8 +172,15 @@ impl Series {
         }
         self.crossings = now;
         self.peers = cohesion::group_of(self, cx);
-        let has_shape = cx.policy.score.shapes.iter().any(|pattern| glob::matches(pattern, &self.check));
-        self.shape = has_shape.then(|| self.shape.take().unwrap_or_default());
+        let is_asked = cx.policy.score.shapes.iter().any(|pattern| glob::matches(pattern, &self.check));
+        let has_room = self.has_shape() || room > 0;
+        self.shape = (is_asked && has_room).then(|| self.shape.take().unwrap_or_default());
+        is_asked && !has_room
+    }
+
+    /// Its shapes are looked at.
+    pub const fn has_shape(&self) -> bool {
+        self.shape.is_some()
     }
 
     /// Whether the sample is unusual, what it crosses, and whether it is learned.
