@@ -344,6 +344,26 @@ fn series_over_the_limit_go_the_longest_unseen_first_and_all_in_time() {
 }
 
 #[test]
+fn shapes_are_looked_at_of_so_many_series_and_of_more_when_some_are_gone() {
+    let mut world = World::new(|policy| {
+        policy.limits.shapes = 2;
+        policy.score.keep = Span::hours(1);
+        policy.score.shapes = vec!["u*".to_owned()];
+    });
+    let sample = |world: &mut World, second, entity: &str| {
+        world.event(second, entity, Status::Firing, |event| (event.kind, event.value) = (Kind::Sample, Some(1.0)));
+    };
+    let short = |world: &World| world.engine.scopes()[0].evicted().shapes;
+    ["a", "b", "c", "a", "c"].iter().for_each(|entity| sample(&mut world, 0, entity));
+    assert_eq!(short(&world), 1, "it is asked once");
+    world.fold(Input::Tick(Timestamp(2 * 3_600 * SECOND)));
+    ["d", "e"].iter().for_each(|entity| sample(&mut world, 2 * 3_600, entity));
+    assert_eq!(short(&world), 1, "those of before are gone");
+    sample(&mut world, 2 * 3_600, "f");
+    assert_eq!(short(&world), 2);
+}
+
+#[test]
 fn a_settled_recording_misses_no_series() {
     let mut world = World::new(|policy| policy.score.silence = Silence::All);
     for n in 0..9 {
