@@ -94,7 +94,7 @@ impl Watch {
     fn take(&mut self, n: usize, (row, seconds): (usize, i64), value: f64) {
         let verdict = self.detectors[n].take(Moment::utc(MONDAY + seconds), value, true);
         if verdict.usual.is_some() {
-            let given = Given { seconds, deviation: verdict.deviations, shown: value, teaches: true };
+            let given = Given { seconds, deviation: verdict.plain, shown: value, teaches: true };
             let turns = self.group.take(n as u128, given, LEAVES_AT);
             self.left.extend(turns.iter().filter(|turn| turn.apart).map(|turn| (turn.key as usize, row)));
         }

@@ -306,11 +306,13 @@ impl Kpi {
             return Verdict::default();
         }
         let off = if is_usual { 0.0 } else { f64::from(z) };
+        let plain = if self.is_as_ever(x, expected.base) { 0.0 } else { f64::from(expected.usual.of(x)) };
         Verdict {
             event: Score::share(f64::from(1.0 - libm::expf(-event / NATS))),
             what,
             severity: Score::of(off, HALF),
             deviations: off,
+            plain,
             usual: Some(self.usual(from, is_off || expected.season > 0.5, expected.is_of_weekday)),
         }
     }

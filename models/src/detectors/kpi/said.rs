@@ -49,6 +49,8 @@ pub struct Verdict {
     pub severity: Score,
     /// The same in deviations, with its sign.
     pub deviations: f64,
+    /// Deviations from the level of the hour alone, whatever habits make of them: one scale at all times, to hold against that of peers.
+    pub plain: f64,
     /// `None` while it warms up.
     pub usual: Option<Usual>,
 }

@@ -88,7 +88,7 @@ impl Groups {
         let (Some(id), Some(usual)) = (all.get(&key).and_then(Series::peers), verdict.usual) else { return };
         let group = self.groups.entry(id).or_default();
         group.grows = usual.is_rate;
-        let deviation = verdict.deviations;
+        let deviation = verdict.plain;
         let shown = if usual.is_rate { deviation } else { value };
         let given = Given { seconds: at.0.div_euclid(1_000), deviation, shown, teaches };
         for Turn { key, apart } in group.peers.take(key.0, given, Distance::of(cx.policy.score.cohesion.leaves_at)) {
