@@ -9,8 +9,10 @@ what came before it, as Quell does; scikit-learn's are fitted once, to the first
 change, the hour of the day as cosine and sine, and whether it is a rest day. Area: rows of what happens told apart from those of the week before; found: a
 row above all of that week, and how many minutes late the first is.
 """
-import bisect, csv, math, os, pathlib, subprocess, sys, tempfile, time
+import bisect, csv, math, pathlib, sys, time
 from collections import defaultdict
+
+import own_python
 
 PACKAGES = ["river==0.26.1", "scikit-learn==1.9.1"]
 DAY, WEEK = 1440, 7 * 1440
@@ -145,12 +147,7 @@ def main():
     try:
         import river as _, sklearn as _
     except ImportError:
-        venv = pathlib.Path(tempfile.gettempdir()) / "quell-peers-anomaly"
-        python = venv / "bin/python"
-        if not python.exists():
-            subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
-        os.execv(python, [str(python), *sys.argv])
+        own_python.again_with("quell-peers-anomaly", PACKAGES)
     kinds = defaultdict(list)
     for path in sorted(pathlib.Path(sys.argv[1]).glob("*.csv")):
         kinds[path.stem.rsplit("-", 1)[0]].append(path)

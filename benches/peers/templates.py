@@ -10,8 +10,10 @@ and decimal numbers, which its manual shows. Accuracy is the mean over systems; 
 core: of Drain3 `add_log_message` alone, of Quell all of `quell templates --input`, reading and writing included (`just templates` has the
 miner alone).
 """
-import csv, io, os, pathlib, shutil, subprocess, sys, tempfile, time
+import csv, io, pathlib, shutil, subprocess, sys, tempfile, time
 from collections import Counter, defaultdict
+
+import own_python
 
 SETS = ["loghub-2k/dev", "harvested/dev", "harvested/dev-named", "harvested/clean", "harvested/clean-named"]
 DRAIN3 = "drain3==0.9.11"
@@ -73,12 +75,7 @@ def main():
     try:
         import drain3 as _
     except ImportError:
-        venv = pathlib.Path(tempfile.gettempdir()) / "quell-peers-templates"
-        python = venv / "bin/python"
-        if not python.exists():
-            subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", DRAIN3], check=True)
-        os.execv(python, [str(python), *sys.argv])
+        own_python.again_with("quell-peers-templates", [DRAIN3])
     root = pathlib.Path(sys.argv[1])
     binary = sys.argv[2] if len(sys.argv) > 2 else "target/release/quell"
     if not shutil.which(binary):

@@ -4,6 +4,8 @@ pub mod cohesion;
 pub mod detectors;
 pub mod distribution;
 pub mod forecast;
+#[cfg(test)]
+mod numbers;
 pub mod rhythm;
 pub mod similarity;
 mod stir;

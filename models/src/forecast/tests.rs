@@ -1,23 +1,5 @@
 use super::*;
-
-/// Numbers that look random and are the same each time (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
-struct Numbers(u64);
-
-impl Numbers {
-    /// From 0 to 1.
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Of mean 0 and deviation 1, nearly normal.
-    fn near(&mut self) -> f64 {
-        (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
-    }
-}
+use crate::numbers::Numbers;
 
 /// 2026-01-05, a Monday, 00:00 UTC.
 const MONDAY: i64 = 1_767_571_200;

@@ -7,8 +7,7 @@ use super::{
     table::{Cell, Look, Room, Table},
     unreadable,
 };
-use crate::config;
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use quell_core::{
     domain::{
         alert::AlertId,
@@ -17,7 +16,7 @@ use quell_core::{
         policy::{Policy, Threshold},
         threshold::{Adaptive, Direction, Number},
         time::{Span, Timestamp},
-        topology::{Topology, TopologyFile},
+        topology::Topology,
     },
     engine::{Engine, Input, Pack},
     output::{Body, Outputs},
@@ -25,6 +24,7 @@ use quell_core::{
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::json;
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     io::{self, BufRead as _, BufReader, Read},
     path::PathBuf,
@@ -83,14 +83,15 @@ pub fn run(args: &PreviewArgs) -> anyhow::Result<()> {
 }
 
 fn preview(args: &PreviewArgs, look: Look) -> anyhow::Result<String> {
-    let setup = Setup::load(args.config.as_deref(), args.topology.as_deref(), None)?;
+    let (setup, mut file) = Setup::with_file(args.config.as_deref(), args.topology.as_deref(), None)?;
     let mut trials = vec![];
     let is_configured = !setup.policy.score.threshold.is_empty() || args.topology.is_some() || args.config.is_some();
     if is_configured {
         trials.push(Trial::new("as configured".to_owned(), setup.policy.clone(), setup.topology.clone()));
     }
     // A KPI goes by its own thresholds: what is tried has to be held against it, too.
-    let bare: Arc<Topology> = Topology::new(&without_kpis(args)?).map_err(bad_input)?.into();
+    file.services.iter_mut().for_each(|service| service.kpis.clear());
+    let bare: Arc<Topology> = Topology::new(&file).map_err(bad_input)?.into();
     for (name, threshold) in settings(args)? {
         let mut policy = Policy::clone(&setup.policy);
         policy.score.threshold = vec![threshold];
@@ -124,11 +125,11 @@ fn settings(args: &PreviewArgs) -> anyhow::Result<Vec<(String, Threshold)>> {
     let mut all = Vec::new();
     for (n, text) in args.set.iter().enumerate() {
         let wrong = |reason: String| BadInput(format!("--set {}: {reason}", n + 1));
-        let check = if text.contains("check") { "" } else { "check = \"*\", " };
-        let document = format!("threshold = {{ {check}{text} }}");
-        let table: toml::Table = toml::from_str(&document).map_err(|error| wrong(error.message().to_owned()))?;
-        let threshold = table.get("threshold").cloned().context("a threshold")?;
-        let threshold: Threshold = threshold.try_into().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
+        let toml = |error: toml::de::Error| wrong(error.message().to_owned());
+        let document: BTreeMap<String, toml::Table> = toml::from_str(&format!("keys = {{ {text} }}")).map_err(toml)?;
+        let mut keys = document.into_values().next().unwrap_or_default();
+        keys.entry("check").or_insert_with(|| "*".into());
+        let threshold: Threshold = keys.try_into().map_err(toml)?;
         threshold.validate().map_err(wrong)?;
         all.push((text.trim().to_owned(), threshold));
     }
@@ -144,18 +145,6 @@ fn settings(args: &PreviewArgs) -> anyhow::Result<Vec<(String, Threshold)>> {
         }
     }
     Ok(all)
-}
-
-fn without_kpis(args: &PreviewArgs) -> anyhow::Result<TopologyFile> {
-    let mut file = match (&args.topology, &args.config) {
-        (Some(path), _) => config::read_topology(path).map_err(bad_input)?,
-        (None, Some(path)) => {
-            config::Config::load(Some(path)).and_then(|config| config.read_topology()).map_err(bad_input)?
-        }
-        (None, None) => TopologyFile::default(),
-    };
-    file.services.iter_mut().for_each(|service| service.kpis.clear());
-    Ok(file)
 }
 
 /// The samples as lines of JSON.

@@ -140,6 +140,15 @@ pub(super) struct Setup {
 impl Setup {
     /// Of the files that are given.
     pub fn load(config: Option<&Path>, topology: Option<&Path>, model: Option<&Path>) -> anyhow::Result<Self> {
+        Ok(Self::with_file(config, topology, model)?.0)
+    }
+
+    /// The same, and the topology as it is written.
+    pub fn with_file(
+        config: Option<&Path>,
+        topology: Option<&Path>,
+        model: Option<&Path>,
+    ) -> anyhow::Result<(Self, TopologyFile)> {
         let is_configured = config.is_some();
         let config = Config::load(config).map_err(bad_input)?;
         let file = match topology {
@@ -159,7 +168,7 @@ impl Setup {
             Some(path) => Model::read_file(path).map_err(bad_input)?.over(&policy),
             None => policy,
         };
-        Ok(Self { policy: policy.into(), topology: topology.into(), mapping, default_origin })
+        Ok((Self { policy: policy.into(), topology: topology.into(), mapping, default_origin }, file))
     }
 }
 

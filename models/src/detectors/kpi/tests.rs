@@ -1,24 +1,5 @@
 use super::*;
-
-/// Numbers that look random and are the same each time (SplitMix64, <https://prng.di.unimi.it/splitmix64.c>).
-struct Numbers(u64);
-
-impl Numbers {
-    /// From 0 to 1.
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Of deviation 1, by Box and Muller.
-    fn gaussian(&mut self) -> f64 {
-        let radius = (-2.0 * libm::log(1.0 - self.uniform())).sqrt();
-        radius * libm::cos(core::f64::consts::TAU * self.uniform())
-    }
-}
+use crate::numbers::Numbers;
 
 const SPEAKS: Score = Score(500);
 /// 2026-01-05, a Monday, 00:00 UTC.
