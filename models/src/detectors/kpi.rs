@@ -242,8 +242,9 @@ struct Expected {
     /// That of habit.
     habit: Measure,
     has_habit: bool,
-    /// Habit and base without the day of the week.
+    /// Habit, base and what is usual, without the day of the week.
     without: [f32; 2],
+    plain: Measure,
     is_of_weekday: bool,
 }
 
@@ -306,7 +307,7 @@ impl Kpi {
             return Verdict::default();
         }
         let off = if is_usual { 0.0 } else { f64::from(z) };
-        let plain = if self.is_as_ever(x, expected.base) { 0.0 } else { f64::from(expected.usual.of(x)) };
+        let plain = if self.is_as_ever(x, expected.without[1]) { 0.0 } else { f64::from(expected.plain.of(x)) };
         Verdict {
             event: Score::share(f64::from(1.0 - libm::expf(-event / NATS))),
             what,
@@ -412,14 +413,16 @@ impl Kpi {
         let floor = if self.is_whole { 0.5 } else { 0.0 };
         let range = self.high.max(x) - self.low.min(x);
         let least = (STILL_SHARE * level.abs()).max(floor).max(1e-12);
-        let usual = Measure { level, deviation: (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(least) };
+        let deviation = (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(least);
+        let usual = Measure { level, deviation };
+        let plain = Measure { level: known * of_hour + (1.0 - known) * self.level, deviation };
         let deviation = self.habit.deviation().max(RANGE_SHARE * range).max(least);
         let is_of_weekday = of_weekday.is_some();
         let has_habit = is_of_weekday || self.habit.claims((part, self.days(part)), self.plain_error);
         let habit = Measure { level: of_weekday.unwrap_or(of_habit), deviation };
         let base = base(by_hour);
         let by_hour = known * by_hour + (1.0 - known) * self.long;
-        Expected { slot, part, season, by_hour, base, usual, habit, has_habit, without, is_of_weekday }
+        Expected { slot, part, season, by_hour, base, usual, habit, has_habit, without, plain, is_of_weekday }
     }
 
     /// Whether it is no farther off than what nobody would call a change.
