@@ -1,5 +1,5 @@
 //! Disks that fill, made up: how often the moment at which they are full lies in what is told.
-use quell_benches::series::Random;
+use quell_benches::series::{Random, season};
 use quell_models::forecast::Capacity;
 
 const PACE: i64 = 300;
@@ -94,6 +94,55 @@ pub fn told() {
             off / f64::from(told.max(1)),
             width / f64::from(told.max(1)),
         );
+    }
+    println!();
+}
+
+/// What comes back, a sample a minute, and never comes near the limit.
+const QUIET: [&str; 5] = ["noise", "AR(1) .99", "lognormal", "season of a day", "the same, weekends less"];
+const MINUTES: usize = 1_440;
+/// As often as the engine asks.
+const ASKED: usize = 5;
+
+fn quiet(kind: &str, minutes: usize, random: &mut Random) -> Vec<f64> {
+    let mut lasting = 0.0;
+    let one = |minute: usize| {
+        let noise = random.gaussian();
+        lasting = 0.99 * lasting + 0.14 * noise;
+        let less = if minute / MINUTES % 7 >= 5 { 0.5 } else { 1.0 };
+        30.0 + match kind {
+            "AR(1) .99" => 4.0 * lasting,
+            "lognormal" => 4.0 * noise.exp(),
+            "season of a day" => 20.0 * season(minute) + noise,
+            "the same, weekends less" => 20.0 * less * season(minute) + noise,
+            _ => 4.0 * noise,
+        }
+    };
+    (0..minutes).map(one).collect()
+}
+
+/// How often it is said of what comes back that it will reach a limit within a week.
+pub fn false_alarms() {
+    let (seeds, days, limits) = (40, 60, [80.0, 150.0]);
+    println!("| comes back, a sample a minute | said to reach 80 within 7 days, a month | 150 |\n|---|---|---|");
+    for kind in QUIET {
+        let mut said = [0; 2];
+        for seed in 1..=seeds {
+            let (mut capacity, mut random, mut holds) = (Capacity::default(), Random::new(seed), [false; 2]);
+            for (minute, x) in quiet(kind, days * MINUTES, &mut random).into_iter().enumerate() {
+                capacity.take(60 * minute as i64, x);
+                if minute % ASKED > 0 {
+                    continue;
+                }
+                for n in 0..limits.len() {
+                    let now = capacity.full(limits[n]).is_some_and(|full| full.median <= 7.0 * DAY as f64);
+                    said[n] += u32::from(now && !holds[n]);
+                    holds[n] = now;
+                }
+            }
+        }
+        let [near, far] = said.map(|said| f64::from(said) / seeds as f64 / (days as f64 / 30.0));
+        println!("| {kind} | {near:.2} | {far:.2} |");
     }
     println!();
 }

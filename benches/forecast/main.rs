@@ -10,6 +10,7 @@ mod sets;
 
 fn main() -> anyhow::Result<()> {
     disks::told();
+    disks::false_alarms();
     let Some(root) = env::var_os("QUELL_FORECAST").map(PathBuf::from) else {
         println!("QUELL_FORECAST=DIR: NAB and SMD/ASD are left out");
         return Ok(());

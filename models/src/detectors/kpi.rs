@@ -336,6 +336,11 @@ impl Kpi {
         self.seen.iter_mut().for_each(|count| *count = (*count).min(SEEN_AGAIN));
     }
 
+    /// It goes on where it was before what it has [looked](Self::take) at without learning: that is over.
+    pub fn resume(&mut self) {
+        (self.short, self.middle, self.departure, self.left) = (self.long, self.long, 0.0, 0.0);
+    }
+
     /// The value that it took last.
     pub const fn value(&self) -> f64 {
         self.raw

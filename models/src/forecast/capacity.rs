@@ -19,6 +19,8 @@ const CLEAR: f64 = 1.28;
 const EARLY: f64 = 0.5;
 /// Above this `e^x` times what it is multiplied with is nothing.
 const POWER_MAX: f64 = 50.0;
+/// What is above all before by this share of what that ranges over is new.
+const NEW_GROUND: f64 = 0.25;
 /// Steps of a bisection.
 const HALVINGS: u32 = 30;
 /// Before two days were seen, in seconds, a trend can't be told from what comes back every day.
@@ -41,7 +43,8 @@ pub struct Full {
 /// `1.2·σ_η²/n + 12·σ_e²/n³`; `σ_e` and `σ_η` are those of the variogram `E (x(t + k) − x(t) − μk)² = 2σ_e² + σ_η²·k`, so that teeth of a saw, which come back,
 /// are noise. The time to the limit is that of a Brownian motion with drift to pass it first (Schrödinger, 1915), averaged over what `μ` may be.
 ///
-/// What the hours tell goes before where the weeks tell nothing or leave it open, and where it is higher than it was in the weeks before them.
+/// What the hours tell goes before where the weeks tell nothing or leave it open, and where it is higher than it was in the weeks before them, by a
+/// quarter of what these range over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Capacity {
     weeks: Spans,
@@ -100,12 +103,12 @@ impl Capacity {
         hours.filter(within).or(weeks)
     }
 
-    /// It is higher than before the hours that are remembered.
+    /// It is well above all that came before the hours that are remembered: of what comes back each day half grows, too.
     fn is_on_new_ground(&self) -> bool {
         let begin = self.hours.first.saturating_mul(self.hours.span);
         let now = self.hours.tops.last().map(|x| self.hours.base + f64::from(*x));
-        let before = self.weeks.before(begin).map(|x| self.weeks.base + f64::from(x));
-        now.zip(before).is_some_and(|(now, before)| now > before)
+        let before = self.weeks.before(begin).map(|range| range.map(|x| self.weeks.base + f64::from(x)));
+        now.zip(before).is_some_and(|(now, [low, high])| now > high + NEW_GROUND * (high - low))
     }
 }
 
@@ -119,10 +122,11 @@ impl Spans {
         self.at.saturating_sub(self.first.saturating_mul(self.span))
     }
 
-    /// The largest of what ended before.
-    fn before(&self, seconds: i64) -> Option<f32> {
+    /// The least and the largest of what ended before.
+    fn before(&self, seconds: i64) -> Option<[f32; 2]> {
         let count = seconds.div_euclid(self.span).saturating_sub(self.first).clamp(0, SPANS as i64);
-        self.tops.iter().take(count as usize).copied().reduce(f32::max)
+        let all = self.tops.iter().take(count as usize).map(|x| [*x, *x]);
+        all.reduce(|[low, high], [x, _]| [low.min(x), high.max(x)])
     }
 
     fn take(&mut self, seconds: i64, value: f64) {

@@ -160,7 +160,8 @@ pub struct Page {
 /// What is remarked of an empty list of what may be open.
 pub fn none_open(what: &str, all: bool, narrowed: bool) -> String {
     match (all, narrowed) {
-        (true, _) => format!("there is no such {what}"),
+        (true, true) => format!("there is no such {what}"),
+        (true, false) => format!("there is no {what}"),
         (false, true) => format!("no such {what} is open; --all shows those that were"),
         (false, false) => format!("no {what} is open; --all shows those that were"),
     }

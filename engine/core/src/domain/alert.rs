@@ -1,8 +1,8 @@
 //! One condition on one entity: its events folded.
 use super::{
-    episode::EpisodeId,
+    episode::{EpisodeId, MEASURED_BY},
     event::Event,
-    hash::hash_of,
+    hash::{Framed, hash_of},
     maintenance::Maintenance,
     severity::Severity,
     silence::Silence,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::shared::{self, Labels};
 use serde::{Deserialize, Serialize};
-use std::{fmt, sync::Arc};
+use std::{fmt, num::NonZeroU64, sync::Arc};
 
 mod changes;
 mod identities;
@@ -370,6 +370,13 @@ impl Alert {
     pub fn label(&self, key: &str) -> Option<&Arc<str>> {
         let place = self.labels.binary_search_by(|(own, _)| (**own).cmp(key)).ok()?;
         self.labels.get(place).map(|(_, value)| value)
+    }
+
+    /// A hash of the measured series that it is about, of what the engine itself found.
+    pub fn series(&self) -> Option<NonZeroU64> {
+        let (origin, (check, _)) = (self.label(MEASURED_BY)?, self.check.rsplit_once(' ')?);
+        let series = Framed::default().field("series").field(&**origin).field(&*self.entity).field(check).hash64();
+        NonZeroU64::new(series)
     }
 
     /// Where its last occurrence was placed; one that was never heard is nowhere.

@@ -48,6 +48,8 @@ pub enum Reason {
     SameTime,
     /// It has come back.
     Returned,
+    /// Another alert of the measured series that it is about.
+    SameSeries,
     /// An alert of this entity mutes it.
     Inhibited(Arc<str>),
     /// An explicit policy says so.
@@ -78,6 +80,7 @@ impl Reason {
             | Self::Carries
             | Self::SameTime
             | Self::Returned
+            | Self::SameSeries
             | Self::ByHand
             | Self::Corrected => "",
         }
@@ -103,6 +106,7 @@ impl fmt::Display for Reason {
             Self::SameLabel(label) => write!(f, "same {label}"),
             Self::SameTime => f.write_str("close in time"),
             Self::Returned => f.write_str("it came back"),
+            Self::SameSeries => f.write_str("same measured series"),
             Self::Inhibited(entity) => write!(f, "muted by an alert of {entity}"),
             Self::Policy(name) => write!(f, "by the policy {name}"),
             Self::ByHand => f.write_str("put here by hand"),
@@ -245,6 +249,10 @@ impl Evidence {
 
 /// The label of an alert that says how far out of the usual it is, 0 to 100: about as many spreads of what it is of.
 pub const SCORE: &str = "score";
+/// The label of an alert that the engine found in a measured series: whose series that is.
+pub const MEASURED_BY: &str = "measured_by";
+/// How the checks of what is only predicted end.
+pub const PREDICTED: &str = "predicted";
 /// The label of an alert about the way between two that names the other end: an entity.
 const PEER: &str = "peer";
 /// What is further out is out as far.
@@ -273,6 +281,8 @@ pub struct Member {
     pub score: Option<u16>,
     /// The other end of the way that it is about: its label `peer`.
     pub peer: Option<Arc<str>>,
+    /// The measured series that it is about, of what the engine itself found.
+    pub series: Option<NonZeroU64>,
     pub open: bool,
     /// It is open and flaps.
     pub flapping: bool,
@@ -313,6 +323,7 @@ impl Member {
             severity: alert.severity,
             score: alert.label(SCORE).and_then(|score| hundredths(score)),
             peer: alert.label(PEER).cloned(),
+            series: alert.series(),
             open: alert.open,
             flapping: false,
             muted: false,
@@ -332,6 +343,11 @@ impl Member {
 }
 
 impl Member {
+    /// It is not so yet.
+    pub fn is_prediction(&self) -> bool {
+        self.series.is_some() && self.check.ends_with(PREDICTED)
+    }
+
     /// It stands for nothing that goes on: it flaps, is suppressed, or its origin tells of no ends.
     const fn is_unsteady(&self) -> bool {
         self.flapping || self.muted || self.open && self.surprise.is_some()
@@ -484,6 +500,7 @@ pub mod tests {
             surprise: None,
             score: None,
             peer: None,
+            series: None,
             muted_by: None,
         }
     }

@@ -20,6 +20,14 @@ impl fmt::Display for Lead {
         let told = |of: f64| {
             if of < 9.5 * seconds { libm::round(of / seconds * 2.0) / 2.0 } else { libm::round(of / seconds) }
         };
+        if told(median) <= 0.0 {
+            let most = told(high);
+            return if most <= 1.0 {
+                write!(f, "less than a minute")
+            } else {
+                write!(f, "less than a minute, 80 %: up to {} {name}", Number(most))
+            };
+        }
         let name = if (told(median) - 1.0).abs() < 0.1 { &name[..name.len() - 1] } else { name };
         write!(f, "{} {name}, 80 %: {} to {}", Number(told(median)), Number(told(low)), Number(told(high)))
     }
@@ -36,7 +44,8 @@ mod tests {
         assert_eq!(lead(2.1 * day, 3.0 * day, 4.9 * day), "3 days, 80 %: 2 to 5");
         assert_eq!(lead(0.4 * hour, hour, 1.6 * hour), "60 minutes, 80 %: 24 to 96");
         assert_eq!(lead(1.6 * hour, 2.6 * hour, 30.0 * hour), "2.5 hours, 80 %: 1.5 to 30");
-        assert_eq!(lead(0.0, 0.0, 0.0), "0 minutes, 80 %: 0 to 0");
+        assert_eq!(lead(0.0, 0.0, 0.0), "less than a minute");
+        assert_eq!(lead(0.0, 14.0, 150.0), "less than a minute, 80 %: up to 2.5 minutes");
         assert_eq!(lead(10.0 * day, 70.0 * day, 7e9), "10 weeks, 80 %: 1.5 to 11574");
     }
 }

@@ -172,6 +172,8 @@ pub struct Score {
     pub calm: Span,
     /// What has been unusual for so long is the new usual.
     pub new_usual: Span,
+    /// What was usual before is usual, too, for so long.
+    pub old_usual: Span,
     /// Which series are missed when they go silent.
     pub silence: Silence,
     /// For so many of their usual gaps,
@@ -488,6 +490,7 @@ impl Default for Policy {
                 severity: Severity::Warning,
                 calm: Span::minutes(1),
                 new_usual: Span::hours(6),
+                old_usual: Span::hours(72),
                 silence: Silence::Kpis,
                 silence_gaps: 3,
                 silence_min: Span::minutes(5),

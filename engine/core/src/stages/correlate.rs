@@ -175,6 +175,10 @@ impl Correlator {
         if let Some(id) = self.place_by_policy(alert, raiser, cx) {
             return id;
         }
+        if let Some(id) = self.of_series(alert, raiser, cx) {
+            self.join(id, alert, Reason::SameSeries, Evidence::default(), cx);
+            return id;
+        }
         let lens = Lens::of(&self.learned, &scope, cx);
         let seen = Sighting::of(alert, &self.learned, &lens);
         let wired = self.learned.open(&seen, &alert.entity, &alert.origin, &lens);
@@ -229,6 +233,21 @@ impl Correlator {
         (alert.occurred_at - cleared <= cx.policy.correlate.reopen
             && raiser.takes_alerts(episode, alert.occurred_at, cx.policy))
         .then_some(episode.id)
+    }
+
+    /// The episode of another alert of its series that is open, or was until just now: what the engine finds of a series is one trouble, however long it
+    /// lasts. (It is unusual, then over its threshold, then off its peers.)
+    fn of_series(&self, alert: &Alert, raiser: &Raiser, cx: &Cx<'_>) -> Option<EpisodeId> {
+        let (series, policy) = (alert.series()?, cx.policy);
+        let goes_on = |member: &Member| member.open || alert.occurred_at - member.cleared_at <= policy.correlate.reopen;
+        let takes = |episode: &&Episode| {
+            let mut of_series = episode.members.iter().filter(|m| m.series == Some(series) && goes_on(m));
+            of_series.any(|member| !self.is_put_apart(alert, member, policy))
+                && episode.members.len() < policy.limits.alerts_per_episode
+                && raiser.takes_alerts(episode, alert.occurred_at, policy)
+        };
+        let found = self.index.on(series.get()).filter_map(|id| self.episodes.get(&id)).find(takes);
+        found.map(|episode| episode.id)
     }
 
     /// The best episode, if it is better than one of its own.
@@ -391,6 +410,9 @@ impl Correlator {
             episode.add(Member { surprise, ..Member::of(alert, reason, evidence, after) });
         }
         alert.is_member(former.unwrap_or(episode.members.len() - 1));
+        if let Some(series) = alert.series() {
+            self.index.list_under(episode, series.get(), &cx.policy.correlate);
+        }
         episode.mark(alert.member(), true, alert.flapping, false);
         alert.episode = Some(id);
         if let Some(profile) = self.profiles.get_mut(&id) {
@@ -472,6 +494,7 @@ impl Correlator {
         }
         let done = episode.open == 0 && episode.incident.is_none();
         self.index.unlist(episode);
+        self.index.list_series(episode, &cx.policy.correlate);
         self.profiles.remove(&id);
         give_back(&mut self.profiles);
         self.groups.forget(episode);

@@ -1,14 +1,14 @@
 //! How what people said finds its way into the model.
 use super::{
     Correlator, Lens, Score, Sighting,
-    corrections::{FORBIDDEN, Said},
+    corrections::{FORBIDDEN, Present, Said},
     index::Candidate,
 };
 use crate::{
     domain::{
         alert::Alert,
         correction::{Correction, CorrectionId, Keys, Party},
-        episode::{EpisodeId, Reason},
+        episode::{EpisodeId, Member, Reason},
         policy::{Correlate, Policy},
     },
     scope::Cx,
@@ -64,6 +64,13 @@ impl Correlator {
             }
         }
         found
+    }
+
+    /// Whether people put an alert apart from another.
+    pub(super) fn is_put_apart(&self, alert: &Alert, from: &Member, policy: &Policy) -> bool {
+        let mut present = Present::default();
+        self.corrections.known(Keys::of(from)).for_each(|key| present.add(key));
+        self.corrections.of(Party::of(alert).keys(), policy).of_episode(&present) <= FORBIDDEN
     }
 
     /// Whether people put an alert apart from one in an episode.

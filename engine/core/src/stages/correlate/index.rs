@@ -94,6 +94,15 @@ impl Index {
         }
     }
 
+    /// However long it has taken nothing, an episode is found by the series that open alerts of it are about.
+    pub fn list_series(&mut self, episode: &mut Episode, policy: &Correlate) {
+        let open = episode.members.iter().filter(|member| member.open);
+        let all: BTreeSet<u64> = open.filter_map(|member| Some(member.series?.get())).collect();
+        for series in all {
+            self.list_under(episode, series, policy);
+        }
+    }
+
     /// An episode is found by a ground.
     pub fn list_under(&mut self, episode: &mut Episode, ground: u64, policy: &Correlate) {
         if let Err(place) = episode.keys.binary_search(&ground)

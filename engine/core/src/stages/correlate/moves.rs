@@ -83,6 +83,7 @@ impl Correlator {
             profile.relive(target);
             self.index.inherit(&keys, target, &cx.policy.correlate);
         }
+        self.index.list_series(target, &cx.policy.correlate);
         await_end(target, cx);
         self.remember(into, &cx.policy.correlate);
         moves.episodes.extend([from, into]);
@@ -188,6 +189,7 @@ impl Correlator {
                 profile.relive(target);
                 self.index.inherit(&[], target, &cx.policy.correlate);
             }
+            self.index.list_series(target, &cx.policy.correlate);
             await_end(target, cx);
             let last = target.members.len() - 1;
             if !is_known {

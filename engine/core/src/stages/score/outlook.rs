@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
+        episode::PREDICTED,
         lead::Lead,
         policy::ForecastOf,
         severity::Severity,
@@ -21,7 +22,6 @@ use crate::{
 use quell_models::forecast::{Capacity, Forecast, Forecaster, Full};
 use serde::{Deserialize, Serialize};
 
-const WORD: &str = "predicted";
 /// When a limit is reached is asked so often.
 const ASKED: Span = Span::minutes(5);
 
@@ -191,7 +191,7 @@ fn soon(
 
 impl Warning {
     fn of(crossing: &Crossing) -> Self {
-        let of = format!("{WORD}/{}", crossing.of());
+        let of = format!("{PREDICTED}/{}", crossing.of());
         Self { by: crossing.by.clone(), of, band: 0, is_far: false, said_at: Timestamp::MIN }
     }
 
@@ -211,7 +211,7 @@ impl Warning {
         (self.band, self.is_far, self.said_at) = (band, is_far, sample.at);
         let most = crossing.severity(band).unwrap_or(Severity::Info);
         let severity = cx.policy.score.forecast.severity.min(most);
-        let said = Said::firing(&self.of, WORD, severity, summary);
+        let said = Said::firing(&self.of, PREDICTED, severity, summary);
         self.say(Said { ahead: Some(within), ..said }, series, sample, found);
     }
 
@@ -222,7 +222,7 @@ impl Warning {
 
     fn withdraw(&self, series: &Series, sample: Sample, found: &mut Vec<Finding>) {
         if self.band > 0 {
-            self.say(Said::resolved(&self.of, WORD), series, sample, found);
+            self.say(Said::resolved(&self.of, PREDICTED), series, sample, found);
         }
     }
 

@@ -2,7 +2,7 @@
 use super::{Finding, series::Series};
 use crate::domain::{
     alert::Fingerprint,
-    episode::SCORE,
+    episode::{MEASURED_BY, SCORE},
     event::{Event, Kind, Status},
     hash::Framed,
     severity::Severity,
@@ -49,7 +49,7 @@ impl<'a> Said<'a> {
 
     /// As an event of the series' entity.
     pub fn about(self, series: &Series, key: Fingerprint, at: Timestamp) -> Finding {
-        let mut labels = vec![("measured_by".to_owned(), series.origin.to_string())];
+        let mut labels = vec![(MEASURED_BY.to_owned(), series.origin.to_string())];
         if let Some(kpi) = self.kpi {
             labels.insert(0, ("kpi".to_owned(), kpi.to_owned()));
         }

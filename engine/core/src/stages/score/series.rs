@@ -18,7 +18,7 @@ use crate::{
     scope::Cx,
     timers::TimerKind,
 };
-use quell_models::detectors::{Kpi, Moment, Shape, Verdict, What};
+use quell_models::detectors::{Kpi, Moment, Score as Milli, Shape, Verdict, What};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ const UNUSUAL: &str = "unusual";
 const SILENT: &str = "silent";
 /// Gaps that have to be seen before a series can be missed.
 const GAPS_MIN: u8 = 3;
+/// Samples in a row that are nearer to what was usual before: it is so again.
+const BACK: u8 = 10;
 /// The usual gap follows the gaps by a share of this.
 const GAP_MEMORY: i64 = 8;
 
@@ -49,13 +51,18 @@ struct Unusual {
     calm: bool,
 }
 
-/// A person said that what an alert told of is normal.
+/// What was usual before a new usual was learned at once: as it had lasted, or as a person said that what an alert tells of is normal,
+/// and may take back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Taught {
-    alert: AlertId,
-    /// What was usual until then, and what adaptive figures went by.
-    before: Kpi,
+struct Former {
+    /// What that person spoke of.
+    by: Option<AlertId>,
+    since: Timestamp,
+    detector: Kpi,
+    /// What adaptive figures went by.
     figures: Vec<(By, Vec<Learned>)>,
+    /// So many of the latest samples in a row were nearer to it.
+    nearer: u8,
 }
 
 /// What is known of a series: about 900 bytes, 1,400 more where days of the week differ, 64 KiB more of shapes, and its names.
@@ -77,7 +84,7 @@ pub struct Series {
     /// Since when an alert of its own is open.
     disturbed_since: Option<Timestamp>,
     silent_since: Option<Timestamp>,
-    taught: Option<Box<Taught>>,
+    former: Option<Box<Former>>,
     /// A timer waits for its silence.
     listening: bool,
     /// What it is held against, and as of which generation of policy and topology.
@@ -107,7 +114,7 @@ impl Series {
             unusual: None,
             disturbed_since: None,
             silent_since: None,
-            taught: None,
+            former: None,
             listening: false,
             crossings: Vec::new(),
             peers: None,
@@ -199,6 +206,7 @@ impl Series {
         let is_told = teaches && !learns;
         let verdict =
             if is_told { self.detector.take_told(moment, value) } else { self.detector.take(moment, value, learns) };
+        let verdict = self.or_as_before(verdict, (moment, at), value, cx);
         let shape = self.shape.as_mut().filter(|_| teaches).map(|shape| shape.take(value));
         let verdict = verdict.with_shape(shape.unwrap_or_default());
         let mut crossings = std::mem::take(&mut self.crossings);
@@ -214,6 +222,43 @@ impl Series {
         outlook::look(&mut outlook, self, sample, cx, found);
         self.outlook = outlook;
         verdict
+    }
+
+    /// For a while what was usual before a change that lasted is usual, too; it is again once the series has gone back to it.
+    fn or_as_before(&mut self, verdict: Verdict, (moment, at): (Moment, Timestamp), value: f64, cx: &Cx<'_>) -> Verdict {
+        let Some(former) = self.former.as_mut().filter(|former| former.by.is_none()) else { return verdict };
+        if at - former.since > cx.policy.score.old_usual {
+            self.former = None;
+            return verdict;
+        }
+        let before = former.detector.take(moment, value, false);
+        if before.is_beyond() || before.deviations.abs() >= verdict.deviations.abs() {
+            former.nearer = 0;
+            return verdict;
+        }
+        former.nearer += 1;
+        if former.nearer >= BACK {
+            self.go_back();
+        }
+        // That it comes back is no news.
+        Verdict { event: Milli(0), ..before }
+    }
+
+    fn go_back(&mut self) {
+        if let Some(former) = self.former.take() {
+            self.detector = former.detector;
+            self.detector.resume();
+            for crossing in &mut self.crossings {
+                former.figures.iter().for_each(|before| crossing.restore(before));
+            }
+        }
+    }
+
+    /// What it does now is usual from here on; `figures` move with it.
+    fn accept(&mut self, by: Option<AlertId>, figures: Vec<(By, Vec<Learned>)>, at: Timestamp, cx: &Cx<'_>) {
+        let detector = self.detector.clone();
+        self.former = Some(Box::new(Former { by, since: at, detector, figures, nearer: 0 }));
+        self.detector.accept(cx.policy.score.moment(at));
     }
 
     /// What a threshold has `told` is not told once more as unusual.
@@ -237,7 +282,7 @@ impl Series {
         };
         if at - state.since >= policy.new_usual {
             // What stays is the new usual.
-            self.detector.accept(cx.policy.score.moment(at));
+            self.accept(None, Vec::new(), at, cx);
             return self.recover(key, at, cx, found);
         }
         if unusual || verdict.is_beyond() {
@@ -282,8 +327,7 @@ impl Series {
     pub fn teach(&mut self, key: Fingerprint, alert: AlertId, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
         let at = cx.core.clock.max(self.last_at);
         let figures = self.crossings.iter().map(Crossing::remembered).collect();
-        self.taught = Some(Box::new(Taught { alert, before: self.detector.clone(), figures }));
-        self.detector.accept(cx.policy.score.moment(at));
+        self.accept(Some(alert), figures, at, cx);
         if self.unusual.is_some() {
             self.recover(key, at, cx, found);
         }
@@ -300,12 +344,11 @@ impl Series {
 
     /// It was not normal after all: what was usual before is usual again. Whether it was taught by that alert.
     pub fn unteach(&mut self, alert: AlertId) -> bool {
-        let Some(taught) = self.taught.take_if(|taught| taught.alert == alert) else { return false };
-        self.detector = taught.before;
-        for crossing in &mut self.crossings {
-            taught.figures.iter().for_each(|before| crossing.restore(before));
+        let is_by_it = self.former.as_ref().is_some_and(|former| former.by == Some(alert));
+        if is_by_it {
+            self.go_back();
         }
-        true
+        is_by_it
     }
 
     /// The calm has lasted, unless something unusual came.
@@ -396,7 +439,7 @@ fn words(check: &str, sample: Sample, verdict: &Verdict, moment: Moment) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quell_models::detectors::{Score as Milli, Usual};
+    use quell_models::detectors::Usual;
 
     #[test]
     fn what_is_usual_on_a_day_of_the_week_is_told_as_such() {

@@ -42,7 +42,7 @@ struct Found {
 #[derive(Clone, Copy, Debug)]
 pub struct Lit<'a> {
     pub started_at: Timestamp,
-    /// The first of its alerts that was heard of,
+    /// The first of its alerts that was heard of, a prediction last,
     pub first: &'a Member,
     /// and how many there are.
     pub count: usize,
@@ -107,6 +107,9 @@ impl<'a> Alerts<'a> {
             let started_at = member.started_at;
             let known = lit.entry(unit).or_insert(Lit { started_at, first: member, count: 0 });
             (known.started_at, known.count) = (known.started_at.min(started_at), known.count + 1);
+            if known.first.is_prediction() {
+                known.first = member;
+            }
         }
         let mut shows: Vec<(Unit, usize, Reached)> = Vec::new();
         let mut groups = Vec::with_capacity(found.len());
