@@ -116,6 +116,7 @@ fn reason<'a>(weighed: &Weighed, members: &[&'a Member], alerts: &Alerts<'a>) ->
         (Way::Depends, "on what depends on it"),
         (Way::Carried, "on what runs on it"),
         (Way::Part, "on what it consists of"),
+        (Way::Beside, "on what is of one service with it"),
         (Way::Idle, "on what is called less for it"),
         (Way::Peer, "on the way to it"),
         (Way::Known, "of what its check is known to cause"),

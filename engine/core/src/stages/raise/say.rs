@@ -81,7 +81,8 @@ pub(super) fn revise(incident: &mut Incident, episode: &Episode, by: &Evidence<'
     }
     // One whose alerts are all clear stays as grave as it was.
     let severity = episode.severity().unwrap_or(incident.severity);
-    if incident.revision > 0 && severity > incident.severity {
+    // One that rises and falls is told of once.
+    if incident.revision > 0 && severity > incident.worst_severity {
         incident.note(cx.core.clock, "", "severity", format!("rose from {} to {severity}", incident.severity));
     }
     incident.severity = severity;

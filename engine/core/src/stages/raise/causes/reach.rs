@@ -26,6 +26,8 @@ pub enum Way {
     Carried,
     /// On what it consists of.
     Part,
+    /// On what is of one service with it.
+    Beside,
     /// On what depends on it.
     Depends,
     /// On what those no longer call.
@@ -38,7 +40,7 @@ pub enum Way {
 
 impl Way {
     /// How many there are.
-    pub const COUNT: usize = 7;
+    pub const COUNT: usize = 8;
 }
 
 /// That trouble of a suspect shows somewhere.
@@ -274,18 +276,36 @@ impl<'a> Map<'a> {
         (0..steps).fold(1.0, |chance, _| chance * self.model.dependency)
     }
 
-    /// What shows on itself, and on what it consists of.
+    /// What shows on itself, on what it consists of, and on what shares a service with it.
     #[expect(clippy::disallowed_methods, reason = "each is looked at by itself")]
     fn label(&self, mut spread: Spread, unit: Unit) -> Spread {
         let is_entity = !self.is_service(unit);
+        let below = if is_entity { self.below(unit) } else { Vec::new() };
         for (suspect, reached) in spread.iter_mut() {
             if *suspect == unit {
                 reached.way = Way::Itself;
             } else if reached.way == Way::Carried && is_entity && self.is_service(*suspect) {
                 reached.way = Way::Part;
+            } else if reached.way == Way::Carried && is_entity && !below.contains(suspect) {
+                reached.way = Way::Beside;
             }
         }
         spread
+    }
+
+    /// What an entity runs on, over all levels.
+    fn below(&self, unit: Unit) -> Vec<Unit> {
+        let (mut found, mut next) = (vec![unit], 0);
+        for _ in 0..self.model.levels {
+            let level = found.len();
+            while next < level {
+                let grounds = self.grounds(found[next]).filter(|ground| !self.is_service(*ground));
+                let room = NEAR_MAX - found.len();
+                found.extend(grounds.take(room).collect::<Vec<_>>());
+                next += 1;
+            }
+        }
+        found
     }
 }
 
