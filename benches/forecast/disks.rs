@@ -11,7 +11,7 @@ const EVERY: i64 = DAY / 4;
 const SEEDS: u64 = 200;
 
 /// What a disk does, a sample every five minutes.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "steady, noise",
     "walk, drift clear",
     "walk, drift just so",
@@ -19,6 +19,7 @@ const KINDS: [&str; 8] = [
     "saw of a day, grows",
     "chunk every 6 h",
     "idle 5 days, then fills",
+    "day 10: three times as fast",
     "bursts by day",
 ];
 
@@ -45,6 +46,10 @@ fn disk(kind: &str, seed: u64) -> Vec<f64> {
             "saw of a day, grows" => start + grown + 10.0 * of_day + 0.3 * random.gaussian(),
             "chunk every 6 h" => start + a_day * (4.0 * n / steps).floor() / 4.0 + 0.1 * random.gaussian(),
             "idle 5 days, then fills" => start + 4.0 * a_day * (n / steps - 5.0).max(0.0) + 0.3 * random.gaussian(),
+            "day 10: three times as fast" => {
+                let day = n / steps;
+                start + 0.25 * a_day * (day + 2.0 * (day - 10.0).max(0.0)) + 0.3 * random.gaussian()
+            }
             _ => {
                 level += 2.0 * a_day / steps * f64::from(u8::from(of_day < 0.5)) * 2.0 * random.uniform();
                 level
@@ -71,7 +76,8 @@ pub fn told() {
                     break;
                 }
                 capacity.take(at, *x);
-                if at == 0 || at % EVERY != 0 {
+                // What changes is nobody's to know before, and a day to see.
+                if at == 0 || at % EVERY != 0 || kind.starts_with("day 10") && at < 11 * DAY {
                     continue;
                 }
                 asked += 1;

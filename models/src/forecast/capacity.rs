@@ -15,6 +15,11 @@ const NODES: [f64; 9] = [-1.593, -0.967, -0.589, -0.282, 0.0, 0.282, 0.589, 0.96
 const WIDER: f64 = 1.6;
 /// A slope of fewer of its deviations is none: with 90 % it is above 0. (A walk without one comes to any limit that is near, one day.)
 const CLEAR: f64 = 1.28;
+/// How many of the latest spans are since a turn, how many are before them at least, and by how many deviations the slopes differ.
+const TURN_MIN: usize = 5;
+const TURN_MAX: usize = 30;
+const TURN_AFTER: usize = 20;
+const TURN: f64 = 6.0;
 /// Noise comes up to the limit first, by so many of its deviations.
 const EARLY: f64 = 0.5;
 /// Above this `e^x` times what it is multiplied with is nothing.
@@ -41,7 +46,8 @@ pub struct Full {
 ///
 /// **Model.** A level that walks with a drift, below noise (local level: Harvey, 1989): `x = l + e`, `l ← l + μ + η`. `μ` is the slope of least squares, with the variance
 /// `1.2·σ_η²/n + 12·σ_e²/n³`; `σ_e` and `σ_η` are those of the variogram `E (x(t + k) − x(t) − μk)² = 2σ_e² + σ_η²·k`, so that teeth of a saw, which come back,
-/// are noise. The time to the limit is that of a Brownian motion with drift to pass it first (Schrödinger, 1915), averaged over what `μ` may be.
+/// are noise. Where the series has turned, `μ` is the slope since: of two lines, before and after, those that leave least (Quandt, 1958), if their slopes
+/// differ by six of their deviations. The time to the limit is that of a Brownian motion with drift to pass it first (Schrödinger, 1915), averaged over what `μ` may be.
 ///
 /// What the hours tell goes before where the weeks tell nothing or leave it open, and where it is higher than it was in the weeks before them, by a
 /// quarter of what these range over.
@@ -211,7 +217,7 @@ impl Spans {
         let tops: Vec<f64> = self.tops.iter().take(whole).map(|x| f64::from(*x)).collect();
         let is_enough = whole >= SPANS_MIN && self.samples as usize >= SPANS_MIN;
         let is_clear = |walk: &Walk| walk.slope > CLEAR * WIDER * walk.of_slope.sqrt();
-        is_enough.then(|| Walk::of(&tops)).filter(is_clear)
+        is_enough.then(|| Walk::since_turn(&tops).unwrap_or_else(|| Walk::of(&tops))).filter(is_clear)
     }
 }
 
@@ -233,8 +239,31 @@ impl Walk {
         let gain = if ratio > 1e6 { 1.0 } else { 0.5 * ((ratio * ratio + 4.0 * ratio).sqrt() - ratio) };
         let gain = gain.max(2.0 / n);
         let level = x.iter().skip(1).fold(x[0], |level, x| level + slope + gain * (x - level - slope));
-        let of_slope = 1.2 * step / n + 12.0 * noise / (n * n * n);
+        let of_slope = Self::of_slope(step, noise, n);
         Self { level, slope, of_slope, step, noise, of_level: gain * noise }
+    }
+
+    /// That since it last turned: where the slope of the latest spans differs from that of those before.
+    fn since_turn(x: &[f64]) -> Option<Self> {
+        let error = |tail: &usize| {
+            let (before, after) = x.split_at(x.len() - tail);
+            unexplained(before) + unexplained(after)
+        };
+        let tails = TURN_MIN..=x.len().saturating_sub(TURN_AFTER).min(TURN_MAX);
+        let tail = tails.map(|tail| (error(&tail), tail)).min_by(|a, b| a.0.total_cmp(&b.0))?.1;
+        // The first of them is from before it in part.
+        let (before, after) = (&x[..x.len() - tail], &x[x.len() - tail + 1..]);
+        let (walk, slope, n) = (Self::of(before), slope(after), after.len() as f64);
+        let noise = walk.noise.max(unexplained(after) / (n - 2.0));
+        let of_slope = Self::of_slope(walk.step, noise, n);
+        let turns = (slope - walk.slope).abs() > TURN * (of_slope + walk.of_slope).sqrt();
+        let level = after.iter().sum::<f64>() / n + slope * (n - 1.0) / 2.0;
+        turns.then_some(Self { level, slope, of_slope, noise, of_level: 4.0 * noise / n, ..walk })
+    }
+
+    /// The variance of a slope of least squares.
+    fn of_slope(step: f64, noise: f64, n: f64) -> f64 {
+        1.2 * step / n + 12.0 * noise / (n * n * n)
     }
 
     /// How likely it has risen by `left` within so many spans.
@@ -262,6 +291,13 @@ fn slope(x: &[f64]) -> f64 {
     let products: f64 = x.iter().enumerate().map(|(n, x)| of(n) * (x - mean)).sum();
     let squares: f64 = (0..x.len()).map(|n| of(n) * of(n)).sum();
     products / squares.max(1.0)
+}
+
+/// The squares that a line of least squares leaves.
+fn unexplained(x: &[f64]) -> f64 {
+    let (slope, middle) = (slope(x), (x.len() as f64 - 1.0) / 2.0);
+    let mean = x.iter().sum::<f64>() / x.len().max(1) as f64;
+    x.iter().enumerate().map(|(n, x)| x - mean - slope * (n as f64 - middle)).map(|off| off * off).sum()
 }
 
 /// The normal distribution's `Φ`.

@@ -68,6 +68,15 @@ fn a_sudden_rise_is_told_by_the_hours_where_it_is_news() {
 }
 
 #[test]
+fn what_has_turned_is_told_by_what_it_does_since() {
+    let turns = |day: f64| 20.0 + day + 4.0 * (day - 15.0).max(0.0) + 0.3 * tooth(day);
+    // At the pace of all three weeks it would be a fortnight.
+    let full = after(17, turns).full(60.0).unwrap();
+    let days = [full.low, full.median, full.high].map(|seconds| seconds / DAY as f64);
+    assert!(days[0] < 3.0 && (2.7..3.3).contains(&days[1]) && days[2] < 4.5, "{days:?}");
+}
+
+#[test]
 fn any_number_is_survived_and_memory_is_bounded() {
     let mut capacity = Capacity::default();
     let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 1e-310, -3.0, 0.0];
