@@ -225,7 +225,13 @@ impl Series {
     }
 
     /// For a while what was usual before a change that lasted is usual, too; it is again once the series has gone back to it.
-    fn or_as_before(&mut self, verdict: Verdict, (moment, at): (Moment, Timestamp), value: f64, cx: &Cx<'_>) -> Verdict {
+    fn or_as_before(
+        &mut self,
+        verdict: Verdict,
+        (moment, at): (Moment, Timestamp),
+        value: f64,
+        cx: &Cx<'_>,
+    ) -> Verdict {
         let Some(former) = self.former.as_mut().filter(|former| former.by.is_none()) else { return verdict };
         if at - former.since > cx.policy.score.old_usual {
             self.former = None;
