@@ -61,7 +61,7 @@ keys dir of="clues" kind="workload":
 anomaly dir beside="":
     QUELL_ANOMALY={{absolute_path(dir)}} {{ if beside == "" { "" } else { "QUELL_BESIDE='" + beside + "'" } }} cargo bench -p quell-benches --bench anomaly
 
-# How well series are forecast, half an hour ahead and up to a limit: NAB, SMD and ASD below DIR, and made-up ones.
+# How well series are forecast, half an hour ahead and up to a limit: NAB, SMD, ASD, PetShop and Nezha below DIR, and made-up ones.
 forecast dir:
     QUELL_FORECAST={{absolute_path(dir)}} cargo bench -p quell-benches --bench forecast
 

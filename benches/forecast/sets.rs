@@ -1,6 +1,9 @@
 //! The series of the public sets.
 use anyhow::Context as _;
-use quell_benches::tables::{series, table};
+use quell_benches::{
+    tables::{series, table},
+    unpacked,
+};
 use quell_models::{
     detectors::Moment,
     forecast::{Forecast, Forecaster},
@@ -14,6 +17,8 @@ use std::{
 
 const AHEAD: i64 = 1_800;
 const DAY: i64 = 86_400;
+/// One of fewer rows is left out.
+const ROWS_MIN: usize = 200;
 /// A series that moves in fewer of its samples is a constant, and left out.
 const MOVES_MIN: f64 = 0.01;
 
@@ -55,6 +60,9 @@ impl Sums {
 pub fn told(root: &Path) -> anyhow::Result<()> {
     let mut all = nab(&root.join("nab"))?;
     all.extend(entities(&root.join("smd-asd"))?);
+    all.extend(shop(&root.join("petshop"))?);
+    all.extend(pods(&root.join("nezha"))?);
+    all.retain(|series| series.rows.len() >= ROWS_MIN);
     let count = all.len();
     all.retain(|series| !is_constant(&series.rows));
     println!(
@@ -180,14 +188,68 @@ fn nab(root: &Path) -> anyhow::Result<Vec<Series>> {
     named.into_keys().map(one).collect()
 }
 
+/// PetShop's metrics of two days in which nothing is wrong, every five minutes.
+fn shop(root: &Path) -> anyhow::Result<Vec<Series>> {
+    let mut all = Vec::new();
+    for dir in folders(&dev(root))? {
+        let text = unpacked(&dir.join("noissue/metrics.csv.zst"))?;
+        // Three rows say what a column is, and one what the first column is.
+        let mut csv = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+        let records = csv.records().collect::<Result<Vec<_>, _>>()?;
+        let rows = records.get(4..).unwrap_or_default();
+        for column in 1..records.first().map_or(0, |head| head.len()) {
+            let name = records[..3].iter().map(|head| &head[column]).collect::<Vec<_>>().join("/");
+            let row =
+                |record: &csv::StringRecord| Some((record[0].parse::<f64>().ok()? as i64, number(record, column)?));
+            all.push(Series { set: "PetShop", name, rows: rows.iter().filter_map(row).collect() });
+        }
+    }
+    Ok(all)
+}
+
+/// The metrics of Nezha's pods, a row a pod and minute; faults were injected.
+fn pods(root: &Path) -> anyhow::Result<Vec<Series>> {
+    let mut all: BTreeMap<String, Vec<(i64, f64)>> = BTreeMap::new();
+    for dir in folders(&dev(root))? {
+        let path = dir.join("pod_metrics.csv.zst");
+        if !path.exists() {
+            continue;
+        }
+        let text = unpacked(&path)?;
+        let mut csv = csv::Reader::from_reader(text.as_bytes());
+        let head = csv.headers()?.clone();
+        for record in csv.records() {
+            let record = record?;
+            let at = record[0].parse::<f64>()? as i64;
+            for (n, metric) in head.iter().enumerate().skip(2) {
+                if let Some(value) = number(&record, n) {
+                    all.entry(format!("{}/{metric}", &record[1])).or_default().push((at, value));
+                }
+            }
+        }
+    }
+    let one = |(name, mut rows): (String, Vec<(i64, f64)>)| {
+        rows.sort_by_key(|(at, _)| *at);
+        Series { set: "Nezha", name, rows }
+    };
+    Ok(all.into_iter().map(one).collect())
+}
+
+fn number(record: &csv::StringRecord, column: usize) -> Option<f64> {
+    record.get(column)?.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
+fn folders(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut all: Vec<PathBuf> = fs::read_dir(root)?.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<_>>()?;
+    all.retain(|path| path.is_dir());
+    all.sort();
+    Ok(all)
+}
+
 /// Every metric of every entity, its test rows after its training rows.
 fn entities(root: &Path) -> anyhow::Result<Vec<Series>> {
-    let root = dev(root);
-    let mut dirs: Vec<PathBuf> = fs::read_dir(&root)?.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<_>>()?;
-    dirs.retain(|dir| dir.is_dir());
-    dirs.sort();
     let mut all = Vec::new();
-    for dir in dirs {
+    for dir in folders(&dev(root))? {
         let entity = dir.file_name().context("a folder")?.to_string_lossy().into_owned();
         // A sample a minute, or every five.
         let (set, every) = if entity.starts_with("machine") { ("SMD", 60) } else { ("ASD", 300) };

@@ -19,6 +19,7 @@ pub mod normal;
 pub mod preview;
 pub mod problems;
 pub mod replay;
+mod rows;
 pub mod run;
 pub mod score;
 pub mod services;

@@ -47,7 +47,7 @@ pub struct Full {
 /// **Model.** A level that walks with a drift, below noise (local level: Harvey, 1989): `x = l + e`, `l ← l + μ + η`. `μ` is the slope of least squares, with the variance
 /// `1.2·σ_η²/n + 12·σ_e²/n³`; `σ_e` and `σ_η` are those of the variogram `E (x(t + k) − x(t) − μk)² = 2σ_e² + σ_η²·k`, so that teeth of a saw, which come back,
 /// are noise. Where the series has turned, `μ` is the slope since: of two lines, before and after, those that leave least (Quandt, 1958), if their slopes
-/// differ by six of their deviations. The time to the limit is that of a Brownian motion with drift to pass it first (Schrödinger, 1915), averaged over what `μ` may be.
+/// differ by six of their deviations and it has left the line of before as it never did. The time to the limit is that of a Brownian motion with drift to pass it first (Schrödinger, 1915), averaged over what `μ` may be.
 ///
 /// What the hours tell goes before where the weeks tell nothing or leave it open, and where it is higher than it was in the weeks before them, by a
 /// quarter of what these range over.
@@ -256,7 +256,7 @@ impl Walk {
         let (walk, slope, n) = (Self::of(before), slope(after), after.len() as f64);
         let noise = walk.noise.max(unexplained(after) / (n - 2.0));
         let of_slope = Self::of_slope(walk.step, noise, n);
-        let turns = (slope - walk.slope).abs() > TURN * (of_slope + walk.of_slope).sqrt();
+        let turns = (slope - walk.slope).abs() > TURN * (of_slope + walk.of_slope).sqrt() && is_off_line(x, tail);
         let level = after.iter().sum::<f64>() / n + slope * (n - 1.0) / 2.0;
         turns.then_some(Self { level, slope, of_slope, noise, of_level: 4.0 * noise / n, ..walk })
     }
@@ -291,6 +291,19 @@ fn slope(x: &[f64]) -> f64 {
     let products: f64 = x.iter().enumerate().map(|(n, x)| of(n) * (x - mean)).sum();
     let squares: f64 = (0..x.len()).map(|n| of(n) * of(n)).sum();
     products / squares.max(1.0)
+}
+
+/// Whether the last is beyond what the line of those before the `tail` would lead to, by more than any of them was: what comes back each day turns
+/// twice a day.
+fn is_off_line(x: &[f64], tail: usize) -> bool {
+    let (before, last) = (&x[..x.len() - tail], x.last().copied().unwrap_or_default());
+    let (slope, middle) = (slope(before), (before.len() as f64 - 1.0) / 2.0);
+    let mean = before.iter().sum::<f64>() / before.len().max(1) as f64;
+    let off = |n: usize, x: f64| x - mean - slope * (n as f64 - middle);
+    let offs = before.iter().enumerate().map(|(n, x)| off(n, *x));
+    let (low, high) = offs.fold((0.0_f64, 0.0_f64), |(low, high), off| (low.min(off), high.max(off)));
+    let (now, beyond) = (off(x.len() - 1, last), NEW_GROUND * (high - low));
+    now > high + beyond || now < low - beyond
 }
 
 /// The squares that a line of least squares leaves.

@@ -1,12 +1,14 @@
 //! `quell forecast`: what a series will be, and when it reaches a limit.
-use super::{bad_input, score::rows::Rows, to_stdout};
+use super::{
+    bad_input,
+    rows::{Calendar, Rows},
+    to_stdout,
+};
 use anyhow::{bail, ensure};
 use quell_core::domain::{
     lead::Lead,
-    schedule::Days,
     threshold::Number,
     time::{Span, Timestamp},
-    zone::Zone,
 };
 use quell_models::forecast::{Capacity, Forecast, Forecaster, Full};
 use std::{
@@ -44,9 +46,8 @@ pub struct ForecastArgs {
     /// Rows are so far apart, where there is no column `timestamp`
     #[arg(long, value_name = "SPAN")]
     pub every: Option<Span>,
-    /// Where the series has its hours of the day and its weekends
-    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = super::score::zone)]
-    pub timezone: Zone,
+    #[command(flatten)]
+    pub calendar: Calendar,
 }
 
 /// Writes to stdout.
@@ -62,6 +63,7 @@ fn forecast(args: &ForecastArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Res
     ensure!(ahead, bad_input(anyhow::anyhow!("--ahead: from 1s to {AHEAD_MAX}")));
     let finite = args.limit.is_none_or(f64::is_finite);
     ensure!(finite, bad_input(anyhow::anyhow!("--limit: a finite number")));
+    let moment = args.calendar.moments().map_err(bad_input)?;
     let mut rows = Rows::open(&args.file, args.every, Timestamp(0)).map_err(bad_input)?;
     if let series @ (0 | 2..) = rows.series() {
         let error = anyhow::anyhow!("{}: {series} columns of values, where one series is forecast", rows.name());
@@ -77,7 +79,7 @@ fn forecast(args: &ForecastArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Res
     while let Some(row) = rows.next().map_err(bad_input)? {
         let value = row.values.first().copied().flatten();
         if let Some(value) = value {
-            forecaster.take(args.timezone.moment(row.at, &Days::default()), value);
+            forecaster.take(moment(row.at), value);
             capacity.take(row.at.0.div_euclid(1_000), sign * value);
         }
         if args.rows {
@@ -141,21 +143,22 @@ fn tell(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quell_core::domain::zone::Zone;
     use std::fs;
 
     fn told(text: &str, edit: impl FnOnce(&mut ForecastArgs)) -> anyhow::Result<String> {
         let directory = tempfile::TempDir::new()?;
         let file = directory.path().join("series.csv");
         fs::write(&file, text)?;
-        let (ahead, timezone) = (Span::minutes(30), Zone::utc());
+        let calendar = Calendar { timezone: Zone::utc(), holiday: Vec::new() };
         let mut args = ForecastArgs {
             file,
-            ahead,
+            ahead: Span::minutes(30),
             limit: None,
             below: false,
             rows: false,
             every: Some(Span::minutes(5)),
-            timezone,
+            calendar,
         };
         edit(&mut args);
         let mut out = Vec::new();

@@ -3,7 +3,7 @@ use super::{
     BadInput, bad_input,
     client::print,
     replay::{Setup, feed::Feed},
-    score::rows::Rows,
+    rows::Rows,
     table::{Cell, Look, Room, Table},
     unreadable,
 };

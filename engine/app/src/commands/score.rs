@@ -1,19 +1,16 @@
 //! `quell score`: how unusual the values of a series are, as the service would find them.
-use super::{bad_input, to_stdout};
-use anyhow::{bail, ensure};
-use quell_core::domain::{
-    schedule::Days,
-    time::{Span, Timestamp},
-    zone::Zone,
+use super::{
+    bad_input,
+    rows::{Calendar, Row, Rows},
+    to_stdout,
 };
-use quell_models::detectors::{Kpi, Shape, Together, Verdict};
-use rows::{Row, Rows};
+use anyhow::{bail, ensure};
+use quell_core::domain::time::{Span, Timestamp};
+use quell_models::detectors::{Kpi, Moment, Shape, Together, Verdict};
 use std::{
     io::{self, Write},
     path::PathBuf,
 };
-
-pub(super) mod rows;
 
 /// Scores a measured series, or several of one entity, as the service does: each value by what came before it.
 #[derive(Clone, Debug, clap::Args)]
@@ -35,19 +32,11 @@ pub struct ScoreArgs {
     /// Rows are so far apart, where there is no column `timestamp`
     #[arg(long, value_name = "SPAN")]
     pub every: Option<Span>,
-    /// Where the series has its hours of the day and its weekends
-    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
-    pub timezone: Zone,
+    #[command(flatten)]
+    pub calendar: Calendar,
     /// Shapes that were never seen are events too, as of the checks in `score.shapes`: slower, and 64 KiB a series
     #[arg(long)]
     pub heavy: bool,
-    /// A day that is as a weekend, 12-25 or 2026-04-03; may be given again
-    #[arg(long, value_name = "DAY")]
-    pub holiday: Vec<String>,
-}
-
-pub(super) fn zone(name: &str) -> Result<Zone, String> {
-    Zone::try_from(name.to_owned())
 }
 
 /// Writes CSV to stdout.
@@ -59,9 +48,8 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
 }
 
 fn score(args: &ScoreArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Result<()> {
-    let holidays = Days::try_from(args.holiday.clone()).map_err(bad_input)?;
-    let (zone, is_heavy) = (&args.timezone, args.heavy);
-    let mut scored = Scored { detectors: Vec::new(), together: Together::default(), zone, holidays, is_heavy };
+    let (moment, is_heavy) = (args.calendar.moments().map_err(bad_input)?, args.heavy);
+    let mut scored = Scored { detectors: Vec::new(), together: Together::default(), moment, is_heavy };
     let mut next = Timestamp(0);
     if let Some(file) = &args.learn {
         let mut rows = Rows::open(file, args.every, next).map_err(bad_input)?;
@@ -100,16 +88,15 @@ fn tell(row: &Row, verdict: &Verdict, out: &mut (impl Write + ?Sized)) -> io::Re
 }
 
 /// The series of a file.
-struct Scored<'a> {
+struct Scored<M> {
     /// Each with what was said of its last value.
     detectors: Vec<(Kpi, Option<Shape>, Verdict)>,
     together: Together,
-    zone: &'a Zone,
-    holidays: Days,
+    moment: M,
     is_heavy: bool,
 }
 
-impl Scored<'_> {
+impl<M: Fn(Timestamp) -> Moment> Scored<M> {
     fn begin(&mut self, rows: &Rows, is_table: bool) -> anyhow::Result<()> {
         let series = rows.series();
         ensure!(series > 0, "{}: no column has values", rows.name());
@@ -127,7 +114,7 @@ impl Scored<'_> {
 
     /// Of a row, how far from usual all are together.
     fn take(&mut self, row: &Row) -> f64 {
-        let moment = self.zone.moment(row.at, &self.holidays);
+        let moment = (self.moment)(row.at);
         for ((detector, shape, verdict), value) in self.detectors.iter_mut().zip(&row.values) {
             *verdict = value.map_or_else(Verdict::default, |value| {
                 let new = shape.as_mut().map(|shape| shape.take(value)).unwrap_or_default();
@@ -145,6 +132,7 @@ impl Scored<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quell_core::domain::zone::Zone;
     use std::fs;
 
     fn scored(text: &str, edit: impl FnOnce(&mut ScoreArgs)) -> anyhow::Result<String> {
@@ -156,9 +144,8 @@ mod tests {
             table: false,
             learn: None,
             every: None,
-            timezone: Zone::utc(),
+            calendar: Calendar { timezone: Zone::utc(), holiday: Vec::new() },
             heavy: false,
-            holiday: Vec::new(),
         };
         edit(&mut args);
         let mut out = Vec::new();

@@ -2,7 +2,12 @@
 use crate::commands::open;
 use anyhow::{Context as _, bail, ensure};
 use jiff::{civil::DateTime, tz::TimeZone};
-use quell_core::domain::time::{Span, Timestamp};
+use quell_core::domain::{
+    schedule::Days,
+    time::{Span, Timestamp},
+    zone::Zone,
+};
+use quell_models::detectors::Moment;
 use std::{
     io::{self, Read},
     path::Path,
@@ -12,6 +17,32 @@ use std::{
 const TIMES: [&str; 3] = ["timestamp", "time", "date"];
 /// What tools write where there is no value.
 const MISSING: [&str; 5] = ["", "nan", "null", "none", "na"];
+
+/// Where and when a series has its hours of the day and its days of rest.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Calendar {
+    /// Where the series has its hours of the day and its weekends
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
+    pub timezone: Zone,
+    /// A day that is as a weekend, 12-25 or 2026-04-03; may be given again
+    #[arg(long, value_name = "DAY")]
+    pub holiday: Vec<String>,
+}
+
+impl Calendar {
+    /// Moments there.
+    ///
+    /// # Errors
+    /// Where a holiday is no day.
+    pub fn moments(&self) -> anyhow::Result<impl Fn(Timestamp) -> Moment + '_> {
+        let holidays = Days::try_from(self.holiday.clone()).map_err(anyhow::Error::msg)?;
+        Ok(move |at| self.timezone.moment(at, &holidays))
+    }
+}
+
+fn zone(name: &str) -> Result<Zone, String> {
+    Zone::try_from(name.to_owned())
+}
 
 /// A row of a file.
 #[derive(Debug)]
