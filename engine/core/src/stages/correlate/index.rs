@@ -84,7 +84,7 @@ impl Index {
         }
     }
 
-    /// An episode that has taken nothing for long is only found by the entities on which it may go on.
+    /// An episode that has taken nothing for long is only found by the entities on which it may go on, and its series.
     pub fn list_lingering(&mut self, episode: &mut Episode, policy: &Correlate) {
         self.unlist(episode);
         let goes_on = episode.members.iter().filter(|m| m.surprise.is_some());
@@ -92,6 +92,7 @@ impl Index {
         for entity in entities {
             self.list_under(episode, entity, policy);
         }
+        self.list_series(episode, policy);
     }
 
     /// However long it has taken nothing, an episode is found by the series that open alerts of it are about.
