@@ -16,6 +16,7 @@ pub mod learn;
 pub mod maintenance;
 pub mod model;
 pub mod normal;
+mod past;
 pub mod preview;
 pub mod problems;
 pub mod replay;

@@ -3,6 +3,7 @@ use super::{
     BadInput, bad_input,
     client::print,
     json::escaped,
+    past::Past,
     progress,
     table::{Cell, Look, Room, Table},
 };
@@ -36,18 +37,8 @@ const WITHIN: [f64; 2] = [1.0, 1_800.0];
                         --out both.json\n  quell replay --model causes.json --events events.jsonl --out tried"
 )]
 pub struct CausesArgs {
-    /// The configuration
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// The topology, instead of the configuration's
-    #[arg(long, value_name = "FILE")]
-    pub topology: Option<PathBuf>,
-    /// Canonical events as JSON, one a line; `-` is stdin
-    #[arg(long, value_name = "FILE", required_unless_present = "journal")]
-    pub events: Option<PathBuf>,
-    /// What a service has folded, instead of events: its data directory; without one the journal of --config
-    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["events", "topology"])]
-    pub journal: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    pub past: Past,
     /// Weaker edges too, both ways where it can't be told which; of these many are chance
     #[arg(long)]
     pub balanced: bool,
@@ -69,9 +60,9 @@ pub struct CausesArgs {
 pub async fn run(args: CausesArgs) -> anyhow::Result<()> {
     let onto = args.onto.as_deref().map(Model::read_file).transpose().map_err(bad_input)?;
     progress("reading the history");
-    let heard = match &args.events {
-        Some(path) => heard::events(path, args.config.as_deref(), args.topology.as_deref())?,
-        None => heard::journal(args.config.as_deref(), args.journal.as_ref().and_then(Option::as_deref)).await?,
+    let heard = match &args.past.events {
+        Some(path) => heard::events(path, args.past.config.as_deref(), args.past.topology.as_deref())?,
+        None => heard::journal(args.past.config.as_deref(), args.past.journal()).await?,
     };
     let mode = if args.balanced { Mode::Balanced } else { Mode::Precise };
     let mut found = causality::find(&heard.events, &heard.links, mode, &mut say);

@@ -3,7 +3,7 @@
 //! Where an alert was weighed against a group as it opened, and it is known whether it belongs there, the parts of that sum are
 //! an example for logistic regression. The oldest three fifths of the alerts are learned from, the next fifth tells how far to
 //! go from what is built in, and the latest fifth only how well that does.
-use super::{BadInput, bad_input, client::print, progress, replay::Setup, table};
+use super::{BadInput, bad_input, client::print, past::Past, progress, replay::Setup, table};
 use crate::model::{HeldOut, Learned, Measure, Model, Pattern, Weighing};
 use anyhow::Context as _;
 use history::{Fold, History};
@@ -48,18 +48,8 @@ const PATTERNS_MAX: usize = 20;
                         merges, splits and moves are the labels)\n  quell replay --model model.json --events events.jsonl --out tried"
 )]
 pub struct LearnArgs {
-    /// The configuration
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// The topology, instead of the configuration's
-    #[arg(long, value_name = "FILE")]
-    pub topology: Option<PathBuf>,
-    /// Canonical events as JSON, one a line, in the order they arrived; `-` is stdin
-    #[arg(long, value_name = "FILE", required_unless_present = "journal")]
-    pub events: Option<PathBuf>,
-    /// What a service has folded, instead of events: its data directory; without one the journal of --config
-    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["events", "topology"])]
-    pub journal: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    pub past: Past,
     /// Which events belong together: CSV with the columns `event_id` and `label`; `noise` or nothing belongs to none. Without it
     /// what was concluded in the end, and what people made of it, is taken as right
     #[arg(long, value_name = "CSV")]
@@ -80,7 +70,7 @@ pub async fn run(args: LearnArgs) -> anyhow::Result<()> {
     };
     // It is folded several times.
     let mut spooled = tempfile::NamedTempFile::new()?;
-    let history = match &args.events {
+    let history = match &args.past.events {
         Some(path) => {
             let path = if path.as_os_str() == "-" {
                 io::copy(&mut io::stdin().lock(), &mut spooled).context("stdin")?;
@@ -88,12 +78,12 @@ pub async fn run(args: LearnArgs) -> anyhow::Result<()> {
             } else {
                 path
             };
-            let setup = Setup::load(args.config.as_deref(), args.topology.as_deref(), None)?;
+            let setup = Setup::load(args.past.config.as_deref(), args.past.topology.as_deref(), None)?;
             History::Events { path: path.to_owned(), setup: setup.into() }
         }
         None => {
-            let dir = args.journal.as_ref().and_then(Option::as_deref);
-            History::Journal(super::replay::journal::Recorded::open(args.config.as_deref(), dir).await?)
+            let (config, dir) = (args.past.config.as_deref(), args.past.journal());
+            History::Journal(super::replay::journal::Recorded::open(config, dir).await?)
         }
     };
     let (model, told) = learn(&history, labels.as_ref()).await?;
