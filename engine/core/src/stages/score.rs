@@ -73,8 +73,9 @@ pub struct Measured {
 /// The measured series of a scope, and the rates of its checks.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scorer {
+    /// In boxes: a table is half empty, and they are a kilobyte each.
     #[serde(with = "crate::snapshot::sorted")]
-    series: FxHashMap<Fingerprint, Series>,
+    series: FxHashMap<Fingerprint, Box<Series>>,
     bursts: Bursts,
     peers: Groups,
     rhythms: Rhythms,
@@ -103,7 +104,7 @@ impl Scorer {
         let Some(value) = event.value.filter(|value| value.is_finite()) else { return Outcome::Sampled };
         if !self.series.contains_key(&key) {
             self.make_room(cx, found);
-            self.series.insert(key, Series::new(event, at));
+            self.series.insert(key, Box::new(Series::new(event, at)));
             self.await_sweep(cx);
         }
         let Some(series) = self.series.get_mut(&key) else { return Outcome::OverQuota };
@@ -137,7 +138,7 @@ impl Scorer {
     /// A person says that what an alert tells of is normal; whether that can be learned.
     #[expect(clippy::disallowed_methods, reason = "at most one series has that alert")]
     pub fn teach(&mut self, alert: &Alert, cx: &mut Cx<'_>, found: &mut Vec<Finding>) -> bool {
-        let told = |(key, series): &(&Fingerprint, &mut Series)| {
+        let told = |(key, series): &(&Fingerprint, &mut Box<Series>)| {
             series.entity == alert.entity
                 && alert.check.starts_with(&*series.check)
                 && series.is_told_by(**key, alert.fingerprint, cx)
@@ -214,7 +215,7 @@ impl Scorer {
         self.forget(old, cx, found);
         self.bursts.forget(before, cx);
         self.rhythms.forget(due, &cx.policy.score.timezone);
-        let oldest = self.series.values().map(Series::last_at).chain(self.bursts.oldest()).min();
+        let oldest = self.series.values().map(|series| series.last_at()).chain(self.bursts.oldest()).min();
         let oldest = if self.rhythms.is_empty() { oldest } else { Some(oldest.unwrap_or(due)) };
         let next = oldest.map(|oldest| (oldest + cx.policy.score.keep).max(due + SWEEP_INTERVAL));
         // At the end of time there is no next time.

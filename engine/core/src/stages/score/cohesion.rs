@@ -80,12 +80,12 @@ impl Groups {
         &mut self,
         sample: Sample,
         (verdict, teaches): (&Verdict, bool),
-        all: &mut FxHashMap<Fingerprint, Series>,
+        all: &mut FxHashMap<Fingerprint, Box<Series>>,
         cx: &Cx<'_>,
         found: &mut Vec<Finding>,
     ) {
         let Sample { key, value, at } = sample;
-        let (Some(id), Some(usual)) = (all.get(&key).and_then(Series::peers), verdict.usual) else { return };
+        let (Some(id), Some(usual)) = (all.get(&key).and_then(|series| series.peers()), verdict.usual) else { return };
         let group = self.groups.entry(id).or_default();
         group.grows = usual.is_rate;
         let deviation = verdict.plain;
