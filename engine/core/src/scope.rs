@@ -5,7 +5,7 @@ use crate::{
         command::{Act, Action, Code, Command, CommandResult, IncidentAct, Refusal},
         correction::CorrectionId,
         episode::EpisodeId,
-        event::{Event, Kind, Status},
+        event::{Event, Kind, ORIGIN, Status},
         incident::{Incident, IncidentId},
         maintenance::Maintenance,
         matcher::AlertView,
@@ -29,7 +29,7 @@ use crate::{
         deduplicate::{Change, Deduplicator, event_key},
         enrich,
         raise::{Evidence, Held, History, Raiser, Times},
-        score::{self, Finding, Scorer},
+        score::{Finding, Scorer},
         suppress::{PolicyIndex, Suppressor},
     },
     timers::{Timer, TimerKind, Timers},
@@ -380,7 +380,7 @@ impl Scope {
     /// Many alerts of one check at once are a burst.
     fn count_opening(&mut self, key: Fingerprint, world: World<'_>, out: &mut Outputs) {
         // Of what the engine says itself no rate is kept: a burst would be one of its own.
-        let Some(alert) = self.deduplicator.get(key).filter(|a| *a.origin != *score::ORIGIN) else { return };
+        let Some(alert) = self.deduplicator.get(key).filter(|a| *a.origin != *ORIGIN) else { return };
         let burst = self.scorer.on_opened(&alert.check, &mut cx(&mut self.core, world, out));
         self.conclude(burst, world, out);
     }

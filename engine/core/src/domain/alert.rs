@@ -1,7 +1,7 @@
 //! One condition on one entity: its events folded.
 use super::{
     episode::{EpisodeId, MEASURED_BY},
-    event::Event,
+    event::{Event, ORIGIN},
     hash::{Framed, hash_of},
     maintenance::Maintenance,
     severity::Severity,
@@ -374,7 +374,8 @@ impl Alert {
 
     /// A hash of the measured series that it is about, of what the engine itself found.
     pub fn series(&self) -> Option<NonZeroU64> {
-        let (origin, (check, _)) = (self.label(MEASURED_BY)?, self.check.rsplit_once(' ')?);
+        let own = self.check.rsplit_once(' ').filter(|_| *self.origin == *ORIGIN);
+        let ((check, _), origin) = (own?, self.label(MEASURED_BY)?);
         let series = Framed::default().field("series").field(&**origin).field(&*self.entity).field(check).hash64();
         NonZeroU64::new(series)
     }

@@ -2,6 +2,9 @@
 use super::{severity::Severity, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
+/// The origin of what the engine itself finds.
+pub const ORIGIN: &str = "quell";
+
 /// Whether a condition holds or has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

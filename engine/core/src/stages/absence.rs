@@ -7,16 +7,13 @@ use crate::{
     domain::glob,
     domain::{
         alert::Alert,
-        event::{Event, Kind, Status},
+        event::{Event, Kind, ORIGIN, Status},
         policy::{Absence, Policy},
         time::{Span, Timestamp},
     },
     scope::Cx,
     timers::TimerKind,
 };
-
-/// Of what the engine itself finds.
-const ORIGIN: &str = "quell";
 
 /// What makes an alert a dead man's switch.
 pub fn entry<'a>(policy: &'a Policy, origin: &str, check: &str) -> Option<&'a Absence> {

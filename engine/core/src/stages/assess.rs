@@ -1,10 +1,10 @@
 //! How well services do: the least of what their KPIs say, what their open alerts leave, and what they borrow from what
 //! they depend on. Kept as sums; a change costs what it changes.
 use crate::{
-    domain::{alert::Alert, health::Level, time::Span},
+    domain::{alert::Alert, event::ORIGIN, health::Level, time::Span},
     output::{Body, ServiceUpdate},
     scope::Cx,
-    stages::score::{Measured, ORIGIN, PREDICTION},
+    stages::score::{Measured, PREDICTION},
     timers::TimerKind,
 };
 use rustc_hash::FxHashMap;

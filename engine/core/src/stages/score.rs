@@ -30,7 +30,7 @@ mod series;
 use bursts::Bursts;
 use cohesion::Groups;
 use rhythms::Rhythms;
-pub use said::{ORIGIN, PREDICTION};
+pub use said::PREDICTION;
 use series::{Sample, Series};
 
 /// A share of this of the series goes when there are too many.

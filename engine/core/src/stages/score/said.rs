@@ -3,14 +3,11 @@ use super::{Finding, series::Series};
 use crate::domain::{
     alert::Fingerprint,
     episode::{MEASURED_BY, SCORE},
-    event::{Event, Kind, Status},
+    event::{Event, Kind, ORIGIN, Status},
     hash::Framed,
     severity::Severity,
     time::{Span, Timestamp},
 };
-
-/// Who says what the engine itself found.
-pub const ORIGIN: &str = "quell";
 
 /// The label of what is a prediction: how far ahead.
 pub const PREDICTION: &str = "prediction";

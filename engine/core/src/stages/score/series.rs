@@ -65,7 +65,7 @@ struct Former {
     nearer: u8,
 }
 
-/// What is known of a series: about 900 bytes, 1,400 more where days of the week differ, 64 KiB more of shapes, and its names.
+/// What is known of a series: about 900 bytes, 1,400 more where days of the week differ, as much again for some days after a new usual, 64 KiB more of shapes, and its names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {
     pub origin: Arc<str>,
