@@ -283,9 +283,7 @@ impl Kpi {
             (self.low, self.high) = (x, x);
         }
         let expected = self.expected(at, x);
-        let is_off = expected.is_off_habit(x);
-        let from = if is_off { expected.habit } else { expected.usual };
-        let is_usual = self.is_as_ever(x, if is_off { from.level } else { expected.base });
+        let (from, is_off, is_usual) = self.measured(x, expected);
         let (evidence, what) = self.evidence(x, expected, teaches);
         let z = from.of(x);
         let is_warm = self.is_warm();
@@ -316,6 +314,23 @@ impl Kpi {
             plain,
             usual: Some(self.usual(from, is_off || expected.season > 0.5, expected.is_of_weekday)),
         }
+    }
+
+    /// How many deviations a value would be off the usual at a moment to come. `None` while it warms up, and of a counter, whose rate no value tells.
+    pub fn deviations_at(&self, at: Moment, value: f64) -> Option<f64> {
+        if !self.is_warm() || self.kind == Kind::Counter || value.is_nan() {
+            return None;
+        }
+        let x = value.clamp(-VALUE_MAX, VALUE_MAX) as f32;
+        let (from, _, is_usual) = self.measured(x, self.expected(at, x));
+        Some(if is_usual { 0.0 } else { f64::from(from.of(x)) })
+    }
+
+    /// From what it is measured, whether that is habit, and whether it is as usual.
+    fn measured(&self, x: f32, expected: Expected) -> (Measure, bool, bool) {
+        let is_off = expected.is_off_habit(x);
+        let from = if is_off { expected.habit } else { expected.usual };
+        (from, is_off, self.is_as_ever(x, if is_off { from.level } else { expected.base }))
     }
 
     /// What it does now, at the moment of its last sample, is usual from now on; that it may do what it did before is not forgotten

@@ -173,14 +173,16 @@ fn soon(
     let within = Span::seconds(i64::from(forecast.after));
     let Figures { bands, during, title, unit } = crossing.by.figures(&series.check, at + within, cx)?;
     let values = crossing.learned(during).filter(|values| values.count() >= cx.policy.score.learn_samples);
-    let known = Known { deviations: None, values };
-    let band = bands.reached(forecast.value, known)?;
-    let surely = band.min(bands.reached(forecast.low, known)?).min(bands.reached(forecast.high, known)?);
+    let then = cx.policy.score.moment(at + within);
+    let known = |value: f64| Known { deviations: series.deviations_at(then, value), values };
+    let reached = |value: f64| bands.reached(value, known(value));
+    let band = reached(forecast.value)?;
+    let surely = band.min(reached(forecast.low)?).min(reached(forecast.high)?);
     let band = if is_worse(crossing, told) && band >= told { surely.max(told) } else { surely };
     if !is_worse(crossing, band) {
         return None;
     }
-    let (severity, words) = (crossing.severity(band)?, bands.words(band, forecast.value, known));
+    let (severity, words) = (crossing.severity(band)?, bands.words(band, forecast.value, known(forecast.value)));
     let blank = if unit.is_empty() { "" } else { " " };
     let [value, low, high] = [forecast.value, forecast.low, forecast.high].map(Number);
     let summary = format!(

@@ -250,6 +250,13 @@ impl Series {
         Verdict { event: Milli(0), ..before }
     }
 
+    /// How many deviations a value would be off what is usual, or was before and still is, at a moment to come.
+    pub fn deviations_at(&self, at: Moment, value: f64) -> Option<f64> {
+        let before = self.former.iter().filter(|former| former.by.is_none()).map(|former| &former.detector);
+        let all = before.chain([&self.detector]).filter_map(|detector| detector.deviations_at(at, value));
+        all.min_by(|a, b| a.abs().total_cmp(&b.abs()))
+    }
+
     fn go_back(&mut self) {
         if let Some(former) = self.former.take() {
             self.detector = former.detector;
