@@ -7,6 +7,7 @@ use std::{env, path::PathBuf};
 
 mod disks;
 mod sets;
+mod warnings;
 
 fn main() -> anyhow::Result<()> {
     disks::told();

@@ -1,4 +1,5 @@
 //! The series of the public sets.
+use super::warnings;
 use anyhow::Context as _;
 use quell_benches::{
     tables::{series, table},
@@ -15,7 +16,7 @@ use std::{
     time::Instant,
 };
 
-const AHEAD: i64 = 1_800;
+pub const AHEAD: i64 = 1_800;
 const DAY: i64 = 86_400;
 /// One of fewer rows is left out.
 const ROWS_MIN: usize = 200;
@@ -23,11 +24,11 @@ const ROWS_MIN: usize = 200;
 const MOVES_MIN: f64 = 0.01;
 
 /// A series of a set.
-struct Series {
-    set: &'static str,
+pub struct Series {
+    pub set: &'static str,
     name: String,
     /// Unix seconds, and the value.
-    rows: Vec<(i64, f64)>,
+    pub rows: Vec<(i64, f64)>,
 }
 
 /// Sums over the origins of a series: of what was told, of the naive and of the seasonal naive forecast.
@@ -95,6 +96,7 @@ pub fn told(root: &Path) -> anyhow::Result<()> {
         println!("| {} | {mase:.3} | {other:.3} | {:.2} | {:.3} |", series.name, adopted / origins, within / origins);
     }
     println!();
+    warnings::told(&all);
     Ok(())
 }
 
@@ -168,7 +170,7 @@ fn is_constant(rows: &[(i64, f64)]) -> bool {
 }
 
 /// The usual gap.
-fn pace(rows: &[(i64, f64)]) -> i64 {
+pub fn pace(rows: &[(i64, f64)]) -> i64 {
     let mut gaps: Vec<i64> = rows.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
     gaps.sort_unstable();
     gaps[gaps.len() / 2]
