@@ -75,3 +75,13 @@ pub fn stationary(kind: &str, seed: u64, samples: usize) -> Vec<f64> {
     };
     (0..samples).map(one).collect()
 }
+
+/// What keeps so much of where it is, and moves by noise of deviation 1.
+pub fn walk(kept: f64, seed: u64, samples: usize) -> Vec<f64> {
+    let (mut random, mut level) = (Random::new(seed), 0.0);
+    let one = |_| {
+        level = kept * level + random.gaussian();
+        level
+    };
+    (0..samples).map(one).collect()
+}

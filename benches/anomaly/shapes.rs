@@ -1,5 +1,5 @@
 //! What is usual in each value and new as a shape: the detector alone, and with shapes; and how quiet shapes are.
-use quell_benches::series::{DAY, Random, STATIONARY, stationary};
+use quell_benches::series::{DAY, Random, STATIONARY, stationary, walk};
 use quell_models::detectors::{Kpi, Moment, Shape};
 use std::f64::consts::TAU;
 
@@ -55,15 +55,6 @@ pub fn quiet() {
         println!("| {kind} | {:.2} |", events as f64 / (SEEDS as usize * MONTHS) as f64);
     }
     println!();
-}
-
-fn walk(kept: f64, seed: u64, samples: usize) -> Vec<f64> {
-    let (mut random, mut level) = (Random::new(seed), 0.0);
-    let one = |_| {
-        level = kept * level + random.gaussian();
-        level
-    };
-    (0..samples).map(one).collect()
 }
 
 /// Found of eight, how late in minutes, and what is told of at other times, in three weeks each.

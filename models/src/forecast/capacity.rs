@@ -223,7 +223,7 @@ impl Spans {
 
 impl Walk {
     fn of(x: &[f64]) -> Self {
-        let (n, slope) = (x.len() as f64, slope(x));
+        let (n, slope) = (x.len() as f64, Line::of(x).slope);
         let variogram = |lag: usize| {
             let offs = x.iter().zip(&x[lag..]).map(|(a, b)| b - a - slope * lag as f64);
             let square = offs.map(|off| off * off).sum::<f64>() / (x.len() - lag) as f64;
@@ -245,19 +245,22 @@ impl Walk {
 
     /// That since it last turned: where the slope of the latest spans differs from that of those before.
     fn since_turn(x: &[f64]) -> Option<Self> {
-        let error = |tail: &usize| {
-            let (before, after) = x.split_at(x.len() - tail);
-            unexplained(before) + unexplained(after)
+        let split = |tail: usize| x.split_at(x.len() - tail);
+        let error = |tail: usize| {
+            let (before, after) = split(tail);
+            Line::of(before).unexplained(before) + Line::of(after).unexplained(after)
         };
         let tails = TURN_MIN..=x.len().saturating_sub(TURN_AFTER).min(TURN_MAX);
-        let tail = tails.map(|tail| (error(&tail), tail)).min_by(|a, b| a.0.total_cmp(&b.0))?.1;
+        let tail = tails.map(|tail| (error(tail), tail)).min_by(|a, b| a.0.total_cmp(&b.0))?.1;
+        let (before, after) = split(tail);
         // The first of them is from before it in part.
-        let (before, after) = (&x[..x.len() - tail], &x[x.len() - tail + 1..]);
-        let (walk, slope, n) = (Self::of(before), slope(after), after.len() as f64);
-        let noise = walk.noise.max(unexplained(after) / (n - 2.0));
-        let of_slope = Self::of_slope(walk.step, noise, n);
-        let turns = (slope - walk.slope).abs() > TURN * (of_slope + walk.of_slope).sqrt() && is_off_line(x, tail);
-        let level = after.iter().sum::<f64>() / n + slope * (n - 1.0) / 2.0;
+        let after = &after[1..];
+        let (walk, line, n) = (Self::of(before), Line::of(after), after.len() as f64);
+        let noise = walk.noise.max(line.unexplained(after) / (n - 2.0));
+        let (slope, of_slope) = (line.slope, Self::of_slope(walk.step, noise, n));
+        let differs = (slope - walk.slope).abs() > TURN * (of_slope + walk.of_slope).sqrt();
+        let turns = differs && Line::of(before).is_left_by(before, (x.len() - 1, x[x.len() - 1]));
+        let level = line.at(after.len() - 1);
         turns.then_some(Self { level, slope, of_slope, noise, of_level: 4.0 * noise / n, ..walk })
     }
 
@@ -283,34 +286,44 @@ impl Walk {
     }
 }
 
-/// Of least squares.
-fn slope(x: &[f64]) -> f64 {
-    let middle = (x.len() as f64 - 1.0) / 2.0;
-    let mean = x.iter().sum::<f64>() / x.len() as f64;
-    let of = |n: usize| n as f64 - middle;
-    let products: f64 = x.iter().enumerate().map(|(n, x)| of(n) * (x - mean)).sum();
-    let squares: f64 = (0..x.len()).map(|n| of(n) * of(n)).sum();
-    products / squares.max(1.0)
+/// A line of least squares through values that are one apart.
+struct Line {
+    slope: f64,
+    mean: f64,
+    middle: f64,
 }
 
-/// Whether the last is beyond what the line of those before the `tail` would lead to, by more than any of them was: what comes back each day turns
-/// twice a day.
-fn is_off_line(x: &[f64], tail: usize) -> bool {
-    let (before, last) = (&x[..x.len() - tail], x.last().copied().unwrap_or_default());
-    let (slope, middle) = (slope(before), (before.len() as f64 - 1.0) / 2.0);
-    let mean = before.iter().sum::<f64>() / before.len().max(1) as f64;
-    let off = |n: usize, x: f64| x - mean - slope * (n as f64 - middle);
-    let offs = before.iter().enumerate().map(|(n, x)| off(n, *x));
-    let (low, high) = offs.fold((0.0_f64, 0.0_f64), |(low, high), off| (low.min(off), high.max(off)));
-    let (now, beyond) = (off(x.len() - 1, last), NEW_GROUND * (high - low));
-    now > high + beyond || now < low - beyond
-}
+impl Line {
+    fn of(x: &[f64]) -> Self {
+        let middle = (x.len() as f64 - 1.0) / 2.0;
+        let mean = x.iter().sum::<f64>() / x.len().max(1) as f64;
+        let of = |n: usize| n as f64 - middle;
+        let products: f64 = x.iter().enumerate().map(|(n, x)| of(n) * (x - mean)).sum();
+        let squares: f64 = (0..x.len()).map(|n| of(n) * of(n)).sum();
+        Self { slope: products / squares.max(1.0), mean, middle }
+    }
 
-/// The squares that a line of least squares leaves.
-fn unexplained(x: &[f64]) -> f64 {
-    let (slope, middle) = (slope(x), (x.len() as f64 - 1.0) / 2.0);
-    let mean = x.iter().sum::<f64>() / x.len().max(1) as f64;
-    x.iter().enumerate().map(|(n, x)| x - mean - slope * (n as f64 - middle)).map(|off| off * off).sum()
+    /// Where it is at a place, within the values or beyond.
+    fn at(&self, n: usize) -> f64 {
+        self.mean + self.slope * (n as f64 - self.middle)
+    }
+
+    /// What it leaves of each value.
+    fn offs(&self, x: &[f64]) -> impl Iterator<Item = f64> {
+        x.iter().enumerate().map(|(n, x)| x - self.at(n))
+    }
+
+    /// The squares of that.
+    fn unexplained(&self, x: &[f64]) -> f64 {
+        self.offs(x).map(|off| off * off).sum()
+    }
+
+    /// Whether a value after those that it was fitted to is off it by more than any of them was: what comes back each day turns twice a day.
+    fn is_left_by(&self, fitted: &[f64], (n, x): (usize, f64)) -> bool {
+        let (low, high) = self.offs(fitted).fold((0.0_f64, 0.0_f64), |(low, high), off| (low.min(off), high.max(off)));
+        let (off, beyond) = (x - self.at(n), NEW_GROUND * (high - low));
+        off > high + beyond || off < low - beyond
+    }
 }
 
 /// The normal distribution's `Φ`.

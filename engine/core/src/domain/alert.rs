@@ -374,8 +374,10 @@ impl Alert {
 
     /// A hash of the measured series that it is about, of what the engine itself found.
     pub fn series(&self) -> Option<NonZeroU64> {
-        let own = self.check.rsplit_once(' ').filter(|_| *self.origin == *ORIGIN);
-        let ((check, _), origin) = (own?, self.label(MEASURED_BY)?);
+        if *self.origin != *ORIGIN {
+            return None;
+        }
+        let (origin, (check, _)) = (self.label(MEASURED_BY)?, self.check.rsplit_once(' ')?);
         let series = Framed::default().field("series").field(&**origin).field(&*self.entity).field(check).hash64();
         NonZeroU64::new(series)
     }

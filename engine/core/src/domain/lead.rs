@@ -21,12 +21,9 @@ impl fmt::Display for Lead {
             if of < 9.5 * seconds { libm::round(of / seconds * 2.0) / 2.0 } else { libm::round(of / seconds) }
         };
         if told(median) <= 0.0 {
+            f.write_str("less than a minute")?;
             let most = told(high);
-            return if most <= 1.0 {
-                write!(f, "less than a minute")
-            } else {
-                write!(f, "less than a minute, 80 %: up to {} {name}", Number(most))
-            };
+            return if most > 1.0 { write!(f, ", 80 %: up to {} {name}", Number(most)) } else { Ok(()) };
         }
         let name = if (told(median) - 1.0).abs() < 0.1 { &name[..name.len() - 1] } else { name };
         write!(f, "{} {name}, 80 %: {} to {}", Number(told(median)), Number(told(low)), Number(told(high)))

@@ -70,15 +70,16 @@ impl Correlator {
     pub(super) fn is_put_apart(&self, alert: &Alert, from: &Member, policy: &Policy) -> bool {
         let mut present = Present::default();
         self.corrections.known(Keys::of(from)).for_each(|key| present.add(key));
-        self.corrections.of(Party::of(alert).keys(), policy).of_episode(&present) <= FORBIDDEN
+        self.forbids(alert, &present, policy)
     }
 
     /// Whether people put an alert apart from one in an episode.
     pub fn is_apart(&self, alert: &Alert, from: EpisodeId, policy: &Policy) -> bool {
-        let present = self.profiles.get(&from).map(|profile| profile.said_of());
-        present.is_some_and(|present| {
-            self.corrections.of(Party::of(alert).keys(), policy).of_episode(present) <= FORBIDDEN
-        })
+        self.profiles.get(&from).is_some_and(|profile| self.forbids(alert, profile.said_of(), policy))
+    }
+
+    fn forbids(&self, alert: &Alert, present: &Present, policy: &Policy) -> bool {
+        self.corrections.of(Party::of(alert).keys(), policy).of_episode(present) <= FORBIDDEN
     }
 
     /// Why an alert is where it is; that people said so where it would not be there else.

@@ -267,9 +267,10 @@ impl Series {
         }
     }
 
-    /// What it does now is usual from here on; `figures` move with it.
-    fn accept(&mut self, by: Option<AlertId>, figures: Vec<(By, Vec<Learned>)>, at: Timestamp, cx: &Cx<'_>) {
-        let detector = self.detector.clone();
+    /// What it does now is usual from here on. Of what has lasted adaptive figures learn by themselves.
+    fn accept(&mut self, by: Option<AlertId>, at: Timestamp, cx: &Cx<'_>) {
+        let moved = self.crossings.iter().filter(|_| by.is_some());
+        let (detector, figures) = (self.detector.clone(), moved.map(Crossing::remembered).collect());
         self.former = Some(Box::new(Former { by, since: at, detector, figures, nearer: 0 }));
         self.detector.accept(cx.policy.score.moment(at));
     }
@@ -295,7 +296,7 @@ impl Series {
         };
         if at - state.since >= policy.new_usual {
             // What stays is the new usual.
-            self.accept(None, Vec::new(), at, cx);
+            self.accept(None, at, cx);
             return self.recover(key, at, cx, found);
         }
         if unusual || verdict.is_beyond() {
@@ -339,8 +340,7 @@ impl Series {
     /// A person says that what it does now is normal.
     pub fn teach(&mut self, key: Fingerprint, alert: AlertId, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
         let at = cx.core.clock.max(self.last_at);
-        let figures = self.crossings.iter().map(Crossing::remembered).collect();
-        self.accept(Some(alert), figures, at, cx);
+        self.accept(Some(alert), at, cx);
         if self.unusual.is_some() {
             self.recover(key, at, cx, found);
         }
