@@ -65,6 +65,21 @@ enum Pending {
     Growth,
 }
 
+/// What is told at a time. Of one moment what suffers comes first, then why, whichever was heard of first.
+#[derive(Debug)]
+struct Block {
+    at: Timestamp,
+    of: Of,
+    lines: Vec<Line>,
+}
+
+/// Whose news it is, by name.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Of {
+    Service(String),
+    Incident(String),
+}
+
 /// What was told of a service.
 #[derive(Debug)]
 struct Health {
@@ -84,7 +99,7 @@ pub struct Follower {
     /// By alert: its service. An alert may be past and forgotten when its incident is told of at the end.
     of_service: BTreeMap<String, String>,
     /// Not told yet: feed and views are read beside each other, and what is told is told in the order of its time.
-    blocks: Vec<(Timestamp, Vec<Line>)>,
+    blocks: Vec<Block>,
     /// The latest time of a block at the last poll.
     horizon: Timestamp,
     /// The latest time that was heard of.
@@ -149,7 +164,6 @@ impl Follower {
                 self.of_service.entry(Alert::name(scope, alert.id)).or_insert_with(|| service.to_string());
             }
         }
-        // Before the incidents of the same moment: what suffers, then why.
         while let Ok(service) = self.turns.try_recv() {
             self.tell_health(&service?, &mut blocks);
         }
@@ -164,18 +178,18 @@ impl Follower {
                 told.tell_pending(self.listed, &mut blocks);
             }
         }
-        blocks.sort_by_key(|(at, _)| *at);
-        let last = blocks.last().map_or(self.horizon, |(at, _)| *at);
+        blocks.sort_by(|a, b| (a.at, &a.of).cmp(&(b.at, &b.of)));
+        let last = blocks.last().map_or(self.horizon, |block| block.at);
         // What is about to be told comes before what has happened since.
         let pending = self.incidents.values().filter_map(Told::pending_at).min().unwrap_or(Timestamp::MAX);
         let is_ripe = |at: Timestamp| all || at <= self.horizon && at <= pending;
-        let ripe = blocks.partition_point(|(at, _)| is_ripe(*at));
+        let ripe = blocks.partition_point(|block| is_ripe(block.at));
         self.blocks = blocks.split_off(ripe);
         self.horizon = last;
-        Ok(blocks.into_iter().flat_map(|(_, lines)| lines).collect())
+        Ok(blocks.into_iter().flat_map(|block| block.lines).collect())
     }
 
-    fn on_update(&mut self, update: WatchIncidentsResponse, blocks: &mut Vec<(Timestamp, Vec<Line>)>) {
+    fn on_update(&mut self, update: WatchIncidentsResponse, blocks: &mut Vec<Block>) {
         let Some(incident) = update.incident else { return };
         let (listed, at) = (self.listed, time(incident.updated_at.as_ref()));
         self.latest = self.latest.max(at);
@@ -197,7 +211,7 @@ impl Follower {
             "reopened" => Pending::Opening { at, again: true },
             "updated" => Pending::Growth,
             "resolved" => {
-                blocks.push((at, vec![told.tell_resolved()]));
+                blocks.push(told.block(at, vec![told.tell_resolved()]));
                 return;
             }
             // That a resolved one is closed after a day is no news.
@@ -206,7 +220,7 @@ impl Follower {
         told.pending.get_or_insert_with(|| (pending, Instant::now()));
     }
 
-    fn tell_health(&mut self, service: &v1::Service, blocks: &mut Vec<(Timestamp, Vec<Line>)>) {
+    fn tell_health(&mut self, service: &v1::Service, blocks: &mut Vec<Block>) {
         let (at, level) = (time(service.updated_at.as_ref()), service.level());
         self.latest = self.latest.max(at);
         let well = Health { score: 100.0, level: v1::HealthLevel::Healthy };
@@ -220,7 +234,8 @@ impl Follower {
         let worst = service.contributions.first().filter(|_| service.health_score() < told.score);
         let reason = worst.map(|worst| clean(&worst.reason)).unwrap_or_default();
         let (kind, tone, incident) = (Kind::Health, Tone::of_level(level), String::new());
-        blocks.push((at, vec![Line { at, kind, tone, incident, text, reason }]));
+        let lines = vec![Line { at, kind, tone, incident, text, reason }];
+        blocks.push(Block { at, of: Of::Service(service.name.clone()), lines });
         *told = Health { score: service.health_score(), level };
     }
 
@@ -296,6 +311,10 @@ impl Told {
         Line { at, kind, tone, incident: clean(&self.incident.number), text, reason }
     }
 
+    fn block(&self, at: Timestamp, lines: Vec<Line>) -> Block {
+        Block { at, of: Of::Incident(self.incident.name.clone()), lines }
+    }
+
     /// The time of what is about to be told.
     fn pending_at(&self) -> Option<Timestamp> {
         self.pending.map(|(pending, _)| match pending {
@@ -312,14 +331,14 @@ impl Told {
         })
     }
 
-    fn tell_pending(&mut self, listed: usize, blocks: &mut Vec<(Timestamp, Vec<Line>)>) {
+    fn tell_pending(&mut self, listed: usize, blocks: &mut Vec<Block>) {
         let Some((at, (pending, _))) = self.pending_at().zip(self.pending.take()) else { return };
         let lines = match pending {
             Pending::Opening { again, .. } => self.tell_open(at, again, listed),
             Pending::Growth => self.tell_grown(at, listed),
         };
         if !lines.is_empty() {
-            blocks.push((at, lines));
+            blocks.push(self.block(at, lines));
         }
     }
 
