@@ -205,7 +205,8 @@ async fn what_comes_back_is_told_with_how_it_was_resolved() -> anyhow::Result<()
     let json = quell_ok(&["problems", "--json", "--server", &server])?;
     ensure!(serde_json::from_str::<Value>(&json)?["number"] == "default-P1", "{json}");
 
-    ensure!(quell.metric("quell_problems")? == 1.0 && quell.metric("quell_past_incidents")? == 2.0);
+    quell.metric_becomes("quell_problems", 1.0)?;
+    quell.metric_becomes("quell_past_incidents", 2.0)?;
     // It outlives a restart.
     drop(quell);
     let _quell = site.run()?;
@@ -236,9 +237,9 @@ async fn events_over_grpc() -> anyhow::Result<()> {
     let (code, reason) = refusal(client.list_alerts(other).await)?;
     ensure!((code, &*reason) == (Code::FailedPrecondition, "PAGE_TOKEN_OF_ANOTHER_FILTER"), "{code} {reason}");
     // Those that were refused are accounted for too, in the ledger and at the door.
-    ensure!(quell.metric("quell_events_received_total")? == 5.0);
-    ensure!(quell.metric("quell_grpc_events_taken_total")? == 2.0);
-    ensure!(quell.metric("quell_grpc_events_refused_total")? == 3.0);
+    quell.metric_becomes("quell_events_received_total", 5.0)?;
+    quell.metric_becomes("quell_grpc_events_taken_total", 2.0)?;
+    quell.metric_becomes("quell_grpc_events_refused_total", 3.0)?;
     Ok(())
 }
 
@@ -458,8 +459,7 @@ async fn a_group_told_again_changes_nothing() -> anyhow::Result<()> {
     let mut states: Vec<_> = alerts.iter().map(|a| (a.entity.as_str(), a.state())).collect();
     states.sort_unstable_by_key(|(entity, _)| *entity);
     ensure!(states == [("db-1", alert::State::Open), ("db-2", alert::State::Open)], "{states:?}");
-    let received = quell.metric("quell_events_received_total")?;
-    ensure!(received == 5.0, "{received} events were folded");
+    quell.metric_becomes("quell_events_received_total", 5.0)?;
     // Once when it was raised, and once when its second alert came, a second later at the soonest.
     ensure!(incidents.len() == 1 && incidents[0].revision <= 2, "{incidents:?}");
     drop(quell);

@@ -128,7 +128,7 @@ async fn kill(journal: Journal, test: &str) -> anyhow::Result<()> {
     quell_ok(&["settle", "--server", &server])?;
     let all = quell_ok(&["feed", "--server", &server, "--from", "beginning", "--json", "--exit-when-caught-up"])?;
     let all = all.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
-    let received = quell.metric("quell_events_received_total")?;
+    quell.metric_becomes("quell_events_received_total", events.len() as f64)?;
     let since = Instant::now();
     while followed.len() < all.len() && since.elapsed() < Duration::from_secs(20) {
         thread::sleep(Duration::from_millis(50));
@@ -137,7 +137,6 @@ async fn kill(journal: Journal, test: &str) -> anyhow::Result<()> {
     let (code, took) = quell.terminate()?;
     feed.end();
     ensure!(code == Some(0) && took < Duration::from_secs(10), "SIGTERM: code {code:?} after {took:?}");
-    ensure!(received == events.len() as f64, "{received} events have an outcome, {} were sent", events.len());
 
     let out = path("replay");
     let strings = [path("events.jsonl"), path("topology.json"), out.clone()].map(|p| p.display().to_string());

@@ -317,7 +317,7 @@ fn quantile(all: &mut [f64], share: f64) -> f64 {
     let value = *value;
     let next = above.iter().copied().min_by(f64::total_cmp);
     let part = share * last as f64 - at as f64;
-    next.map_or(value, |next| value + part * (next - value))
+    next.map_or(value, |next| (1.0 - part) * value + part * next)
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ const GROUPS: f64 = 48.0;
 const TAIL: f64 = 0.5;
 /// No more than so many are kept.
 const GROUPS_MAX: usize = 96;
+/// By then all are one group.
+const LARGER_MAX: f64 = 1e6;
 /// Values that are taken in at once.
 const BUFFER: usize = 16;
 /// What counts less is forgotten.
@@ -95,13 +97,16 @@ impl Distribution {
 
     /// All values are taken to have been so much larger, and to weigh no more than `weight` together: what comes is learned sooner.
     pub fn shift(&mut self, by: f64, weight: f64) {
+        if by.is_nan() || weight.is_nan() || weight < 0.0 {
+            return;
+        }
         let all = self.weight();
         let share = if all > weight { weight / all } else { 1.0 };
         for group in &mut self.groups {
             group.mean = (group.mean + by).clamp(-VALUE_MAX, VALUE_MAX);
             group.weight *= share;
         }
-        self.buffer.iter_mut().for_each(|value| *value += by);
+        self.buffer.iter_mut().for_each(|value| *value = (*value + by).clamp(-VALUE_MAX, VALUE_MAX));
         self.summary = self.summarise();
     }
 
@@ -144,11 +149,11 @@ impl Distribution {
         let new = self.buffer.drain(..).map(|mean| Group { mean, weight: 1.0, is_point: true });
         let mut all: Vec<Group> = old.chain(new).filter(|group| group.weight >= WEIGHT_MIN).collect();
         all.sort_by(|a, b| a.mean.total_cmp(&b.mean));
-        let mut groups = GROUPS;
-        self.groups = merged(&all, groups);
-        while self.groups.len() > GROUPS_MAX {
-            groups /= 2.0;
-            self.groups = merged(&all, groups);
+        let mut larger = 1.0;
+        self.groups = merged(&all, larger);
+        while self.groups.len() > GROUPS_MAX && larger < LARGER_MAX {
+            larger *= 2.0;
+            self.groups = merged(&all, larger);
         }
         self.summary = self.summarise();
     }
@@ -204,8 +209,8 @@ fn between((x0, y0): (f64, f64), (x1, y1): (f64, f64), x: f64) -> f64 {
     if x1 > x0 { y0 + (y1 - y0) * ((x - x0) / (x1 - x0)) } else { y1 }
 }
 
-/// Neighbours become one as far as their place allows.
-fn merged(all: &[Group], groups: f64) -> Vec<Group> {
+/// Neighbours become one as far as their place allows, in groups so many times larger than there should be.
+fn merged(all: &[Group], larger: f64) -> Vec<Group> {
     let weight = weight(all);
     let mut made: Vec<Group> = Vec::with_capacity(GROUPS_MAX);
     let mut before = 0.0;
@@ -214,7 +219,7 @@ fn merged(all: &[Group], groups: f64) -> Vec<Group> {
             let joint = last.weight + group.weight;
             let q = ((before + joint / 2.0) / weight).clamp(0.0, 1.0);
             let spread = q * (1.0 - q);
-            let most = weight * (std::f64::consts::TAU * spread.sqrt() / groups).min(TAIL * spread);
+            let most = larger * weight * (std::f64::consts::TAU * spread.sqrt() / GROUPS).min(TAIL * spread);
             let is_one = last.mean == group.mean;
             if is_one || joint <= most {
                 last.mean += (group.mean - last.mean) * (group.weight / joint);
@@ -268,6 +273,27 @@ mod tests {
             "{mean} {standard_deviation}"
         );
         assert!(found.groups.len() <= GROUPS_MAX && found.buffer.len() < BUFFER);
+    }
+
+    /// Where each counts twice as much as the one before, no two may be one by their place alone.
+    #[test]
+    fn there_are_never_more_groups_than_allowed() {
+        for n in [97, 150, 400] {
+            let group = |n: i32| Group { mean: f64::from(n), weight: 2.0_f64.powi(n), is_point: true };
+            let mut found = Distribution { groups: (0..n).map(group).collect(), ..Distribution::default() };
+            (0..BUFFER as i64).for_each(|n| found.take(n, n as f64, FOREVER));
+            assert!((1..=GROUPS_MAX).contains(&found.groups.len()), "{} of {n}", found.groups.len());
+        }
+    }
+
+    #[test]
+    fn shifts_of_any_size_leave_it_finite() {
+        let mut found = of((0..40).map(f64::from));
+        for (by, weight) in [(f64::MAX, 20.0), (f64::MIN, 20.0), (f64::NAN, 20.0), (1.0, f64::NAN), (1.0, -1.0)] {
+            found.shift(by, weight);
+            let Summary { mean, standard_deviation, high, .. } = *found.summary();
+            assert!(mean.is_finite() && standard_deviation.is_finite() && high.is_finite(), "{by} {weight}");
+        }
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl Forecaster {
             above: 0.0,
             regression: Regression::default(),
             made_at: 0,
-            pending: Vec::new(),
+            pending: Vec::with_capacity(PENDING),
             errors: [0.0; EXPERTS],
             error: 0.0,
             intervals: Default::default(),
@@ -175,7 +175,7 @@ impl Forecaster {
         self.samples = self.samples.saturating_add(1);
         self.follow_pace(gap);
         (self.at, self.rests, self.x) = (at.seconds, at.rests, (value - self.base) as f32);
-        self.of_day = u32::from(at.hour) * 3_600 + at.seconds.rem_euclid(3_600) as u32;
+        self.of_day = u32::from(at.hour) * 3_600 + u32::from(at.minute) * 60;
         self.settle();
         self.learn(gap.min(self.horizon()));
         self.promise();

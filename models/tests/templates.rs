@@ -62,6 +62,28 @@ fn words_beside_numbers_at_the_same_place_vary() {
     assert_eq!(miner.len(), 1);
 }
 
+/// A template without what stood around its words takes in the lines that it is of: no skeleton stays behind.
+#[test]
+fn names_beside_brackets_units_and_days_are_one_template() {
+    let names =
+        ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "oscar"];
+    let around: [fn(&str) -> String; 4] = [
+        |name| format!("Session of [{name}] was closed normally again"),
+        |name| format!("Waited for {name} seconds before the retry began"),
+        |name| format!("Cleanup on Monday {name} has finished without errors"),
+        |name| format!("Invoice approved by manager {}nna Adler without any remarks", &name[..1].to_uppercase()),
+    ];
+    for line in around {
+        let lines: Vec<String> = names.iter().cycle().take(240).map(|name| line(name)).collect();
+        let mut miner = mined(lines.iter().map(String::as_str));
+        assert_eq!(miner.len(), 1, "{:?}", texts(&miner));
+        for line in &lines {
+            let seen = miner.learn(line);
+            assert_eq!(miner.resolve(seen.skeleton), Some(seen.template), "{line}");
+        }
+    }
+}
+
 #[test]
 fn states_are_told_apart_longer_than_names() {
     for words in [

@@ -146,6 +146,22 @@ impl Quell {
         }
     }
 
+    /// Waits until a metric is so much: what was folded is counted a moment later.
+    ///
+    /// # Errors
+    /// Where it is not within ten seconds.
+    pub fn metric_becomes(&self, name: &str, value: f64) -> anyhow::Result<()> {
+        let since = Instant::now();
+        loop {
+            let now = self.metric(name)?;
+            if now == value {
+                return Ok(());
+            }
+            ensure!(since.elapsed() < Duration::from_secs(10), "{name} is {now}, not {value}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// The sum of a metric over its labels; 0 where it is not there.
     ///
     /// # Errors

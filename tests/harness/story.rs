@@ -20,6 +20,7 @@
 //! 00:40 topology db <- checkout            (instead of the one before)
 //! 00:25 sample db latency_p99 812          (a measurement)
 //! 01:00 sample db latency_p99 95,105,100 every=10s times=60    (sixty of them, over and over again)
+//! 01:00 sample db latency_p99 95 every=10s times=60 late=5m    (each is of five minutes before)
 //! 01:00 sample a,b cpu 1,2;3,4 every=1m times=60               (of two in turn, each with its own)
 //! 00:25 silence {check="latency"} for=10m id=s1 from=01:00 scope=eu force
 //! 00:25 maintenance w1 entities=db,payments for=10m from=01:00
@@ -188,10 +189,11 @@ impl Story {
         let read = |list: &str| list.split(',').map(str::parse).collect::<Result<Vec<f64>, _>>().context("no number");
         let lists = values.split(';').map(read).collect::<Result<Vec<_>>>()?;
         ensure!(lists.len() == entities.split(',').count(), "as many lists of values as entities");
-        let (mut every, mut times, mut words) = (Span(0), lists[0].len(), Vec::new());
+        let (mut every, mut late, mut times, mut words) = (Span(0), Span(0), lists[0].len(), Vec::new());
         for word in rest {
             match word.split_once('=') {
                 Some(("every", value)) => every = value.parse().map_err(anyhow::Error::msg)?,
+                Some(("late", value)) => late = value.parse().map_err(anyhow::Error::msg)?,
                 Some(("times", value)) => times = value.parse()?,
                 _ => words.push(*word),
             }
@@ -203,6 +205,7 @@ impl Story {
                 if let Input::Pack(pack) = &mut input {
                     for event in &mut pack.events {
                         (event.kind, event.value) = (Kind::Sample, Some(values[n % values.len()]));
+                        event.time = event.time - late;
                     }
                 }
                 self.inputs.push(input);

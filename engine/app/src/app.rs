@@ -96,7 +96,12 @@ impl App {
         let log: Arc<dyn Log> = Metered::new(log, log_counts.clone());
         let control = Control::open(log.clone(), outside.clone(), config.journal.partitions).await?;
         let topology = topology.await?.map_err(bad_input)?;
-        control.offer_policy(&config.policy()).await?;
+        if let Standing::Superseded { version, latest } = control.offer_policy(&config.policy(), config.repeat).await? {
+            tracing::warn!(
+                "configuration: what it says of events is not applied: it was version {version}, and version {latest}, applied \
+                 since, goes on to hold; `quell run --apply` with this configuration makes it hold again"
+            );
+        }
         // Without a file, what was applied over the API goes on to hold.
         if config.topology.is_some() || control.latest().latest().topology() == 0 {
             let standing = control.offer_topology(&topology).await?;

@@ -1,5 +1,6 @@
 //! The configuration: `default.toml` is the manual and the one source of defaults.
 use crate::{
+    control::Repeat,
     human, ingest,
     serve::{connections, door},
     task, toml_file,
@@ -38,6 +39,9 @@ pub const DEFAULTS: &str = include_str!("default.toml");
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Said on the command line.
+    #[serde(skip)]
+    pub repeat: Repeat,
     pub data_dir: PathBuf,
     #[serde(deserialize_with = "path_or_none")]
     pub topology: Option<PathBuf>,

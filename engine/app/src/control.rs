@@ -268,13 +268,12 @@ impl Control {
         self.refresh().await
     }
 
-    /// Offers the policy of the configuration.
+    /// Offers the policy of the configuration; whether it holds.
     ///
     /// # Errors
     /// Where the log can't be read.
-    pub async fn offer_policy(&self, policy: &Policy) -> anyhow::Result<()> {
-        self.publish(ControlKind::Policy, "", serde_json::to_vec(policy)?, Repeat::OnceOnly).await?;
-        Ok(())
+    pub async fn offer_policy(&self, policy: &Policy, repeat: Repeat) -> anyhow::Result<Standing> {
+        self.publish(ControlKind::Policy, "", serde_json::to_vec(policy)?, repeat).await
     }
 
     /// Offers the topology of the configuration; whether it holds.
@@ -357,8 +356,10 @@ pub enum Standing {
     Superseded { version: u64, latest: u64 },
 }
 
-#[derive(Clone, Copy)]
-enum Repeat {
+/// Whether a document that others have superseded is offered once more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repeat {
+    #[default]
     OnceOnly,
     IfNotLatest,
 }

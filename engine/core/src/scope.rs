@@ -238,7 +238,8 @@ impl Scope {
         let mut found = Vec::new();
         let (in_maintenance, held) = self.is_disturbed(event, at, world, out);
         let mut cx = cx(&mut self.core, world, out);
-        let outcome = self.scorer.take(series, event, (at, !in_maintenance && !held), &mut cx, &mut found);
+        let outcome =
+            self.scorer.take(series, event, (at, !in_maintenance && !held, in_maintenance), &mut cx, &mut found);
         cx.decide(event, key, outcome, None);
         if in_maintenance {
             found.iter_mut().for_each(Finding::excuse);

@@ -63,9 +63,12 @@ impl Burst {
             }
         }
         if passed > WINDOW as i64 {
-            let quiet = (passed - WINDOW as i64) as f64;
-            self.background *= libm::exp(quiet * libm::log1p(-self.step()));
+            // As if minute by minute: ∏ (1 − 1/age), up to the age that is remembered, and 1 − 1/MEMORY beyond it.
+            let from = self.age();
             self.minute = minute;
+            let to = self.age();
+            self.background *= from.clamp(1.0, MEMORY) / to.clamp(1.0, MEMORY);
+            self.background *= libm::exp((to.max(MEMORY) - from.max(MEMORY)) * libm::log1p(-1.0 / MEMORY));
         }
     }
 
@@ -88,8 +91,13 @@ impl Burst {
         Score((s / (s + HALF) * 1_000.0 + 0.5) as u16)
     }
 
+    /// Minutes since the first.
+    fn age(&self) -> f64 {
+        self.minute.saturating_sub(self.begin) as f64
+    }
+
     fn step(&self) -> f64 {
-        1.0 / (self.minute.saturating_sub(self.begin) as f64).clamp(1.0, MEMORY)
+        1.0 / self.age().clamp(1.0, MEMORY)
     }
 
     fn learn(&mut self, count: f64) {
@@ -153,6 +161,17 @@ mod tests {
         assert!(burst.score() >= Score(500), "{}", burst.score());
         burst.pass(606);
         assert_eq!((burst.in_window(), burst.score()), (0, Score(0)));
+    }
+
+    #[test]
+    fn quiet_minutes_pass_as_one_by_one() {
+        for (busy, quiet) in [(1, 6), (1, 400), (30, 65), (600, 90), (3_000, 5_000)] {
+            let (mut at_once, mut one_by_one) = (after(3, busy), after(3, busy));
+            at_once.pass(busy + quiet);
+            (busy..=busy + quiet).for_each(|minute| one_by_one.pass(minute));
+            let (found, expected) = (at_once.usual(), one_by_one.usual());
+            assert!((found - expected).abs() <= 1e-9 * expected, "{busy} {quiet}: {found}, not {expected}");
+        }
     }
 
     #[test]

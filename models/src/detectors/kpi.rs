@@ -82,6 +82,8 @@ const HALF: f64 = 10.0;
 const STILL_SHARE: f32 = 0.001;
 /// A gap of so many paces is none of a series that goes on.
 const GAP_PACES: f32 = 5.0;
+/// A gap below this share of the pace of a young series is its pace.
+const FIRST_GAP: f32 = 0.1;
 /// Larger values are taken for it, so that no square overflows.
 const VALUE_MAX: f64 = 1e18;
 /// Events by strength, half a nat each; those weaker than the first count together.
@@ -375,7 +377,8 @@ impl Kpi {
         if is_first {
             // What the pace is, the second sample tells.
             self.pace = 1.0;
-        } else if self.n <= 1 {
+        } else if self.n <= 1 || self.n < WARM_UP && gap > 0.0 && gap < FIRST_GAP * self.pace {
+            // The first gap may have been one.
             self.pace = gap.max(1.0);
         } else {
             let gap = gap.clamp(0.5 * self.pace, 2.0 * self.pace).max(0.1);
@@ -535,7 +538,8 @@ impl Kpi {
         self.spreads[slot] += step * ((taught - base).abs() - self.spreads[slot]);
         self.seen[slot] = self.seen[slot].saturating_add(1);
         if n > DAY / self.pace {
-            let share = self.pace / DAY;
+            // A sample is of one day at most: a larger step of a mean would swing ever wider.
+            let share = (self.pace / DAY).min(1.0);
             self.habit.learn(x - habit.level, (n - DAY / self.pace, share));
             if part == 1 {
                 self.habit.learn_rest(taught, of_hour, (self.days(part), share));

@@ -100,7 +100,7 @@ impl Capacity {
     /// In how many seconds after the last sample it reaches a limit; `None` where that is not within 8 times as long as was seen, with
     /// 90 %, and in its first two days.
     pub fn full(&self, limit: f64) -> Option<Full> {
-        if self.weeks.seen() < SEEN_MIN {
+        if limit.is_nan() || self.weeks.seen() < SEEN_MIN {
             return None;
         }
         let weeks = self.weeks.full(limit);

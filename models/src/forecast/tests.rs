@@ -36,6 +36,34 @@ fn series(days: usize, mut value: impl FnMut(usize) -> f64) -> Vec<f64> {
     (0..days * MINUTES_OF_DAY).map(&mut value).collect()
 }
 
+/// Half an hour and three quarters off UTC, a day is a day.
+#[test]
+fn the_day_is_that_of_the_zone() {
+    let office = |of_day: i64| if (9 * 3_600..17 * 3_600).contains(&of_day) { 100.0 } else { 20.0 };
+    let off = |offset: i64| {
+        let (mut forecaster, mut error) = (Forecaster::new(60 * AHEAD as u32), 0.0);
+        let local = |seconds: i64| Moment { seconds, ..Moment::utc(seconds + offset) };
+        let mut told = std::collections::VecDeque::new();
+        for n in 0..8 * MINUTES_OF_DAY as i64 {
+            let seconds = MONDAY + 60 * n;
+            let value = office((seconds + offset).rem_euclid(86_400));
+            if n >= 7 * MINUTES_OF_DAY as i64 {
+                let ahead: Option<f64> = if told.len() >= AHEAD { told.pop_front() } else { None };
+                error += ahead.map_or(0.0, |ahead| (ahead - value).abs());
+            }
+            forecaster.take(local(seconds), value);
+            if n >= 7 * MINUTES_OF_DAY as i64 {
+                told.push_back(forecaster.forecast().map_or(f64::NAN, |told| told.value));
+            }
+        }
+        error
+    };
+    let utc = off(0);
+    for offset in [19_800, 20_700, -12_600] {
+        assert!(off(offset) <= 1.1 * utc + 1.0, "{offset}: {} of {utc}", off(offset));
+    }
+}
+
 #[test]
 fn noise_around_a_level_is_forecast_by_its_mean() {
     let mut numbers = Numbers(1);

@@ -286,7 +286,8 @@ impl Miner {
             settings.plain
         };
         // Numbers and the like at the same place say much.
-        let known = others / settings.sure.max(1) + if variables.is_empty() { 0 } else { settings.beside_variable };
+        let known = if variables.is_empty() { 0 } else { settings.beside_variable };
+        let known = known.saturating_add(others / settings.sure.max(1));
         many >= needed.saturating_sub(known).max(if variables.is_empty() { settings.least } else { 2 })
     }
 
@@ -298,7 +299,8 @@ impl Miner {
         }
         let mut opened = Vec::new();
         collapse(entry.line.as_bytes(), &tokens, &self.settings.parts, &mut opened);
-        opened
+        // What leaves out brackets or units, or joins words, may take in none of those that it is made of.
+        if fits(&opened, entry.line.as_bytes(), &entry.tokens) { opened } else { tokens.into_vec() }
     }
 
     /// All skeletons that are like this one but for these places are of one template: which.

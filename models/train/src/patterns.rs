@@ -25,8 +25,9 @@ pub fn find(groups: &[Vec<(usize, f64)>], kinds: usize) -> Vec<Pattern> {
     let mut shares = Array2::<f64>::zeros((groups.len(), kinds));
     for (mut row, group) in shares.rows_mut().into_iter().zip(groups) {
         // Of twice as many of a kind not twice is made: which there are counts more.
-        let norm = group.iter().map(|(_, count)| count).sum::<f64>().sqrt();
-        for (kind, count) in group.iter().filter(|(kind, _)| *kind < kinds) {
+        let counted = || group.iter().filter(|(kind, count)| *kind < kinds && *count > 0.0 && count.is_finite());
+        let norm = counted().map(|(_, count)| count).sum::<f64>().sqrt();
+        for (kind, count) in counted() {
             row[*kind] = count.sqrt() / norm;
         }
     }
@@ -64,6 +65,8 @@ mod tests {
         assert_eq!(found[0], Pattern { kinds: vec![0, 1, 2], groups: 5 });
         assert_eq!(found[1], Pattern { kinds: vec![3, 4], groups: 3 });
         assert_eq!(found.len(), 2, "of one kind alone nothing comes together: {found:?}");
+        groups.extend([0.0, -1.0, f64::NAN, f64::INFINITY].map(|odd| vec![(0, odd), (9, 1.0)]));
+        assert_eq!(find(&groups, 6), found, "what is no count is none");
         assert!(find(&[], 0).is_empty() && find(&groups[..2], 6).is_empty(), "two are not enough");
     }
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use quell::{
     clock::{Outside, Simulated},
-    control::Control,
+    control::{Control, Repeat},
     ingest::{self, Ingest, IngestCounts, TopicMapping},
     outputs::OutputReader,
     progress::Progress,
@@ -258,7 +258,7 @@ impl World {
         for number in 0..2 {
             let log = Slow::new(world.log.writer(), world.rng.random());
             let control = Control::open(log, world.outside(), JOURNALS).await?;
-            control.offer_policy(&policy()).await?;
+            control.offer_policy(&policy(), Repeat::OnceOnly).await?;
             control.offer_topology(&topology()).await?;
             let followed = control.clone();
             tokio::spawn(async move { followed.follow().await });

@@ -3,6 +3,7 @@ use super::bad_input;
 use crate::{
     app::{App, Membership},
     config::Config,
+    control::Repeat,
 };
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,6 +20,9 @@ pub struct RunArgs {
     /// Folds and says what stands in the journal, takes a last snapshot, then ends: before an upgrade.
     #[arg(long)]
     drain: bool,
+    /// What the configuration says of events holds, even where it held before and another has superseded it.
+    #[arg(long)]
+    apply: bool,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -26,7 +30,8 @@ pub struct RunArgs {
 /// # Errors
 /// Where it can't start, or a partition has to stop.
 pub async fn run(args: RunArgs) -> anyhow::Result<()> {
-    let config = Config::load(args.config.as_deref()).map_err(bad_input)?;
+    let mut config = Config::load(args.config.as_deref()).map_err(bad_input)?;
+    config.repeat = if args.apply { Repeat::IfNotLatest } else { Repeat::OnceOnly };
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }

@@ -44,7 +44,8 @@ impl Zone {
         let local = self.local(at).unwrap_or(DateTime::MIN);
         let weekday = local.weekday().to_monday_zero_offset().unsigned_abs();
         let rests = weekday >= 5 || holidays.has(local.date());
-        Moment { seconds: at.0.div_euclid(1_000), hour: local.hour().unsigned_abs(), weekday, rests }
+        let (hour, minute) = (local.hour().unsigned_abs(), local.minute().unsigned_abs());
+        Moment { seconds: at.0.div_euclid(1_000), hour, minute, weekday, rests }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
         alert::{Alert, AlertId, Fingerprint},
         event::Event,
         kpi::KpiLevel,
-        policy::Silence,
+        policy::{Clock, Score, Silence},
         time::{Span, Timestamp},
     },
     ledger::Outcome,
@@ -92,28 +92,58 @@ impl Scorer {
         self.generation = self.generation.wrapping_add(1);
     }
 
-    /// Folds a sample of the series `key`; `at` is its time, held to its arrival, and where it `teaches` it is learned as usual.
+    /// Folds a sample of the series `key`; `at` is its time, held to its arrival; where it `teaches` it is learned as usual, and what is
+    /// `worked_on`, under maintenance, never is, however long it lasts.
     pub fn take(
         &mut self,
         key: Fingerprint,
         event: &Event,
-        (at, teaches): (Timestamp, bool),
+        (at, teaches, worked_on): (Timestamp, bool, bool),
         cx: &mut Cx<'_>,
         found: &mut Vec<Finding>,
     ) -> Outcome {
         let Some(value) = event.value.filter(|value| value.is_finite()) else { return Outcome::Sampled };
         if !self.series.contains_key(&key) {
             self.make_room(cx, found);
-            self.series.insert(key, Box::new(Series::new(event, at)));
+            let series = Series::new(event, at);
+            if cx.core.evicted.series > 0 {
+                // It may be one that had to go while it was missed.
+                series.is_heard_again(key, at, found);
+            }
+            self.series.insert(key, Box::new(series));
             self.await_sweep(cx);
         }
         let Some(series) = self.series.get_mut(&key) else { return Outcome::OverQuota };
         if at < series.last_at() {
             return Outcome::Late;
         }
-        series.hear(key, at, found);
-        let group = series.peers();
-        let had = series.has_shape();
+        let heard_at = match cx.policy.clock {
+            Clock::Wall => event.arrival.max(at),
+            Clock::Events => at,
+        };
+        series.hear(key, (at, heard_at), found);
+        if !series.is_bound(self.generation) {
+            self.bind(key, at, cx, found);
+        }
+        let Some(series) = self.series.get_mut(&key) else { return Outcome::OverQuota };
+        if worked_on {
+            series.put_off(at);
+            self.peers.put_off(key, series, at);
+        }
+        let verdict = series.judge((key, value), (at, teaches), cx, found);
+        if is_watched(series, &cx.policy.score)
+            && let Some(due) = series.listen(&cx.policy.score)
+        {
+            cx.set(TimerKind::Silent, key.0, due);
+        }
+        self.peers.take(Sample { key, value, at }, (&verdict, teaches), &mut self.series, cx, found);
+        Outcome::Sampled
+    }
+
+    /// Binds a series to what policy and topology say now.
+    fn bind(&mut self, key: Fingerprint, at: Timestamp, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
+        let Some(series) = self.series.get_mut(&key) else { return };
+        let (group, had) = (series.peers(), series.has_shape());
         let room = cx.policy.limits.shapes.saturating_sub(self.shapes);
         let is_short = series.bind(key, (self.generation, room), at, cx, found);
         cx.core.evicted.shapes += u64::from(is_short);
@@ -121,18 +151,6 @@ impl Scorer {
         if let Some(group) = group.filter(|_| group != series.peers()) {
             self.peers.leave(group, key, series, at, found);
         }
-        let verdict = series.judge((key, value), (at, teaches), cx, found);
-        let policy = &cx.policy.score;
-        let watched = match policy.silence {
-            Silence::None => false,
-            Silence::Kpis => series.is_kpi(),
-            Silence::All => true,
-        };
-        if watched && let Some(due) = series.listen(policy) {
-            cx.set(TimerKind::Silent, key.0, due);
-        }
-        self.peers.take(Sample { key, value, at }, (&verdict, teaches), &mut self.series, cx, found);
-        Outcome::Sampled
     }
 
     /// A person says that what an alert tells of is normal; whether that can be learned.
@@ -165,9 +183,14 @@ impl Scorer {
 
     /// Nothing came for a while.
     pub fn on_silent(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
-        if let Some(series) = self.series.get_mut(&key)
-            && let Some(again) = series.on_silent(key, due, &cx.policy.score, found)
-        {
+        // What is no longer watched is not missed.
+        if self.series.get(&key).is_some_and(|series| !series.is_bound(self.generation)) {
+            self.bind(key, due, cx, found);
+        }
+        let Some(series) = self.series.get_mut(&key) else { return };
+        if !is_watched(series, &cx.policy.score) {
+            series.stop_listening();
+        } else if let Some(again) = series.on_silent(key, due, &cx.policy.score, found) {
             cx.set(TimerKind::Silent, key.0, again);
         }
     }
@@ -263,5 +286,14 @@ impl Scorer {
     /// None is kept.
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
+    }
+}
+
+/// Whether its silence is told of.
+fn is_watched(series: &Series, policy: &Score) -> bool {
+    match policy.silence {
+        Silence::None => false,
+        Silence::Kpis => series.is_kpi(),
+        Silence::All => true,
     }
 }

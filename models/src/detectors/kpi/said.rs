@@ -8,6 +8,8 @@ pub struct Moment {
     pub seconds: i64,
     /// Hour of the day, 0 to 23, where the series lives.
     pub hour: u8,
+    /// Minute of that hour, 0 to 59: not that of `seconds` where the zone is off by half an hour.
+    pub minute: u8,
     /// Day of the week there, 0 to 6, from Monday.
     pub weekday: u8,
     /// A Saturday or Sunday there, or what else is no working day.
@@ -18,7 +20,9 @@ impl Moment {
     /// Of Unix time in seconds, in UTC.
     pub fn utc(seconds: i64) -> Self {
         let weekday = (seconds.div_euclid(86_400) + 3).rem_euclid(7) as u8;
-        Self { seconds, hour: (seconds.rem_euclid(86_400) / 3_600) as u8, weekday, rests: weekday >= 5 }
+        let of_day = seconds.rem_euclid(86_400);
+        let (hour, minute) = ((of_day / 3_600) as u8, (of_day % 3_600 / 60) as u8);
+        Self { seconds, hour, minute, weekday, rests: weekday >= 5 }
     }
 }
 

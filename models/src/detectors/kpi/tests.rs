@@ -354,6 +354,27 @@ fn it_says_nothing_while_it_warms_up() {
     assert!(speaks(&verdict) && verdict.usual.is_some(), "{verdict:?}");
 }
 
+/// The first gap may be one, and a series may be slower than a day is long.
+#[test]
+fn whatever_its_pace_it_stays_near_what_it_sees() {
+    let paces: [fn(i64) -> i64; 4] = [
+        |n| if n == 0 { 0 } else { MONDAY + 60 * n },
+        |n| (90 * 1_440 * i64::from(n > 0) + n) * 60,
+        |n| n * 86_400 * 30,
+        |n| n * 3_600 * 36,
+    ];
+    for (which, at) in paces.into_iter().enumerate() {
+        let mut detector = Kpi::default();
+        let verdicts: Vec<_> =
+            (0..4_000).map(|n| detector.take(Moment::utc(at(n)), 100.0 + (n * 7 % 11) as f64, true)).collect();
+        for verdict in &verdicts[2_000..] {
+            let usual = verdict.usual.expect("it is known");
+            assert!(usual.low > 50.0 && usual.high < 200.0 && verdict.severity < Score(500), "{which}: {verdict:?}");
+        }
+        assert!(detector.take(Moment::utc(at(4_000)), 1e6, true).severity > Score(800), "{which}");
+    }
+}
+
 #[test]
 fn any_number_is_taken() {
     let mut series = Series::new();
@@ -367,7 +388,8 @@ fn any_number_is_taken() {
     );
     // Time that stands still, and goes back.
     for at in [MONDAY, MONDAY, MONDAY - 5, i64::MIN, i64::MAX] {
-        let verdict = series.detector.take(Moment { seconds: at, hour: 255, weekday: 255, rests: true }, 1.0, true);
+        let verdict =
+            series.detector.take(Moment { seconds: at, hour: 255, minute: 255, weekday: 255, rests: true }, 1.0, true);
         assert!(verdict.deviations.is_finite());
     }
 }

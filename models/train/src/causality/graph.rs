@@ -53,16 +53,9 @@ fn edge((cause, effect): (u32, u32), votes: &[Vote], score: f64) -> Edge {
     let won: Vec<&Vote> = votes.iter().filter(|vote| vote.is_found).collect();
     let gains: f64 = won.iter().map(|vote| vote.gain).sum();
     let mean = |of: fn(&Vote) -> f64| won.iter().map(|vote| of(vote) * vote.gain).sum::<f64>() / gains;
-    let pairs = won.iter().max_by(|a, b| a.gain.total_cmp(&b.gain)).map_or(0, |vote| vote.pairs);
-    Edge {
-        cause,
-        effect,
-        score,
-        share: mean(|vote| vote.share),
-        within: mean(|vote| vote.within),
-        pairs,
-        both_ways: false,
-    }
+    let (within, pairs) =
+        won.iter().max_by(|a, b| a.gain.total_cmp(&b.gain)).map_or((0.0, 0), |vote| (vote.within, vote.pairs));
+    Edge { cause, effect, score, share: mean(|vote| vote.share), within, pairs, both_ways: false }
 }
 
 /// Edges that close no circle with surer ones.

@@ -207,6 +207,10 @@ impl Correlator {
         let mut seen = Occurrence::of(alert);
         // It counts since it joined.
         if let Some(member) = self.episodes.get(&from).and_then(|e| e.members.get(alert.member())) {
+            // What came here without being weighed never counted.
+            if matches!(member.reason, Reason::SameSeries | Reason::Inhibited(_)) {
+                return;
+            }
             seen.at = member.opened_at;
         }
         if let Some(profile) = self.profiles.get_mut(&from) {

@@ -194,7 +194,15 @@ impl Profile {
         let of_entity = self.alerts_of(seen.entity);
         if of_entity > 1 {
             let mut fit = self.lies(seen, learned, cx);
-            fit.odds = self.crowd(fit.odds, seen.entity, self.alerts - 1, of_entity - 1, self.entities(), learned, cx);
+            fit.odds = self.crowd(
+                fit.odds,
+                seen.entity,
+                self.alerts.saturating_sub(1),
+                of_entity - 1,
+                self.entities(),
+                learned,
+                cx,
+            );
             return fit;
         }
         let all = cx.policy.correlate.place.concentration + f64::from(self.entities());
@@ -215,7 +223,7 @@ impl Profile {
         let others = self.entities().saturating_sub(1);
         let may_be_none = self.may_lie_nowhere(seen, cx);
         let base = self.either(1.0 / inverse.max(1e-12), || self.nest.fit_of_own(seen, may_be_none, learned, cx), cx);
-        fit.odds = self.crowd(base, seen.entity, self.alerts - 1, 0, others, learned, cx);
+        fit.odds = self.crowd(base, seen.entity, self.alerts.saturating_sub(1), 0, others, learned, cx);
         fit
     }
 

@@ -115,6 +115,13 @@ impl Groups {
         }
     }
 
+    /// That it is worked on makes nothing usual: what lasts, lasts from here on.
+    pub fn put_off(&mut self, key: Fingerprint, series: &Series, at: Timestamp) {
+        if let Some(apart) = series.peers().and_then(|id| self.groups.get_mut(&id)?.apart.get_mut(&key)) {
+            apart.since = at;
+        }
+    }
+
     /// A series is no member of a group any more.
     pub fn leave(&mut self, id: u64, key: Fingerprint, series: &mut Series, at: Timestamp, found: &mut Vec<Finding>) {
         let Some(group) = self.groups.get_mut(&id) else { return };

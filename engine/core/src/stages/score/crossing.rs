@@ -40,7 +40,7 @@ impl By {
         matches!(self, Self::Rule(_))
     }
 
-    fn is_like(&self, other: &Self) -> bool {
+    pub fn is_like(&self, other: &Self) -> bool {
         (self.is_rule() && other.is_rule()) || self == other
     }
 

@@ -72,8 +72,8 @@ pub fn look(
         ForecastOf::All => !series.crossings.is_empty(),
     };
     if !is_forecast {
-        if let Some(gone) = outlook.take() {
-            gone.warnings.iter().for_each(|warning| warning.withdraw(series, sample, found));
+        if let Some(mut gone) = outlook.take() {
+            gone.withdraw(series, sample, found);
         }
         return;
     }
@@ -95,6 +95,11 @@ impl Outlook {
             asks_at: Timestamp::MIN,
             warnings: Vec::new(),
         }
+    }
+
+    /// What it warned of is not told any more.
+    pub fn withdraw(&mut self, series: &Series, sample: Sample, found: &mut Vec<Finding>) {
+        self.warnings.drain(..).for_each(|warning| warning.withdraw(series, sample, found));
     }
 
     fn take(&mut self, series: &Series, sample: Sample, cx: &Cx<'_>) {
@@ -121,8 +126,9 @@ impl Outlook {
             self.asks_at = at + ASKED;
         }
         for crossing in &series.crossings {
-            let known = before.iter().position(|warning| warning.by == crossing.by);
+            let known = before.iter().position(|warning| warning.by.is_like(&crossing.by));
             let mut warning = known.map_or_else(|| Warning::of(crossing), |known| before.swap_remove(known));
+            warning.by.clone_from(&crossing.by);
             let soon = forecast.and_then(|forecast| soon(crossing, series, forecast, warning.band, (at, cx)));
             let is_far = soon.is_none() && cx.policy.score.forecast.capacity.0 > 0;
             // In between what was said of a limit holds.

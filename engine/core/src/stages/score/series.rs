@@ -77,6 +77,8 @@ pub struct Series {
     /// Where shapes are asked for.
     shape: Option<Box<Shape>>,
     last_at: Timestamp,
+    /// When that came here: it is missed, and its calm is over, so long after it was heard of, however late it tells.
+    heard_at: Timestamp,
     /// The usual one between samples, once some were seen.
     gap: Span,
     gaps: u8,
@@ -109,6 +111,7 @@ impl Series {
             detector: Kpi::default(),
             shape: None,
             last_at: at,
+            heard_at: at,
             gap: Span(0),
             gaps: 0,
             unusual: None,
@@ -144,21 +147,39 @@ impl Series {
         self.crossings.iter().any(|crossing| !crossing.by.is_rule())
     }
 
-    /// It was heard of.
-    pub fn hear(&mut self, key: Fingerprint, at: Timestamp, found: &mut Vec<Finding>) {
+    /// It was heard of: what was `at` a time came here later, or then.
+    pub fn hear(&mut self, key: Fingerprint, (at, heard_at): (Timestamp, Timestamp), found: &mut Vec<Finding>) {
         if let Some(since) = self.silent_since.take() {
             // A sample of before may come after the silence was noticed.
-            found.push(Said::resolved(SILENT, SILENT).about(self, key, at.max(since)));
+            found.push(Said::resolved(SILENT, SILENT).about(self, key, heard_at.max(since)));
         } else if at > self.last_at {
             let gap = at - self.last_at;
             let moved = (gap.0 - self.gap.0) / GAP_MEMORY;
             self.gap = if self.gaps == 0 { gap } else { Span(self.gap.0 + moved) };
             self.gaps = self.gaps.saturating_add(1);
         }
-        self.last_at = at;
+        (self.last_at, self.heard_at) = (at, heard_at.max(self.heard_at));
     }
 
-    /// Looks up what it is held against, if that may have changed; `room` is how many more may have shapes. Whether its shapes are asked
+    /// What was said before it had to go holds no more: it is heard of, and what it does now is all that is known.
+    pub fn is_heard_again(&self, key: Fingerprint, at: Timestamp, found: &mut Vec<Finding>) {
+        found.extend([SILENT, UNUSUAL].map(|of| Said::resolved(of, of).about(self, key, at)));
+    }
+
+    /// What lasts, lasts from here on: that it is worked on makes nothing usual.
+    pub fn put_off(&mut self, at: Timestamp) {
+        if let Some(state) = &mut self.unusual {
+            state.since = at;
+        }
+        self.disturbed_since = self.disturbed_since.map(|_| at);
+    }
+
+    /// Whether it was bound as of this generation.
+    pub fn is_bound(&self, generation: u32) -> bool {
+        self.bound == Some(generation)
+    }
+
+    /// Looks up what it is held against, as that may have changed; `room` is how many more may have shapes. Whether its shapes are asked
     /// for and found no room.
     pub fn bind(
         &mut self,
@@ -168,9 +189,6 @@ impl Series {
         cx: &Cx<'_>,
         found: &mut Vec<Finding>,
     ) -> bool {
-        if self.bound == Some(generation) {
-            return false;
-        }
         self.bound = Some(generation);
         let mut before = std::mem::take(&mut self.crossings);
         let now = Crossing::all_of(self, &mut before, cx);
@@ -311,7 +329,7 @@ impl Series {
             if at >= due {
                 return self.recover(key, at, cx, found);
             }
-            cx.set(TimerKind::Calm, key.0, due);
+            cx.set(TimerKind::Calm, key.0, self.heard_at + (due - at));
         }
         self.unusual = Some(state);
     }
@@ -368,7 +386,7 @@ impl Series {
     pub fn on_calm(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
         if self.unusual.is_some_and(|state| state.calm && state.last_at + cx.policy.score.calm <= due) {
             self.recover(key, due, cx, found);
-            if !self.crossings.iter().any(Crossing::speaks) {
+            if !self.is_apart && !self.crossings.iter().any(Crossing::speaks) {
                 self.disturbed_since = None;
             }
         }
@@ -385,7 +403,7 @@ impl Series {
 
     fn missed_at(&self, policy: &Score) -> Timestamp {
         let patience = Span(self.gap.0.saturating_mul(i64::from(policy.silence_gaps)));
-        self.last_at + patience.max(policy.silence_min)
+        self.heard_at + patience.max(policy.silence_min)
     }
 
     /// It may be silent; if not, when it will be.
@@ -402,9 +420,15 @@ impl Series {
         }
         self.listening = false;
         self.silent_since = Some(due);
-        let (silence, gap) = (rounded(due - self.last_at), rounded(self.gap));
+        let (silence, gap) = (rounded(due - self.heard_at), rounded(self.gap));
         let summary = format!("nothing was heard of {} for {silence}, usually it comes every {gap}", self.check);
         found.push(Said::firing(SILENT, SILENT, policy.severity, summary).about(self, key, due));
+        // What it would be is not known any more.
+        let mut outlook = self.outlook.take();
+        if let Some(outlook) = &mut outlook {
+            outlook.withdraw(self, Sample { key, value: self.detector.value(), at: due }, found);
+        }
+        self.outlook = outlook;
         None
     }
 
