@@ -26,8 +26,8 @@
 //!
 //! **Week.** A series whose days differ by more than work and rest (a batch on Tuesdays) earns 7 × 24 hours (`kpi/week.rs`): then they are what is expected by the hour.
 //!
-//! A series that only grows, with resets, is a counter, and its rate is what is looked at (as Prometheus' `rate` does). One of whole numbers is as
-//! usual one off, any by a thousandth. A gap of more than five paces is no jump. Time constants are in seconds, but no less than so many
+//! A series that only grows, with resets, is a counter, and its rate is what is looked at (as Prometheus' `rate` does; nothing is said of a sample
+//! after a reset). One of whole numbers, or that counts them, is as usual one off, any by a thousandth. A gap of more than five paces is no jump. Time constants are in seconds, but no less than so many
 //! samples; the mean of an hour remembers a month. It says nothing of a series in its first 30 samples, and those of a counter count from where it is known for one.
 use super::Score;
 use habit::Habit;
@@ -95,6 +95,8 @@ const SEEN_AGAIN: u8 = 10;
 /// What has grown so often, and never fallen, is a counter; a fall to more than this share is none of its resets.
 const GROWN: u8 = 10;
 const RESET_SHARE: f64 = 0.5;
+/// A sample may come so much earlier than its pace has it.
+const EARLY: f32 = 1.25;
 const DAY: f32 = 86_400.0;
 /// A departure of so many spreads is worth a look at days of the week, once so many working or rest days are seen.
 const LASTING: f32 = 1.5;
@@ -277,7 +279,7 @@ impl Kpi {
         let value = value.clamp(-VALUE_MAX, VALUE_MAX);
         let day = self.at / DAY as u32;
         let Some(x) = self.looked_at(at.seconds, value) else { return Verdict::default() };
-        self.is_whole &= value == value.trunc() && self.kind != Kind::Counter;
+        self.is_whole &= value == value.trunc();
         self.is_positive &= x >= 0.0;
         if self.n == 0 {
             (self.previous, self.long, self.level) = (x, x, x);
@@ -400,9 +402,11 @@ impl Kpi {
             Kind::Counter if value < before && value > RESET_SHARE * before => self.begin(Kind::Gauge),
             Kind::Counter if gap <= 0.0 => return None,
             Kind::Counter => {
-                // After a reset it has counted from 0.
-                let grown = if value < before { value.max(0.0) } else { value - before };
-                let rate = (grown / f64::from(gap)) as f32;
+                // How much it has grown since a reset, and had before it, nothing tells.
+                if value < before {
+                    return None;
+                }
+                let rate = ((value - before) / f64::from(gap)) as f32;
                 if gap > GAP_PACES * self.pace {
                     self.previous = rate;
                 }
@@ -433,7 +437,7 @@ impl Kpi {
         let base = |by_hour: f32| season * by_hour + (1.0 - season) * self.long;
         let without = [of_habit, base(of_hour)];
         let level = known * by_hour + (1.0 - known) * self.level;
-        let floor = if self.is_whole { 0.5 } else { 0.0 };
+        let floor = 0.5 * self.one();
         let range = self.high.max(x) - self.low.min(x);
         let least = (STILL_SHARE * level.abs()).max(floor).max(1e-12);
         let deviation = (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(least);
@@ -451,7 +455,16 @@ impl Kpi {
     /// Whether it is no farther off than what nobody would call a change.
     fn is_as_ever(&self, x: f32, base: f32) -> bool {
         let off = (x - base).abs();
-        off <= STILL_SHARE * base.abs() || self.is_whole && off <= 1.0
+        off <= STILL_SHARE * base.abs() || off <= self.one()
+    }
+
+    /// One more of what is counted in whole numbers: a gauge's, or what it adds to a counter's rate where a sample comes a little early.
+    fn one(&self) -> f32 {
+        match self.kind {
+            _ if !self.is_whole => 0.0,
+            Kind::Counter => EARLY / self.pace.max(1.0),
+            _ => 1.0,
+        }
     }
 
     /// The four evidences, each ranked in its own past: their mean, in nats, and the largest.

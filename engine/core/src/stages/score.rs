@@ -24,6 +24,7 @@ mod bursts;
 mod cohesion;
 mod crossing;
 mod outlook;
+mod recurring;
 mod rhythms;
 mod said;
 mod series;
@@ -130,7 +131,7 @@ impl Scorer {
             series.put_off(at);
             self.peers.put_off(key, series, at);
         }
-        let verdict = series.judge((key, value), (at, teaches), cx, found);
+        let verdict = series.judge((key, value), (at, teaches, worked_on), cx, found);
         if is_watched(series, &cx.policy.score)
             && let Some(due) = series.listen(&cx.policy.score)
         {

@@ -3,6 +3,7 @@ use super::{
     Finding, cohesion,
     crossing::{By, Crossing, Learned},
     outlook::{self, Outlook},
+    recurring::Recurring,
     said::{Said, fingerprint, rounded},
 };
 use crate::{
@@ -85,6 +86,8 @@ pub struct Series {
     unusual: Option<Unusual>,
     /// Since when an alert of its own is open.
     disturbed_since: Option<Timestamp>,
+    /// At which hours that was so, lately.
+    recurring: Recurring,
     silent_since: Option<Timestamp>,
     former: Option<Box<Former>>,
     /// A timer waits for its silence.
@@ -116,6 +119,7 @@ impl Series {
             gaps: 0,
             unusual: None,
             disturbed_since: None,
+            recurring: Recurring::default(),
             silent_since: None,
             former: None,
             listening: false,
@@ -208,22 +212,27 @@ impl Series {
         self.shape.is_some()
     }
 
-    /// Whether the sample is unusual, what it crosses, and whether it is learned.
+    /// Whether the sample is unusual, what it crosses, and whether it is learned. What is unusual at the same hour for the third day in a
+    /// row is learned whatever incident it has opened, what is `worked_on` never.
     pub fn judge(
         &mut self,
         (key, value): (Fingerprint, f64),
-        (at, teaches): (Timestamp, bool),
+        (at, teaches, worked_on): (Timestamp, bool, bool),
         cx: &mut Cx<'_>,
         found: &mut Vec<Finding>,
     ) -> Verdict {
         let sample = Sample { key, value, at };
         let new_usual = cx.policy.score.new_usual;
-        let learns = teaches && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
-        // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
         let moment = cx.policy.score.moment(at);
-        let is_told = teaches && !learns;
-        let verdict =
-            if is_told { self.detector.take_told(moment, value) } else { self.detector.take(moment, value, learns) };
+        self.recurring.turn(moment);
+        let comes = self.disturbed_since.is_some() && !worked_on && self.recurring.comes(moment);
+        // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
+        let learns = comes || teaches && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
+        let verdict = if learns || worked_on {
+            self.detector.take(moment, value, learns)
+        } else {
+            self.detector.take_told(moment, value)
+        };
         let verdict = self.or_as_before(verdict, (moment, at), value, cx);
         let shape = self.shape.as_mut().filter(|_| teaches).map(|shape| shape.take(value));
         let verdict = verdict.with_shape(shape.unwrap_or_default());
@@ -236,6 +245,9 @@ impl Series {
         self.judge_score(sample, &verdict, told, cx, found);
         let disturbed = self.unusual.is_some() || told || self.is_apart;
         self.disturbed_since = disturbed.then(|| self.disturbed_since.unwrap_or(at));
+        if disturbed && !worked_on {
+            self.recurring.note(moment);
+        }
         let mut outlook = self.outlook.take();
         outlook::look(&mut outlook, self, sample, cx, found);
         self.outlook = outlook;
