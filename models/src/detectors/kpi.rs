@@ -98,6 +98,9 @@ const RESET_SHARE: f64 = 0.5;
 /// A sample may come so much earlier than its pace has it.
 const EARLY: f32 = 1.25;
 const DAY: f32 = 86_400.0;
+const HOUR: f32 = 3_600.0;
+/// Deviations of a normal distribution for one mean absolute deviation.
+const OF_MEAN: f32 = 1.253;
 /// A departure of so many spreads is worth a look at days of the week, once so many working or rest days are seen.
 const LASTING: f32 = 1.5;
 const DEPARTS: [f32; 2] = [5.0, 3.5];
@@ -130,6 +133,8 @@ enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Learns {
     All,
+    /// All, and what it does at that hour at once.
+    Hour,
     /// Only whether it comes again at that hour of the week.
     Week,
     Nothing,
@@ -266,13 +271,18 @@ impl Kpi {
         self.look(at, value, if teaches { Learns::All } else { Learns::Nothing })
     }
 
+    /// The same of a sample that is part of what was told, as it was at that hour on the days before: that is usual there, however far it is off.
+    pub fn take_recurring(&mut self, at: Moment, value: f64) -> Verdict {
+        self.look(at, value, Learns::Hour)
+    }
+
     /// The same of a sample that is part of what was told: it is not learned, unless it comes each week at that hour.
     pub fn take_told(&mut self, at: Moment, value: f64) -> Verdict {
         self.look(at, value, Learns::Week)
     }
 
     fn look(&mut self, at: Moment, value: f64, learns: Learns) -> Verdict {
-        let teaches = learns == Learns::All;
+        let teaches = matches!(learns, Learns::All | Learns::Hour);
         if value.is_nan() {
             return Verdict::default();
         }
@@ -302,7 +312,7 @@ impl Kpi {
             if is_new_day {
                 self.habit.end_day();
             }
-            self.learn(x, expected);
+            self.learn(x, expected, learns == Learns::Hour);
         }
         self.previous = x;
         if !is_warm {
@@ -440,7 +450,8 @@ impl Kpi {
         let floor = 0.5 * self.one();
         let range = self.high.max(x) - self.low.min(x);
         let least = (STILL_SHARE * level.abs()).max(floor).max(1e-12);
-        let deviation = (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(least);
+        let deviation =
+            (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(known * OF_MEAN * self.spreads[slot]).max(least);
         let usual = Measure { level, deviation };
         let plain = Measure { level: known * of_hour + (1.0 - known) * self.level, deviation };
         let deviation = self.habit.deviation().max(RANGE_SHARE * range).max(least);
@@ -523,7 +534,8 @@ impl Kpi {
         }
     }
 
-    fn learn(&mut self, x: f32, expected: Expected) {
+    /// `at_once`: what it does at that hour, within the hour.
+    fn learn(&mut self, x: f32, expected: Expected, at_once: bool) {
         self.n = self.n.saturating_add(1);
         let n = self.n as f32;
         (self.low, self.high) = (self.low.min(x), self.high.max(x));
@@ -547,8 +559,9 @@ impl Kpi {
         let step = (1.0 / (count + 1.0)).max(1.0 / memory);
         let of_day = self.of_day(part);
         let of_hour = self.slots[slot];
-        self.slots[slot] += step * (taught - of_day - of_hour);
-        self.spreads[slot] += step * ((taught - base).abs() - self.spreads[slot]);
+        let (by_hour, step) = if at_once { (x, step.max((self.pace / HOUR).min(0.1))) } else { (taught, step) };
+        self.slots[slot] += step * (by_hour - of_day - of_hour);
+        self.spreads[slot] += step * ((by_hour - base).abs() - self.spreads[slot]);
         self.seen[slot] = self.seen[slot].saturating_add(1);
         if n > DAY / self.pace {
             // A sample is of one day at most: a larger step of a mean would swing ever wider.

@@ -76,9 +76,11 @@ fn forecast(args: &ForecastArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Res
         let full = if args.limit.is_some() { ",full_after,full_after_low,full_after_high" } else { "" };
         writeln!(out, "{time}value,forecast_after,forecast,low,high,adopted{full}")?;
     }
+    let mut last = None;
     while let Some(row) = rows.next().map_err(bad_input)? {
         let value = row.values.first().copied().flatten();
         if let Some(value) = value {
+            last = Some(value);
             forecaster.take(moment(row.at), value);
             capacity.take(row.at.0.div_euclid(1_000), sign * value);
         }
@@ -91,7 +93,10 @@ fn forecast(args: &ForecastArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Res
         }
     }
     if !args.rows {
-        tell(args, forecaster.forecast(), capacity.full(sign * args.limit.unwrap_or_default()), out)?;
+        let is_there = args.limit.zip(last).is_some_and(|(limit, last)| sign * last >= sign * limit);
+        let now = Full { median: 0.0, low: 0.0, high: 0.0 };
+        let full = capacity.full(sign * args.limit.unwrap_or_default());
+        tell(args, forecaster.forecast(), if is_there { Some(now) } else { full }, out)?;
     }
     Ok(())
 }
@@ -136,7 +141,7 @@ fn tell(
     match full {
         Some(full) if full.median <= 0.0 => writeln!(out, "at {limit} now"),
         Some(full) => writeln!(out, "at {limit} in {}", Lead(full)),
-        None => writeln!(out, "at {limit}: no trend that would lead there"),
+        None => writeln!(out, "at {limit}: no trend that would lead there within eight times as long as was seen"),
     }
 }
 
@@ -193,6 +198,15 @@ mod tests {
         let told = told(&days(|_| 7.0), |args| args.limit = Some(90.0))?;
         ensure!(told.starts_with("in 30m: 7, 80 %: 7 to 7 (as it was"), "{told}");
         ensure!(told.contains("at 90: no trend"), "{told}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_limit_that_is_passed_is_said_to_be() -> anyhow::Result<()> {
+        let flat = days(|_| 97.0);
+        ensure!(self::told(&flat, |args| args.limit = Some(95.0))?.contains("at 95 now"));
+        let below = |args: &mut ForecastArgs| (args.limit, args.below) = (Some(98.0), true);
+        ensure!(self::told(&flat, below)?.contains("at 98 now"));
         Ok(())
     }
 

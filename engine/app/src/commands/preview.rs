@@ -103,6 +103,7 @@ fn preview(args: &PreviewArgs, look: Look) -> anyhow::Result<String> {
     let mut pack = Pack { range: None, events: Vec::new(), rejected: Vec::new() };
     while feed.fill(&mut pack).map_err(|error| unreadable(&name, &error))? {
         history.rejected += pack.rejected.len();
+        history.why = history.why.or_else(|| Some(pack.rejected.first()?.reason.clone()));
         pack.rejected.clear();
         pack.events.retain(|event| event.kind == Kind::Sample && glob::matches(&args.check, &event.check));
         for event in &pack.events {
@@ -115,7 +116,9 @@ fn preview(args: &PreviewArgs, look: Look) -> anyhow::Result<String> {
         history.packs += 1;
         pack = Pack { range: None, events: Vec::new(), rejected: Vec::new() };
     }
-    ensure!(history.samples > 0, BadInput(format!("{name}: no sample of a check `{}`", args.check)));
+    let why = history.why.as_ref().map(|why| format!("; {} refused, the first: {why}", history.rejected));
+    let none = || format!("{name}: no sample of a check `{}`{}", args.check, why.unwrap_or_default());
+    ensure!(history.samples > 0, BadInput(none()));
     Ok(told(&history, trials, look))
 }
 
@@ -147,6 +150,9 @@ fn settings(args: &PreviewArgs) -> anyhow::Result<Vec<(String, Threshold)>> {
     Ok(all)
 }
 
+/// Of rows without times the first is of 2001-01-01, a Monday.
+const FIRST: Timestamp = Timestamp(978_307_200_000);
+
 /// The samples as lines of JSON.
 fn open(args: &PreviewArgs) -> anyhow::Result<(String, Box<dyn Read>)> {
     let (name, file) = super::open(&args.file, io::stdin())?;
@@ -155,7 +161,7 @@ fn open(args: &PreviewArgs) -> anyhow::Result<(String, Box<dyn Read>)> {
     if begins.trim_ascii_start().starts_with(b"{") {
         return Ok((name, Box::new(input)));
     }
-    let mut rows = Rows::read(&name, Box::new(input), args.every, Timestamp(0)).map_err(bad_input)?;
+    let mut rows = Rows::read(&name, Box::new(input), args.every, FIRST).map_err(bad_input)?;
     let checks = rows.names().map_err(bad_input)?;
     let mut lines = String::new();
     let mut id = 0_u64;
@@ -177,6 +183,8 @@ struct History {
     packs: u64,
     samples: u64,
     rejected: usize,
+    /// Why the first was.
+    why: Option<String>,
     series: FxHashSet<String>,
     /// The first and the last sample.
     ends: Option<(Timestamp, Timestamp)>,
@@ -310,6 +318,34 @@ mod tests {
 
     fn rows(text: &str) -> Vec<Vec<&str>> {
         text.lines().skip(2).map(|line| line.split_whitespace().collect()).collect()
+    }
+
+    #[test]
+    fn rows_without_times_are_so_far_apart() -> anyhow::Result<()> {
+        let directory = tempfile::TempDir::new()?;
+        let file = directory.path().join("cpu.csv");
+        let values: String = (0..100).map(|n| if n == 50 { "90\n" } else { "10\n" }).collect();
+        fs::write(&file, format!("cpu\n{values}"))?;
+        let every = Some(Span::minutes(1));
+        let told = preview(&PreviewArgs { every, ..args(file, &["warning = 80"]) }, Look::default())?;
+        assert!(told.starts_with("100 samples of 1 series"), "{told}");
+        assert_eq!(rows(&told)[0][0], "1", "{told}");
+        Ok(())
+    }
+
+    #[test]
+    fn why_nothing_is_counted_is_said() -> anyhow::Result<()> {
+        let directory = tempfile::TempDir::new()?;
+        let file = directory.path().join("cpu.csv");
+        let long = "x".repeat(5_000);
+        fs::write(&file, format!("timestamp,{long}\n1767225600,1\n"))?;
+        let error =
+            preview(&args(file.clone(), &[]), Look::default()).expect_err("no check has such a name").to_string();
+        assert!(error.contains("1 refused, the first: "), "{error}");
+        fs::write(&file, "timestamp,cpu\n1767225600000,1\n")?;
+        let error = preview(&args(file, &[]), Look::default()).expect_err("milliseconds").to_string();
+        assert!(error.ends_with("cpu.csv:2: `1767225600000` is no time: numbers are Unix seconds"), "{error}");
+        Ok(())
     }
 
     #[test]

@@ -44,6 +44,12 @@ fn zone(name: &str) -> Result<Zone, String> {
     Zone::try_from(name.to_owned())
 }
 
+/// Larger numbers are no seconds but milliseconds: this is in the year 5138.
+const SECONDS_MAX: f64 = 1e11;
+
+/// Characters of a value that a message shows.
+const SHOWN: usize = 60;
+
 /// A row of a file.
 #[derive(Debug)]
 pub struct Row {
@@ -139,7 +145,10 @@ impl Rows {
                 at
             }
             None => {
-                let at = time(told).with_context(|| format!("{}: `{told}` is no time", place()))?;
+                let at = time(told).with_context(|| {
+                    let hint = if told.trim().parse::<f64>().is_ok() { ": numbers are Unix seconds" } else { "" };
+                    format!("{}: `{}` is no time{hint}", place(), cut(told))
+                })?;
                 ensure!(at >= self.next, "{}: older than the row before it", place());
                 self.next = at;
                 at
@@ -151,18 +160,24 @@ impl Rows {
             match text.parse::<f64>() {
                 Ok(value) if value.is_finite() => values.push(Some(value)),
                 _ if MISSING.contains(&&*text.to_ascii_lowercase()) => values.push(None),
-                _ => bail!("{}: `{text}` is no number", place()),
+                _ => bail!("{}: `{}` is no number", place(), cut(text)),
             }
         }
         Ok(Some(Row { at, told: told.to_owned(), values }))
     }
 }
 
+/// The beginning of what may be long.
+fn cut(text: &str) -> String {
+    let begins: String = text.chars().take(SHOWN).collect();
+    if begins.len() < text.len() { begins + "…" } else { begins }
+}
+
 /// RFC 3339, the same with a space and without a zone (UTC), or Unix seconds.
 fn time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
-        return seconds.is_finite().then_some(Timestamp((seconds * 1_000.0) as i64));
+        return (seconds.abs() <= SECONDS_MAX).then_some(Timestamp((seconds * 1_000.0) as i64));
     }
     let zoned = text.parse::<jiff::Timestamp>().ok();
     let plain = || Some(text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());

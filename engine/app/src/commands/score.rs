@@ -49,18 +49,19 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
 
 fn score(args: &ScoreArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Result<()> {
     let (moment, is_heavy) = (args.calendar.moments().map_err(bad_input)?, args.heavy);
-    let mut scored = Scored { detectors: Vec::new(), together: Together::default(), moment, is_heavy };
+    let mut scored =
+        Scored { detectors: Vec::new(), names: Vec::new(), together: Together::default(), moment, is_heavy };
     let mut next = Timestamp(0);
     if let Some(file) = &args.learn {
         let mut rows = Rows::open(file, args.every, next).map_err(bad_input)?;
-        scored.begin(&rows, args.table).map_err(bad_input)?;
+        scored.begin(&mut rows, args.table).map_err(bad_input)?;
         while let Some(row) = rows.next().map_err(bad_input)? {
             scored.take(&row);
         }
         next = rows.expects();
     }
     let mut rows = Rows::open(&args.file, args.every, next).map_err(bad_input)?;
-    scored.begin(&rows, args.table).map_err(bad_input)?;
+    scored.begin(&mut rows, args.table).map_err(bad_input)?;
     let time = if rows.has_time() { "timestamp," } else { "" };
     let columns = if args.table { "severity" } else { "value,anomaly_score,severity,usual_low,usual_high" };
     writeln!(out, "{time}{columns}")?;
@@ -91,13 +92,15 @@ fn tell(row: &Row, verdict: &Verdict, out: &mut (impl Write + ?Sized)) -> io::Re
 struct Scored<M> {
     /// Each with what was said of its last value.
     detectors: Vec<(Kpi, Option<Shape>, Verdict)>,
+    /// What the columns are called.
+    names: Vec<String>,
     together: Together,
     moment: M,
     is_heavy: bool,
 }
 
 impl<M: Fn(Timestamp) -> Moment> Scored<M> {
-    fn begin(&mut self, rows: &Rows, is_table: bool) -> anyhow::Result<()> {
+    fn begin(&mut self, rows: &mut Rows, is_table: bool) -> anyhow::Result<()> {
         let series = rows.series();
         ensure!(series > 0, "{}: no column has values", rows.name());
         if !is_table && series > 1 {
@@ -106,9 +109,14 @@ impl<M: Fn(Timestamp) -> Moment> Scored<M> {
         if self.detectors.is_empty() {
             let shape = self.is_heavy.then(Shape::default);
             self.detectors = vec![(Kpi::default(), shape, Verdict::default()); series];
+            self.names = rows.names()?;
         }
         let known = self.detectors.len();
         ensure!(series == known, "{}: {series} columns of values, where what was learned has {known}", rows.name());
+        let mut names = rows.names()?.into_iter().zip(&self.names);
+        if let Some((name, known)) = names.find(|(name, known)| is_table && name != *known) {
+            bail!("{}: a column `{name}`, where what was learned has `{known}`", rows.name());
+        }
         Ok(())
     }
 
@@ -168,6 +176,19 @@ mod tests {
         ensure!(events == [401], "{events:?}");
         ensure!(lines[401].starts_with("2026-01-05 06:40:00,400,"), "{}", lines[401]);
         ensure!((401..405).all(|n| part(lines[n], 3) >= Some(0.2)), "{:?}", &lines[401..405]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_table_of_other_columns_is_refused() -> anyhow::Result<()> {
+        let directory = tempfile::TempDir::new()?;
+        let learn = directory.path().join("before.csv");
+        fs::write(&learn, "a,b\n1,2\n")?;
+        let edit = |args: &mut ScoreArgs| {
+            (args.table, args.learn, args.every) = (true, Some(learn.clone()), Some(Span::minutes(1)));
+        };
+        let error = scored("b,a\n1,2\n", edit).expect_err("their order differs").to_string();
+        ensure!(error.ends_with("series.csv: a column `b`, where what was learned has `a`"), "{error}");
         Ok(())
     }
 

@@ -228,7 +228,9 @@ impl Series {
         let comes = self.disturbed_since.is_some() && !worked_on && self.recurring.comes(moment);
         // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
         let learns = comes || teaches && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
-        let verdict = if learns || worked_on {
+        let verdict = if comes {
+            self.detector.take_recurring(moment, value)
+        } else if learns || worked_on {
             self.detector.take(moment, value, learns)
         } else {
             self.detector.take_told(moment, value)
