@@ -143,3 +143,21 @@ fn a_drain_leaves_nothing_to_fold() -> anyhow::Result<()> {
     ensure!(!ask(&site, &["incidents", "--all"])?.is_empty() && get(quell_process.address, "/ready")?.0 == 200);
     Ok(())
 }
+
+#[test]
+fn a_configuration_that_was_superseded_says_so_until_it_is_applied() -> anyhow::Result<()> {
+    let site = Site::new("", "")?;
+    let config = std::fs::read_to_string(site.path("quell.toml"))?;
+    let warns = |speak_at: &str, more: &[&str]| -> anyhow::Result<bool> {
+        std::fs::write(site.path("quell.toml"), format!("{config}[score]\nspeak_at = {speak_at}\n"))?;
+        let args = ["run", "--drain", "--config", &site.text("quell.toml")];
+        let ran = Command::new(binary()).args(args).args(more).output()?;
+        ensure!(ran.status.code() == Some(0), "{ran:?}");
+        let said = [ran.stdout, ran.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        Ok(said.contains("it was version 1, and version 2, applied since"))
+    };
+    ensure!(!warns("0.5", &[])? && !warns("0.6", &[])?);
+    ensure!(warns("0.5", &[])?, "it does not hold");
+    ensure!(!warns("0.5", &["--apply"])? && !warns("0.5", &[])?, "it does again");
+    Ok(())
+}

@@ -80,7 +80,8 @@ pub fn score(seconds: ArrayView1<'_, i64>, values: ArrayView1<'_, f64>) -> Resul
     Ok(Scores { event, severity, deviations })
 }
 
-/// How far from usual an entity is in each row, 0 to 1: `values` (rows × series; NaN where there is none), rows `every` seconds.
+/// How far from usual an entity is in each row, 0 to 1: `values` (rows × series; NaN where there is none), rows `every`
+/// seconds apart, the first at 1970-01-01 00:00 UTC, a Thursday.
 pub fn severity(values: ArrayView2<'_, f64>, every: i64) -> Array1<f64> {
     let mut detectors = vec![Kpi::default(); values.ncols()];
     let mut together = Together::default();

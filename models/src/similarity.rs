@@ -14,7 +14,7 @@
 //!
 //! **Signatures** are minwise hashes (Broder, "On the resemblance and containment of documents", 1997): the share of places in which
 //! two agree estimates the Jaccard index J = |A ∩ B| / |A ∪ B| of their sets without bias. They are made by SuperMinHash (Ertl, 2017,
-//! arXiv:1706.05698): m numbers in O(n + m log² m), with a variance of at most J (1 − J) / m and up to half of it for sets that are not
+//! arXiv:1706.05698): m numbers (here in O(n m), a few ns a token), with a variance of at most J (1 − J) / m and up to half of it for sets that are not
 //! larger than m. With m = [`LENGTH`] = 128 the standard error is at most 1 / (2 √m) = .044. 16 bits of each number are kept (b-bit
 //! minwise hashing, Li and König, 2010), which adds at most 2⁻¹⁶ to the estimate. Only integers: the same on every machine.
 //!

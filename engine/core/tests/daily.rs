@@ -60,6 +60,12 @@ fn a_nightly_batch_is_usual_after_some_days() {
     }
 }
 
+#[test]
+fn a_batch_of_half_an_hour_is_usual_after_some_days() {
+    let opened = told(21, |day, minute| if day > 2 && (120..150).contains(&minute) { 500.0 } else { 20.0 });
+    assert!(opened.len() > 1 && opened.iter().all(|day| *day < 12), "{opened:?}");
+}
+
 /// Neither the hours of one day's trouble are usual, nor those of troubles that come at other hours each day.
 #[test]
 fn troubles_are_no_habit() {

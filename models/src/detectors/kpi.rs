@@ -18,7 +18,8 @@
 //! what is left of the last one, which fades over `10 + n/5` samples; and one that comes as often as it has counts less by its logarithm. The
 //! score is `1 − e^(−e/9.2)`: 0.5 comes about once in a month of samples a minute apart, of noise that has no news.
 //!
-//! **Severity.** `z = (x − b') / (√v + 0.03·range)` deviations (a value beyond all so far is part of the range), `b'` and `v` learned from values clipped at 3 deviations (Huber's ψ, 1964).
+//! **Severity.** `z = (x − b') / max(√v + 0.03·range, 1.253·s_h)` deviations (a value beyond all so far is part of the range, whose ends fade over a
+//! week; `s_h` is the mean absolute error at that hour), `b'`, `v` and `s_h` learned from values clipped at 3 deviations (Huber's ψ, 1964).
 //!
 //! **Habit.** Within a season ranks are blind to what other hours have seen, and so is a spread over all hours. Where the season is seen and explains
 //! most of the series, a second measure is from what it does at that hour in its latest spread and record (`kpi/habit.rs`): what is beyond five of
@@ -76,6 +77,9 @@ const CLIP: f32 = 3.0;
 const YOUNG_CLIP: f32 = 4.0;
 /// The share of the range seen that is as usual.
 const RANGE_SHARE: f32 = 0.03;
+/// The ends of that fade, over so many days, and so many samples at least: one value does not make it blind for good.
+const RANGE_DAYS: f32 = 7.0;
+const RANGE_SAMPLES: f32 = 3_000.0;
 /// Deviations at which severity is 0.5.
 const HALF: f64 = 10.0;
 /// A series that never moved moves by this share.
@@ -450,10 +454,10 @@ impl Kpi {
         let floor = 0.5 * self.one();
         let range = self.high.max(x) - self.low.min(x);
         let least = (STILL_SHARE * level.abs()).max(floor).max(1e-12);
-        let deviation =
-            (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(known * OF_MEAN * self.spreads[slot]).max(least);
-        let usual = Measure { level, deviation };
-        let plain = Measure { level: known * of_hour + (1.0 - known) * self.level, deviation };
+        let of_all = (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(least);
+        let of_slot = known * OF_MEAN * self.spreads[slot];
+        let usual = Measure { level, deviation: of_all.max(of_slot) };
+        let plain = Measure { level: known * of_hour + (1.0 - known) * self.level, deviation: of_all };
         let deviation = self.habit.deviation().max(RANGE_SHARE * range).max(least);
         let is_of_weekday = of_weekday.is_some();
         let has_habit = is_of_weekday || self.habit.claims((part, self.days(part)), self.plain_error);
@@ -538,7 +542,9 @@ impl Kpi {
     fn learn(&mut self, x: f32, expected: Expected, at_once: bool) {
         self.n = self.n.saturating_add(1);
         let n = self.n as f32;
-        (self.low, self.high) = (self.low.min(x), self.high.max(x));
+        let faded = self.pace / (RANGE_DAYS * DAY).max(RANGE_SAMPLES * self.pace);
+        let fade = |end: f32| end + faded * (self.level - end);
+        (self.low, self.high) = (fade(self.low).min(x), fade(self.high).max(x));
         let Expected { slot, part, base, by_hour, usual: Measure { level, deviation }, habit, .. } = expected;
         let long = LONG.step(n, self.pace);
         if self.seen[slot] >= 3 {

@@ -22,7 +22,7 @@ const TURN_AFTER: usize = 20;
 const TURN: f64 = 6.0;
 /// Noise comes up to the limit first, by so many of its deviations.
 const EARLY: f64 = 0.5;
-/// Above this `e^x` times what it is multiplied with is nothing.
+/// Above this `e^x` overflows before what it is multiplied with makes it small: that is left out, at most .04 of a probability.
 const POWER_MAX: f64 = 50.0;
 /// What is above all before by this share of what that ranges over is new.
 const NEW_GROUND: f64 = 0.25;

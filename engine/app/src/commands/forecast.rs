@@ -204,9 +204,9 @@ mod tests {
     #[test]
     fn a_limit_that_is_passed_is_said_to_be() -> anyhow::Result<()> {
         let flat = days(|_| 97.0);
-        ensure!(self::told(&flat, |args| args.limit = Some(95.0))?.contains("at 95 now"));
+        ensure!(told(&flat, |args| args.limit = Some(95.0))?.contains("at 95 now"));
         let below = |args: &mut ForecastArgs| (args.limit, args.below) = (Some(98.0), true);
-        ensure!(self::told(&flat, below)?.contains("at 98 now"));
+        ensure!(told(&flat, below)?.contains("at 98 now"));
         Ok(())
     }
 
