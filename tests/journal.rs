@@ -147,9 +147,9 @@ fn a_drain_leaves_nothing_to_fold() -> anyhow::Result<()> {
 #[test]
 fn a_configuration_that_was_superseded_says_so_until_it_is_applied() -> anyhow::Result<()> {
     let site = Site::new("", "")?;
-    let config = std::fs::read_to_string(site.path("quell.toml"))?;
+    let config = fs::read_to_string(site.path("quell.toml"))?;
     let warns = |speak_at: &str, more: &[&str]| -> anyhow::Result<bool> {
-        std::fs::write(site.path("quell.toml"), format!("{config}[score]\nspeak_at = {speak_at}\n"))?;
+        fs::write(site.path("quell.toml"), format!("{config}[score]\nspeak_at = {speak_at}\n"))?;
         let args = ["run", "--drain", "--config", &site.text("quell.toml")];
         let ran = Command::new(binary()).args(args).args(more).output()?;
         ensure!(ran.status.code() == Some(0), "{ran:?}");

@@ -18,8 +18,8 @@
 //! what is left of the last one, which fades over `10 + n/5` samples; and one that comes as often as it has counts less by its logarithm. The
 //! score is `1 − e^(−e/9.2)`: 0.5 comes about once in a month of samples a minute apart, of noise that has no news.
 //!
-//! **Severity.** `z = (x − b') / max(√v + 0.03·range, 1.253·s_h)` deviations (a value beyond all so far is part of the range, whose ends fade over a
-//! week; `s_h` is the mean absolute error at that hour), `b'`, `v` and `s_h` learned from values clipped at 3 deviations (Huber's ψ, 1964).
+//! **Severity.** `z = (x − b') / max(d, 1.253·s_h − d)` deviations, `d = √v + 0.03·range` (a value beyond all so far is part of the range, whose ends fade
+//! over a week) and `s_h` the mean absolute error at that hour, which counts where it is more than twice as wide as others; `b'`, `v` and `s_h` are learned from values clipped at 3 deviations (Huber's ψ, 1964).
 //!
 //! **Habit.** Within a season ranks are blind to what other hours have seen, and so is a spread over all hours. Where the season is seen and explains
 //! most of the series, a second measure is from what it does at that hour in its latest spread and record (`kpi/habit.rs`): what is beyond five of
@@ -455,8 +455,8 @@ impl Kpi {
         let range = self.high.max(x) - self.low.min(x);
         let least = (STILL_SHARE * level.abs()).max(floor).max(1e-12);
         let of_all = (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(least);
-        let of_slot = known * OF_MEAN * self.spreads[slot];
-        let usual = Measure { level, deviation: of_all.max(of_slot) };
+        let of_slot = OF_MEAN * self.spreads[slot] * count / (count + f32::from(SEEN_AGAIN));
+        let usual = Measure { level, deviation: of_all.max(of_slot - of_all) };
         let plain = Measure { level: known * of_hour + (1.0 - known) * self.level, deviation: of_all };
         let deviation = self.habit.deviation().max(RANGE_SHARE * range).max(least);
         let is_of_weekday = of_weekday.is_some();
@@ -545,7 +545,9 @@ impl Kpi {
         let faded = self.pace / (RANGE_DAYS * DAY).max(RANGE_SAMPLES * self.pace);
         let fade = |end: f32| end + faded * (self.level - end);
         (self.low, self.high) = (fade(self.low).min(x), fade(self.high).max(x));
-        let Expected { slot, part, base, by_hour, usual: Measure { level, deviation }, habit, .. } = expected;
+        let Expected { slot, part, base, by_hour, usual: Measure { level, .. }, habit, .. } = expected;
+        // By that of all hours: what is clipped by its own spread widens it ever more.
+        let deviation = expected.plain.deviation;
         let long = LONG.step(n, self.pace);
         if self.seen[slot] >= 3 {
             self.season_error += long * ((x - by_hour).abs() - self.season_error);
