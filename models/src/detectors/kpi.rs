@@ -77,7 +77,7 @@ const CLIP: f32 = 3.0;
 const YOUNG_CLIP: f32 = 4.0;
 /// The share of the range seen that is as usual.
 const RANGE_SHARE: f32 = 0.03;
-/// The ends of that fade, over so many days, and so many samples at least: one value does not make it blind for good.
+/// The ends of that fade, over so many days, and so many samples at least.
 const RANGE_DAYS: f32 = 7.0;
 const RANGE_SAMPLES: f32 = 3_000.0;
 /// Deviations at which severity is 0.5.
