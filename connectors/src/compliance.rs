@@ -2,7 +2,6 @@
 //!
 //! It takes what a log may do (holes, duplicates, appends that fail, short reads), so a log that does all of it on
 //! purpose passes as well as one that does none.
-#![expect(clippy::unwrap_used, reason = "a test: it panics where a promise is broken")]
 use crate::log::{Extent, Log, LogError, RECORD_BYTES_MAX, Reader, Record, Topic};
 use bytes::Bytes;
 use futures::future::join_all;
