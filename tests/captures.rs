@@ -21,8 +21,6 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    thread,
-    time::{Duration, Instant},
 };
 
 const ALERTMANAGER: &str = include_str!("../connectors/tests/data/alertmanager-0.25.jsonl");
@@ -173,12 +171,7 @@ impl Running {
 
     /// The state of each alert, when so many events are folded.
     fn alerts(&self, events: usize) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
-        let since = Instant::now();
-        while self.quell.metric("quell_events_received_total")? < events as f64 {
-            ensure!(since.elapsed() < Duration::from_secs(30), "not all of {events} events are folded");
-            thread::sleep(Duration::from_millis(50));
-        }
-        ensure!(self.quell.metric("quell_events_received_total")? == events as f64);
+        self.quell.metric_becomes("quell_events_received_total", events as f64)?;
         let mut alerts = BTreeMap::<_, Vec<_>>::new();
         for line in quell_ok(&["alerts", "--all", "--json", "--server", &self.site.server()])?.lines() {
             let alert: Value = serde_json::from_str(line)?;
