@@ -1,5 +1,5 @@
 //! CSV, row by row.
-use crate::commands::open;
+use crate::{commands::open, demo::text::clip};
 use anyhow::{Context as _, bail, ensure};
 use jiff::{civil::DateTime, tz::TimeZone};
 use quell_core::domain::{
@@ -47,7 +47,7 @@ fn zone(name: &str) -> Result<Zone, String> {
 /// Larger numbers are no seconds but milliseconds: this is in the year 5138.
 const SECONDS_MAX: f64 = 1e11;
 
-/// Characters of a value that a message shows.
+/// Columns of a value that a message shows.
 const SHOWN: usize = 60;
 
 /// A row of a file.
@@ -147,7 +147,7 @@ impl Rows {
             None => {
                 let at = time(told).with_context(|| {
                     let hint = if told.trim().parse::<f64>().is_ok() { ": numbers are Unix seconds" } else { "" };
-                    format!("{}: `{}` is no time{hint}", place(), cut(told))
+                    format!("{}: `{}` is no time{hint}", place(), clip(told, SHOWN))
                 })?;
                 ensure!(at >= self.next, "{}: older than the row before it", place());
                 self.next = at;
@@ -160,17 +160,11 @@ impl Rows {
             match text.parse::<f64>() {
                 Ok(value) if value.is_finite() => values.push(Some(value)),
                 _ if MISSING.contains(&&*text.to_ascii_lowercase()) => values.push(None),
-                _ => bail!("{}: `{}` is no number", place(), cut(text)),
+                _ => bail!("{}: `{}` is no number", place(), clip(text, SHOWN)),
             }
         }
         Ok(Some(Row { at, told: told.to_owned(), values }))
     }
-}
-
-/// The beginning of what may be long.
-fn cut(text: &str) -> String {
-    let begins: String = text.chars().take(SHOWN).collect();
-    if begins.len() < text.len() { begins + "…" } else { begins }
 }
 
 /// RFC 3339, the same with a space and without a zone (UTC), or Unix seconds.
