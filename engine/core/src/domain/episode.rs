@@ -90,6 +90,11 @@ impl Reason {
     pub const fn is_decided(&self) -> bool {
         matches!(self, Self::Policy(_) | Self::ByHand)
     }
+
+    /// What it was found with said so, by itself: it was not weighed, and counts for nothing in what others are weighed by.
+    pub const fn is_given(&self) -> bool {
+        matches!(self, Self::SameSeries | Self::Inhibited(_))
+    }
 }
 
 impl fmt::Display for Reason {

@@ -114,7 +114,8 @@ impl Scorer {
             self.series.insert(key, Box::new(series));
             self.await_sweep(cx);
         }
-        let Some(series) = self.series.get_mut(&key) else { return Outcome::OverQuota };
+        let Self { series, peers, shapes, generation, .. } = self;
+        let Some(series) = series.get_mut(&key) else { return Outcome::OverQuota };
         if at < series.last_at() {
             return Outcome::Late;
         }
@@ -123,13 +124,10 @@ impl Scorer {
             Clock::Events => at,
         };
         series.hear(key, (at, heard_at), found);
-        if !series.is_bound(self.generation) {
-            self.bind(key, at, cx, found);
-        }
-        let Some(series) = self.series.get_mut(&key) else { return Outcome::OverQuota };
+        bind(series, (key, at), (*generation, shapes, peers), cx, found);
         if worked_on {
             series.put_off(at);
-            self.peers.put_off(key, series, at);
+            peers.put_off(key, series, at);
         }
         let verdict = series.judge((key, value), (at, teaches, worked_on), cx, found);
         if is_watched(series, &cx.policy.score)
@@ -139,19 +137,6 @@ impl Scorer {
         }
         self.peers.take(Sample { key, value, at }, (&verdict, teaches), &mut self.series, cx, found);
         Outcome::Sampled
-    }
-
-    /// Binds a series to what policy and topology say now.
-    fn bind(&mut self, key: Fingerprint, at: Timestamp, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
-        let Some(series) = self.series.get_mut(&key) else { return };
-        let (group, had) = (series.peers(), series.has_shape());
-        let room = cx.policy.limits.shapes.saturating_sub(self.shapes);
-        let is_short = series.bind(key, (self.generation, room), at, cx, found);
-        cx.core.evicted.shapes += u64::from(is_short);
-        self.shapes = self.shapes.saturating_sub(usize::from(had)) + usize::from(series.has_shape());
-        if let Some(group) = group.filter(|_| group != series.peers()) {
-            self.peers.leave(group, key, series, at, found);
-        }
     }
 
     /// A person says that what an alert tells of is normal; whether that can be learned.
@@ -185,10 +170,9 @@ impl Scorer {
     /// Nothing came for a while.
     pub fn on_silent(&mut self, key: Fingerprint, due: Timestamp, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
         // What is no longer watched is not missed.
-        if self.series.get(&key).is_some_and(|series| !series.is_bound(self.generation)) {
-            self.bind(key, due, cx, found);
-        }
-        let Some(series) = self.series.get_mut(&key) else { return };
+        let Self { series, peers, shapes, generation, .. } = self;
+        let Some(series) = series.get_mut(&key) else { return };
+        bind(series, (key, due), (*generation, shapes, peers), cx, found);
         if !is_watched(series, &cx.policy.score) {
             series.stop_listening();
         } else if let Some(again) = series.on_silent(key, due, &cx.policy.score, found) {
@@ -287,6 +271,27 @@ impl Scorer {
     /// None is kept.
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
+    }
+}
+
+/// Binds a series to what policy and topology say now, if that may have changed.
+fn bind(
+    series: &mut Series,
+    (key, at): (Fingerprint, Timestamp),
+    (generation, shapes, peers): (u32, &mut usize, &mut Groups),
+    cx: &mut Cx<'_>,
+    found: &mut Vec<Finding>,
+) {
+    if series.is_bound(generation) {
+        return;
+    }
+    let (group, had) = (series.peers(), series.has_shape());
+    let room = cx.policy.limits.shapes.saturating_sub(*shapes);
+    let is_short = series.bind(key, (generation, room), at, cx, found);
+    cx.core.evicted.shapes += u64::from(is_short);
+    *shapes = shapes.saturating_sub(usize::from(had)) + usize::from(series.has_shape());
+    if let Some(group) = group.filter(|_| group != series.peers()) {
+        peers.leave(group, key, series, at, found);
     }
 }
 

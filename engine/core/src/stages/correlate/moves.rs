@@ -208,7 +208,7 @@ impl Correlator {
         // It counts since it joined.
         if let Some(member) = self.episodes.get(&from).and_then(|e| e.members.get(alert.member())) {
             // What came here without being weighed never counted.
-            if matches!(member.reason, Reason::SameSeries | Reason::Inhibited(_)) {
+            if member.reason.is_given() {
                 return;
             }
             seen.at = member.opened_at;

@@ -191,18 +191,12 @@ impl Profile {
     /// How one of the episode's own fits the rest. Bayes' rule backwards: the evidence without it is the evidence less its
     /// share, so that the odds are a harmonic mean.
     pub fn fit_of_own(&self, seen: &Sighting, learned: &Learned, cx: &Lens<'_>) -> Fit {
+        // None where it is all there is, or was never counted.
+        let alerts = self.alerts.saturating_sub(1);
         let of_entity = self.alerts_of(seen.entity);
         if of_entity > 1 {
             let mut fit = self.lies(seen, learned, cx);
-            fit.odds = self.crowd(
-                fit.odds,
-                seen.entity,
-                self.alerts.saturating_sub(1),
-                of_entity - 1,
-                self.entities(),
-                learned,
-                cx,
-            );
+            fit.odds = self.crowd(fit.odds, seen.entity, alerts, of_entity - 1, self.entities(), learned, cx);
             return fit;
         }
         let all = cx.policy.correlate.place.concentration + f64::from(self.entities());
@@ -223,7 +217,7 @@ impl Profile {
         let others = self.entities().saturating_sub(1);
         let may_be_none = self.may_lie_nowhere(seen, cx);
         let base = self.either(1.0 / inverse.max(1e-12), || self.nest.fit_of_own(seen, may_be_none, learned, cx), cx);
-        fit.odds = self.crowd(base, seen.entity, self.alerts.saturating_sub(1), 0, others, learned, cx);
+        fit.odds = self.crowd(base, seen.entity, alerts, 0, others, learned, cx);
         fit
     }
 

@@ -65,7 +65,7 @@ impl Correlator {
         let (episode, profile) = (self.episodes.get(&own)?, self.profiles.get(&own)?);
         let member = episode.members.get(alert.member()).filter(|m| m.alert == alert.id)?;
         let fixed = member.reason.is_decided()
-            || matches!(member.reason, Reason::Inhibited(_) | Reason::SameSeries)
+            || member.reason.is_given()
             || member.occurrences > 1 && !alert.flapping
             || cx.core.clock > member.opened_at + revise.until;
         let occurrence = Occurrence::of(alert);
