@@ -18,8 +18,8 @@
 //! what is left of the last one, which fades over `10 + n/5` samples; and one that comes as often as it has counts less by its logarithm. The
 //! score is `1 − e^(−e/9.2)`: 0.5 comes about once in a month of samples a minute apart, of noise that has no news.
 //!
-//! **Severity.** `z = (x − b') / max(d, 1.253·s_h − d)` deviations, `d = √v + 0.03·range` (a value beyond all so far is part of the range, whose ends fade
-//! over a week) and `s_h` the mean absolute error at that hour, which counts where it is more than twice as wide as others; `b'`, `v` and `s_h` are learned from values clipped at 3 deviations (Huber's ψ, 1964).
+//! **Severity.** `z = (x − b') / max(d, 1.253·s_h − d)` deviations, `d = √v + 0.03·range + ½·hours/(1 + days²)` (a value beyond all so far is part of the
+//! range, whose ends fade over a week; no sample moves them by more than ten deviations. `hours` is how far the means of the hours lie apart: after one day that may have been a trend) and `s_h` the mean absolute error at that hour, which counts where it is more than twice as wide as others; `b'`, `v` and `s_h` are learned from values clipped at 3 deviations (Huber's ψ, 1964).
 //!
 //! **Habit.** Within a season ranks are blind to what other hours have seen, and so is a spread over all hours. Where the season is seen and explains
 //! most of the series, a second measure is from what it does at that hour in its latest spread and record (`kpi/habit.rs`): what is beyond five of
@@ -27,16 +27,20 @@
 //!
 //! **Week.** A series whose days differ by more than work and rest (a batch on Tuesdays) earns 7 × 24 hours (`kpi/week.rs`): then they are what is expected by the hour.
 //!
+//! **Glitches.** No mean takes a sample for more than ten thousand mean errors, or in the first half hour for a hundred: one that reads 2³² blinds it to nothing.
+//!
 //! A series that only grows, with resets, is a counter, and its rate is what is looked at (as Prometheus' `rate` does; nothing is said of a sample
-//! after a reset). One of whole numbers, or that counts them, is as usual one off, any by a thousandth. A gap of more than five paces is no jump. Time constants are in seconds, but no less than so many
+//! after a reset). One of whole numbers, or that counts them, is as usual one off (unless it hardly ever moves and stays there: `up`, replicas), any by a thousandth. A gap of more than five paces is no jump. Time constants are in seconds, but no less than so many
 //! samples; the mean of an hour remembers a month. It says nothing of a series in its first 30 samples, and those of a counter count from where it is known for one.
 use super::Score;
+use expected::{Expected, Measure};
 use habit::Habit;
 use ranks::Ranks;
 pub use said::{Moment, Usual, Verdict, What};
 use serde::{Deserialize, Serialize};
 use week::Week;
 
+mod expected;
 mod habit;
 mod ranks;
 mod said;
@@ -77,13 +81,25 @@ const CLIP: f32 = 3.0;
 const YOUNG_CLIP: f32 = 4.0;
 /// The share of the range seen that is as usual.
 const RANGE_SHARE: f32 = 0.03;
+/// And of the range of the hours' means, at first; after so many days none.
+const UNKNOWN: f32 = 0.5;
+const UNKNOWN_DAYS: f32 = 10.0;
 /// The ends of that fade, over so many days, and so many samples at least.
 const RANGE_DAYS: f32 = 7.0;
 const RANGE_SAMPLES: f32 = 3_000.0;
+/// A sample moves them by no more than so many deviations: one glitch makes it blind to nothing.
+const RANGE_REACH: f32 = 10.0;
+/// A sample counts for no more than so many mean errors in any mean, and for fewer while it warms up.
+const FAR: f32 = 10_000.0;
+const YOUNG_FAR: f32 = 100.0;
+/// So many samples have to be seen before that.
+const FEW: u32 = 5;
 /// Deviations at which severity is 0.5.
 const HALF: f64 = 10.0;
 /// A series that never moved moves by this share.
 const STILL_SHARE: f32 = 0.001;
+/// What counts and has a smaller mean error hardly ever moves: by one in fewer than one sample of 500.
+const HARDLY: f32 = 0.002;
 /// A gap of so many paces is none of a series that goes on.
 const GAP_PACES: f32 = 5.0;
 /// A gap below this share of the pace of a young series is its pace.
@@ -228,46 +244,6 @@ impl Default for Kpi {
     }
 }
 
-/// Severity is measured from a level, in deviations.
-#[derive(Clone, Copy, Debug)]
-struct Measure {
-    level: f32,
-    deviation: f32,
-}
-
-impl Measure {
-    fn of(self, x: f32) -> f32 {
-        (x - self.level) / self.deviation
-    }
-}
-
-/// What is expected of a sample.
-#[derive(Clone, Copy, Debug)]
-struct Expected {
-    slot: usize,
-    part: usize,
-    /// How far the season is believed, 0 to 1.
-    season: f32,
-    /// By the hour and the day alone, as far as they were seen.
-    by_hour: f32,
-    base: f32,
-    usual: Measure,
-    /// That of habit.
-    habit: Measure,
-    has_habit: bool,
-    /// Habit, base and what is usual, without the day of the week.
-    without: [f32; 2],
-    plain: Measure,
-    is_of_weekday: bool,
-}
-
-impl Expected {
-    /// It is beyond what is usual by habit, and more so than otherwise.
-    fn is_off_habit(&self, x: f32) -> bool {
-        self.has_habit && self.habit.of(x).abs() > CLIP.max(self.usual.of(x).abs())
-    }
-}
-
 impl Kpi {
     /// What is to be said of a sample, no older than the last. It is learned as usual where it `teaches`; else only what is to be said of
     /// the next changes.
@@ -342,13 +318,6 @@ impl Kpi {
         let x = value.clamp(-VALUE_MAX, VALUE_MAX) as f32;
         let (from, _, is_usual) = self.measured(x, self.expected(at, x));
         Some(if is_usual { 0.0 } else { f64::from(from.of(x)) })
-    }
-
-    /// From what it is measured, whether that is habit, and whether it is as usual.
-    fn measured(&self, x: f32, expected: Expected) -> (Measure, bool, bool) {
-        let is_off = expected.is_off_habit(x);
-        let from = if is_off { expected.habit } else { expected.usual };
-        (from, is_off, self.is_as_ever(x, if is_off { from.level } else { expected.base }))
     }
 
     /// What it does now, at the moment of its last sample, is usual from now on; that it may do what it did before is not forgotten
@@ -437,55 +406,11 @@ impl Kpi {
         *self = Self { at, raw, pace, kind, ..Self::default() };
     }
 
-    fn expected(&self, at: Moment, x: f32) -> Expected {
-        let (slot, part) = (usize::from(at.hour) % HOURS, usize::from(at.rests));
-        let count = self.seen(slot);
-        let known = count / (count + 1.0);
-        let of_day = self.of_day(part);
-        let of_hour = self.slots[slot] + of_day;
-        let of_habit = if part == 1 { self.habit.at_rest(self.slots[slot]) } else { of_hour };
-        let of_weekday = self.week.as_deref().and_then(|week| week.adds(at)).map(|adds| of_habit + adds);
-        let by_hour = of_weekday.unwrap_or(of_hour);
-        let trust = if self.plain_error > 1e-12 { (1.0 - self.season_error / self.plain_error).max(0.0) } else { 0.0 };
-        let season = known * trust;
-        let base = |by_hour: f32| season * by_hour + (1.0 - season) * self.long;
-        let without = [of_habit, base(of_hour)];
-        let level = known * by_hour + (1.0 - known) * self.level;
-        let floor = 0.5 * self.one();
-        let range = self.high.max(x) - self.low.min(x);
-        let least = (STILL_SHARE * level.abs()).max(floor).max(1e-12);
-        let of_all = (self.variance.max(0.0).sqrt() + RANGE_SHARE * range).max(least);
-        let of_slot = OF_MEAN * self.spreads[slot] * count / (count + f32::from(SEEN_AGAIN));
-        let usual = Measure { level, deviation: of_all.max(of_slot - of_all) };
-        let plain = Measure { level: known * of_hour + (1.0 - known) * self.level, deviation: of_all };
-        let deviation = self.habit.deviation().max(RANGE_SHARE * range).max(least);
-        let is_of_weekday = of_weekday.is_some();
-        let has_habit = is_of_weekday || self.habit.claims((part, self.days(part)), self.plain_error);
-        let habit = Measure { level: of_weekday.unwrap_or(of_habit), deviation };
-        let base = base(by_hour);
-        let by_hour = known * by_hour + (1.0 - known) * self.long;
-        Expected { slot, part, season, by_hour, base, usual, habit, has_habit, without, plain, is_of_weekday }
-    }
-
-    /// Whether it is no farther off than what nobody would call a change.
-    fn is_as_ever(&self, x: f32, base: f32) -> bool {
-        let off = (x - base).abs();
-        off <= STILL_SHARE * base.abs() || off <= self.one()
-    }
-
-    /// One more of what is counted in whole numbers: a gauge's, or what it adds to a counter's rate where a sample comes a little early.
-    fn one(&self) -> f32 {
-        match self.kind {
-            _ if !self.is_whole => 0.0,
-            Kind::Counter => EARLY / self.pace.max(1.0),
-            _ => 1.0,
-        }
-    }
-
     /// The four evidences, each ranked in its own past: their mean, in nats, and the largest.
     fn evidence(&mut self, x: f32, expected: Expected, teaches: bool) -> (f32, What) {
         let r = x - expected.base;
-        let y = self.long + r;
+        let far = expected.far;
+        let y = self.long + r.clamp(-far, far);
         let n = (self.n + 1) as f32;
         let short = SHORT.step(n, self.pace);
         self.short += short * (y - self.short);
@@ -542,22 +467,24 @@ impl Kpi {
     fn learn(&mut self, x: f32, expected: Expected, at_once: bool) {
         self.n = self.n.saturating_add(1);
         let n = self.n as f32;
+        let Expected { slot, part, base, by_hour, usual: Measure { level, .. }, habit, far, .. } = expected;
+        let (is_warm, first) = (self.is_warm(), DAY / self.pace);
+        // By that of all hours: what is clipped by its own spread widens it ever more.
+        let deviation = self.deviation(self.level, self.high - self.low);
         let faded = self.pace / (RANGE_DAYS * DAY).max(RANGE_SAMPLES * self.pace);
         let fade = |end: f32| end + faded * (self.level - end);
-        (self.low, self.high) = (fade(self.low).min(x), fade(self.high).max(x));
-        let Expected { slot, part, base, by_hour, usual: Measure { level, .. }, habit, .. } = expected;
-        // By that of all hours: what is clipped by its own spread widens it ever more.
-        let deviation = expected.plain.deviation;
+        let (low, high) = (fade(self.low), fade(self.high));
+        let reach = if is_warm { RANGE_REACH * deviation } else { far };
+        (self.low, self.high) = (low.min(x.max(low - reach)), high.max(x.min(high + reach)));
         let long = LONG.step(n, self.pace);
         if self.seen[slot] >= 3 {
-            self.season_error += long * ((x - by_hour).abs() - self.season_error);
-            self.plain_error += long * ((x - self.long).abs() - self.plain_error);
+            self.season_error += long * ((x - by_hour).abs().min(far) - self.season_error);
+            self.plain_error += long * ((x - self.long).abs().min(far) - self.plain_error);
         }
-        let off = x - level;
         // By how much is not known well before half a day.
-        let clip = if n > 0.5 * DAY / self.pace { CLIP } else { YOUNG_CLIP };
-        let clip = if self.is_warm() { clip * deviation } else { f32::MAX };
-        let clipped = off.clamp(-clip, clip);
+        let clip = if n > 0.5 * first { CLIP } else { YOUNG_CLIP };
+        let clip = if is_warm { clip * deviation } else { far };
+        let clipped = (x - level).clamp(-clip, clip);
         let step = SEVERITY.step(n, self.pace);
         self.level += step * (level + clipped - self.level);
         self.variance += step * (clipped * clipped - self.variance);
@@ -571,10 +498,10 @@ impl Kpi {
         self.slots[slot] += step * (by_hour - of_day - of_hour);
         self.spreads[slot] += step * ((by_hour - base).abs() - self.spreads[slot]);
         self.seen[slot] = self.seen[slot].saturating_add(1);
-        if n > DAY / self.pace {
+        if n > first {
             // A sample is of one day at most: a larger step of a mean would swing ever wider.
             let share = (self.pace / DAY).min(1.0);
-            self.habit.learn(x - habit.level, (n - DAY / self.pace, share));
+            self.habit.learn((x - habit.level).clamp(-far, far), (n - first, share));
             if part == 1 {
                 self.habit.learn_rest(taught, of_hour, (self.days(part), share));
             }
@@ -582,25 +509,7 @@ impl Kpi {
             self.parts[part] += step * (taught - of_hour - self.parts[part]);
             self.rest_days += if part == 1 { share } else { 0.0 };
         }
-        self.long += long * (x - self.long);
-    }
-
-    /// Samples of an hour of the day: beyond what is counted as many as of any.
-    fn seen(&self, slot: usize) -> f32 {
-        let count = f32::from(self.seen[slot]);
-        if self.seen[slot] == u8::MAX { count.max(self.n as f32 / HOURS as f32) } else { count }
-    }
-
-    /// The part of working or rest days, as far as it is known.
-    fn of_day(&self, part: usize) -> f32 {
-        let days = self.days(part);
-        self.parts[part] * days / (days + 1.0)
-    }
-
-    /// Working or rest days seen after the first.
-    fn days(&self, part: usize) -> f32 {
-        let all = (self.n as f32 * self.pace / DAY - 1.0).max(0.0);
-        if part == 1 { self.rest_days } else { (all - self.rest_days).max(0.0) }
+        self.long += long * (x - self.long).clamp(-far, far);
     }
 
     fn usual(&self, from: Measure, is_of_hour: bool, is_of_weekday: bool) -> Usual {

@@ -1,5 +1,5 @@
 //! Evidences, each ranked in its own past.
-use super::{LONG, What};
+use super::{FAR, LONG, What};
 use serde::{Deserialize, Serialize};
 
 /// Bins of a histogram, three an octave, from a quarter of the mean on.
@@ -39,7 +39,7 @@ impl Ranks {
             sum += nats;
             most = if nats > CLEARLY * most.0 { (nats, whats[n]) } else { most };
             if teaches {
-                *mean += long * (f - *mean);
+                *mean += long * (if *mean > 1e-12 { f.min(FAR * *mean) } else { f } - *mean);
             }
         }
         self.counted += u32::from(teaches);

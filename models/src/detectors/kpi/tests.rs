@@ -306,6 +306,57 @@ fn spikes_that_keep_coming_are_usual() {
     assert!(loud.first() == Some(&99) && loud.len() < 10 && loud.last() < Some(&2_500), "{loud:?}");
 }
 
+/// An hour's mean is a day old, and on the second day there is no other.
+#[test]
+fn a_steady_trend_is_usual() {
+    for by_minute in [0.01, 0.1, -1.0] {
+        let noise = gaussian(1, 5_000.0, 0.5).take(14 * MINUTES_OF_DAY);
+        let verdicts = Series::new().all(noise.enumerate().map(|(n, x)| x + by_minute * n as f64));
+        assert!(!verdicts.iter().any(speaks), "{by_minute}: {:?}", verdicts.iter().position(speaks));
+    }
+}
+
+/// `up` is 1, there are three replicas.
+#[test]
+fn what_never_moved_is_off_by_one_when_it_stays_there() {
+    for (usual, off) in [(1.0, 0.0), (3.0, 2.0)] {
+        let mut series = Series::new();
+        series.all(std::iter::repeat_n(usual, 3 * MINUTES_OF_DAY));
+        let missed = series.all([off, usual, usual]);
+        assert!(!missed.iter().any(speaks), "a single sample: {missed:?}");
+        let down = series.all([off; 5]);
+        assert!(!speaks(&down[0]) && down[1..].iter().all(|verdict| verdict.severity >= SPEAKS), "{down:?}");
+        assert!(!series.all([usual; 30]).iter().any(speaks), "it is back");
+    }
+    let now_and_then = (0..30 * MINUTES_OF_DAY).map(|n| if n % 700 == 699 { 1.0 } else { 0.0 });
+    assert!(!Series::new().all(now_and_then).iter().any(speaks));
+}
+
+#[test]
+fn one_glitch_blinds_it_to_nothing() {
+    for glitch in [1_000.0, 4e9, -1e18] {
+        let mut series = Series::new();
+        let mut noise = gaussian(1, 50.0, 2.0);
+        series.all(noise.by_ref().take(3 * MINUTES_OF_DAY));
+        assert!(speaks(&series.one(glitch)));
+        assert!(!series.all(noise.by_ref().take(MINUTES_OF_DAY)).iter().skip(1).any(speaks));
+        let verdict = series.one(100.0);
+        assert!(verdict.severity >= SPEAKS, "{glitch}: {verdict:?}");
+    }
+}
+
+/// While little is known, too.
+#[test]
+fn a_glitch_at_the_beginning_is_forgotten() {
+    let mut series = Series::new();
+    let mut noise = gaussian(1, 50.0, 2.0);
+    series.all(noise.by_ref().take(10));
+    series.one(1_000.0);
+    series.all(noise.by_ref().take(20 * MINUTES_OF_DAY));
+    let verdict = series.one(90.0);
+    assert!(verdict.deviations > 5.0, "{verdict:?}");
+}
+
 #[test]
 fn a_gap_is_no_jump() {
     let mut walk = gaussian(1, 0.0, 1.0).scan(1_000.0, |level, step| {
