@@ -44,6 +44,7 @@ pub struct Miner {
 }
 
 impl Miner {
+    /// That has seen nothing.
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
@@ -60,6 +61,7 @@ impl Miner {
         }
     }
 
+    /// What it was made with, and its limits as they are now.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -79,6 +81,7 @@ impl Miner {
         self.store.len()
     }
 
+    /// It keeps no template.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
