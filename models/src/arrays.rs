@@ -16,7 +16,7 @@
 //!     let astray = n >= 595 && series < 6;
 //!     if astray { 90.0 } else { 10.0 + ((n * (series + 3)) % 7) as f64 }
 //! });
-//! let severity = arrays::severity(table.view(), 60);
+//! let severity = arrays::severity(seconds.slice(ndarray::s![..600]), table.view())?;
 //! assert!(severity[599] > 10.0 * severity[594]);
 //!
 //! // What the latency is said to be half an hour later.
@@ -36,7 +36,7 @@ use std::{error::Error, fmt};
 /// Arrays that do not go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// So many times, and so many values.
+    /// So many times, and so many values (or rows of them).
     Lengths(usize, usize),
     /// The time of this row is before that of the row before.
     Backwards(usize),
@@ -69,7 +69,7 @@ pub struct Scores {
 /// # Errors
 /// Where the lengths differ or a time goes back.
 pub fn score(seconds: ArrayView1<'_, i64>, values: ArrayView1<'_, f64>) -> Result<Scores, Shape> {
-    let n = check(seconds, values)?;
+    let n = check(seconds, values.len())?;
     let (mut event, mut severity, mut deviations) = (Array1::zeros(n), Array1::zeros(n), Array1::zeros(n));
     let mut detector = Kpi::default();
     for (row, (at, value)) in seconds.iter().zip(&values).enumerate() {
@@ -80,24 +80,30 @@ pub fn score(seconds: ArrayView1<'_, i64>, values: ArrayView1<'_, f64>) -> Resul
     Ok(Scores { event, severity, deviations })
 }
 
-/// How far from usual an entity is in each row, 0 to 1: `values` (rows × series; NaN where there is none), rows `every`
-/// seconds apart, the first at 1970-01-01 00:00 UTC, a Thursday.
-pub fn severity(values: ArrayView2<'_, f64>, every: i64) -> Array1<f64> {
+/// How far from usual an entity is in each row, 0 to 1: `seconds` (Unix time in UTC, *n*, ascending) and `values` (*n* × series; NaN
+/// where there is none).
+///
+/// # Errors
+/// Where there are not as many times as rows, or a time goes back.
+pub fn severity(seconds: ArrayView1<'_, i64>, values: ArrayView2<'_, f64>) -> Result<Array1<f64>, Shape> {
+    check(seconds, values.nrows())?;
     let mut detectors = vec![Kpi::default(); values.ncols()];
     let mut together = Together::default();
-    let row = |(n, row): (usize, ArrayView1<'_, f64>)| {
-        let moment = Moment::utc((n as i64).saturating_mul(every));
+    let row = |(at, row): (&i64, ArrayView1<'_, f64>)| {
+        let moment = Moment::utc(*at);
         together.take(detectors.iter_mut().zip(row).map(|(one, value)| one.take(moment, *value, true).severity))
     };
-    values.outer_iter().enumerate().map(row).collect()
+    Ok(seconds.iter().zip(values.outer_iter()).map(row).collect())
 }
 
 /// What was told, at each row, of the value `ahead` seconds later; each of length *n*, NaN while nothing is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forecasts {
+    /// What is expected.
     pub value: Array1<f64>,
     /// With 80 % between these.
     pub low: Array1<f64>,
+    /// See `low`.
     pub high: Array1<f64>,
 }
 
@@ -106,7 +112,7 @@ pub struct Forecasts {
 /// # Errors
 /// Where the lengths differ or a time goes back.
 pub fn forecast(seconds: ArrayView1<'_, i64>, values: ArrayView1<'_, f64>, ahead: u32) -> Result<Forecasts, Shape> {
-    let n = check(seconds, values)?;
+    let n = check(seconds, values.len())?;
     let nothing = || Array1::from_elem(n, f64::NAN);
     let mut told = Forecasts { value: nothing(), low: nothing(), high: nothing() };
     let mut forecaster = Forecaster::new(ahead);
@@ -120,14 +126,14 @@ pub fn forecast(seconds: ArrayView1<'_, i64>, values: ArrayView1<'_, f64>, ahead
 }
 
 /// As many of both, and no time before the one before it; how many.
-fn check(seconds: ArrayView1<'_, i64>, values: ArrayView1<'_, f64>) -> Result<usize, Shape> {
-    if seconds.len() != values.len() {
-        return Err(Shape::Lengths(seconds.len(), values.len()));
+fn check(seconds: ArrayView1<'_, i64>, values: usize) -> Result<usize, Shape> {
+    if seconds.len() != values {
+        return Err(Shape::Lengths(seconds.len(), values));
     }
     let mut pairs = seconds.iter().zip(seconds.iter().skip(1));
     match pairs.position(|(before, after)| after < before) {
         Some(row) => Err(Shape::Backwards(row + 1)),
-        None => Ok(values.len()),
+        None => Ok(values),
     }
 }
 
@@ -146,6 +152,10 @@ mod tests {
         assert_eq!(score(array![0, 60].view(), values.view()), Err(Shape::Lengths(2, 3)));
         let back = score(array![0, 60, 30].view(), values.view());
         assert_eq!(back, Err(Shape::Backwards(2)));
+        let table = ndarray::Array2::zeros((3, 2));
+        assert_eq!(severity(array![0, 60].view(), table.view()), Err(Shape::Lengths(2, 3)));
+        assert_eq!(severity(array![0, 60, 30].view(), table.view()), Err(Shape::Backwards(2)));
+        assert_eq!(severity(array![0, 60, 60].view(), table.view()), Ok(Array1::zeros(3)));
         assert_eq!(Shape::Backwards(2).to_string(), "row 2: its time is before that of the row before");
     }
 

@@ -20,6 +20,23 @@
 //!
 //! A member that gives nothing is not looked at and none of the peers of that round; one that is new is, but is not scored in its first 30 rounds. The time of
 //! a number is O(log n) and amortised O(1) for its round.
+//!
+//! ```
+//! use quell_models::cohesion::{Cohesion, Distance, Given};
+//!
+//! // Five replicas; from minute 100 on the third is nine spreads off.
+//! let (mut replicas, mut left) = (Cohesion::default(), Vec::new());
+//! for minute in 0..200_i64 {
+//!     for replica in 0..5_u128 {
+//!         let noise = ((minute * 31 + replica as i64 * 17) % 13) as f64 / 6.0 - 1.0;
+//!         let deviation = noise + if replica == 2 && minute >= 100 { 9.0 } else { 0.0 };
+//!         let given = Given { seconds: 60 * minute, deviation, shown: deviation, teaches: true };
+//!         left.extend(replicas.take(replica, given, Distance::of(4.0)));
+//!     }
+//! }
+//! assert!(matches!(left[..], [turn] if turn.key == 2 && turn.apart), "{left:?}");
+//! assert!(replicas.beside(2).is_some_and(|beside| beside.peers == 4 && beside.own > beside.theirs.1));
+//! ```
 use serde::{Deserialize, Serialize};
 
 /// Fewer are no group: one of three is no minority that could be told.
@@ -85,7 +102,9 @@ pub struct Given {
 /// A member has left, or is back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
+    /// The member.
     pub key: u128,
+    /// It has left; else it is back.
     pub apart: bool,
 }
 
@@ -96,7 +115,9 @@ pub struct Beside {
     pub peers: usize,
     /// of all of which eight in ten lie between these.
     pub theirs: (f64, f64),
+    /// What the member itself gave last.
     pub own: f64,
+    /// How far it is from the others, smoothed.
     pub distance: Distance,
 }
 
@@ -122,6 +143,7 @@ struct Member {
 
 /// Peers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Cohesion {
     /// By key.
     members: Vec<Member>,
@@ -135,6 +157,34 @@ pub struct Cohesion {
     /// Eight in ten of the latest round lie between these; `None` where fewer than [`MEMBERS_MIN`] were.
     range: Option<(f64, f64)>,
     peers: usize,
+}
+
+/// As it is read: nothing of it is sure.
+#[derive(Deserialize)]
+struct Stored {
+    members: Vec<Member>,
+    spoken: Vec<u32>,
+    round: u32,
+    begin: i64,
+    gap: f64,
+    gaps: f64,
+    range: Option<(f64, f64)>,
+    peers: usize,
+}
+
+impl TryFrom<Stored> for Cohesion {
+    type Error = &'static str;
+
+    fn try_from(kept: Stored) -> Result<Self, Self::Error> {
+        let Stored { members, spoken, round, begin, gap, gaps, range, peers } = kept;
+        if members.len() > MEMBERS_MAX || !members.is_sorted_by(|a, b| a.key < b.key) {
+            return Err("peers are at most 1,000, each once, by key");
+        }
+        if spoken.len() > members.len() || spoken.iter().any(|place| *place as usize >= members.len()) {
+            return Err("one that is no member gave something to a round of peers");
+        }
+        Ok(Self { members, spoken, round, begin, gap, gaps, range, peers })
+    }
 }
 
 impl Cohesion {

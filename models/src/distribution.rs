@@ -4,6 +4,18 @@
 //! one around the quantile `q` has at most `min(2π·√(q(1 − q))/48, q(1 − q)/2)` of all weight, so that tails are told finely; what is one value
 //! is one group, however heavy. A value counts half when it is a half-life old. A step is O(1), amortised, and all of it about 2.5 KB; what is
 //! read of it is as of the last 16 values.
+//!
+//! ```
+//! use quell_models::distribution::Distribution;
+//!
+//! // A week of minutes, of which older than a day counts half.
+//! let mut latency = Distribution::default();
+//! for minute in 0..10_080_i64 {
+//!     latency.take(60 * minute, 100.0 + (minute * 7 % 11) as f64, 86_400.0);
+//! }
+//! assert!((latency.summary().median - 105.0).abs() < 1.0 && latency.quantile(0.99) <= 110.0);
+//! assert!(latency.share_below(200.0) == 1.0 && latency.count() == 10_080);
+//! ```
 use serde::{Deserialize, Serialize};
 
 /// Groups, about, but for the tails.
@@ -59,9 +71,11 @@ pub struct Distribution {
 /// What is told of it in a few numbers, in the unit of the values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
+    /// Weighted by age.
     pub mean: f64,
     /// At least a thousandth of the mean.
     pub standard_deviation: f64,
+    /// Half of the weight lies below it.
     pub median: f64,
     /// 1.4826 times the median of the distances from the median; where most values are the same 1.2533 times their mean (Iglewicz and
     /// Hoaglin, "How to detect and handle outliers", 1993). At least a thousandth of the median.
@@ -78,7 +92,7 @@ impl Distribution {
         if value.is_nan() {
             return;
         }
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
         self.buffer.push(value.clamp(-VALUE_MAX, VALUE_MAX));
         if self.buffer.len() >= BUFFER {
             self.fold(at, half_life);

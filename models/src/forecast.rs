@@ -39,7 +39,8 @@ pub use capacity::{Capacity, Full};
 const PENDING: usize = 12;
 /// Outcomes before it says anything.
 const WARM_UP: u32 = 20;
-/// Samples before the first forecast is made.
+/// Samples before the first forecast is made, and no sooner after the first than forecasts follow each other: what a few seconds tell of half an hour
+/// is wrong by so much that errors and intervals would remember it for days.
 const FIRST: u32 = 5;
 /// How sharply the better experts are preferred.
 const SHARPNESS: f32 = 16.0;
@@ -70,9 +71,11 @@ const COMBINED: usize = 2;
 pub struct Forecast {
     /// So many seconds after the last sample.
     pub after: u32,
+    /// What is expected then.
     pub value: f64,
     /// With 80 % between these, 10 % beyond either.
     pub low: f64,
+    /// See `low`.
     pub high: f64,
     /// It has beaten the naive and the seasonal naive forecast; else it is the better of these.
     pub is_adopted: bool,
@@ -112,7 +115,7 @@ pub struct Forecaster {
     /// Mean of what is above the season.
     above: f32,
     regression: Regression,
-    /// When the last forecast was made that waits, or waited.
+    /// When the last forecast was made that waits, or waited; before it, of the first sample.
     made_at: i64,
     pending: Vec<Pending>,
     /// Mean of |error|: of each expert, and of what they say together.
@@ -168,7 +171,7 @@ impl Forecaster {
         }
         let value = value.clamp(-VALUE_MAX, VALUE_MAX);
         if self.samples == 0 {
-            (self.base, self.at) = (value, at.seconds);
+            (self.base, self.at, self.made_at) = (value, at.seconds, at.seconds);
         }
         let gap = (at.seconds.saturating_sub(self.at) as f32).min(GAP_MAX);
         self.is_positive &= value >= 0.0;
@@ -195,7 +198,8 @@ impl Forecaster {
         let (low, high) = (value(low), value(high));
         Some(Forecast {
             after: self.horizon() as u32,
-            value: value(expert).clamp(low, high),
+            // Not `clamp`: a snapshot that was altered may hold what is no number.
+            value: value(expert).max(low).min(high),
             low,
             high,
             is_adopted: told == COMBINED,
@@ -211,7 +215,7 @@ impl Forecaster {
         if self.samples == 2 {
             self.pace = gap.max(1.0);
         } else if self.samples > 2 {
-            let gap = gap.clamp(0.5 * self.pace, 2.0 * self.pace).max(0.1);
+            let gap = gap.max(0.5 * self.pace).min(2.0 * self.pace).max(0.1);
             self.pace += (gap - self.pace) * (1.0 / self.samples as f32).max(0.02);
         }
     }
@@ -275,7 +279,7 @@ impl Forecaster {
     /// Makes a forecast that waits, unless the last is fresh.
     fn promise(&mut self) {
         let every = (self.horizon() / PENDING as f32) as i64;
-        let is_fresh = self.made_at != 0 && self.at.saturating_sub(self.made_at) < every;
+        let is_fresh = self.at.saturating_sub(self.made_at) < every;
         if self.samples < FIRST || is_fresh || self.pending.len() >= PENDING {
             return;
         }

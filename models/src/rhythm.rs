@@ -12,6 +12,17 @@
 //! of windows (Dunn, "Multiple comparisons among means", 1961). It comes at its hour where `P` is at most a thousandth, and it came on three in five at least of the last
 //! 10 days, or in three in four of the last 4 weeks, that it is known for. So it is recognised on the fourth day, or in the third week. Rayleigh's test for the circle
 //! (Zar, Biostatistical Analysis, section 27.1) would take what comes in working hours for it, and misses a nightly job that is restarted at noon.
+//!
+//! ```
+//! use quell_models::rhythm::{Hour, Rhythm};
+//!
+//! // A backup at two each night.
+//! let mut backup = Rhythm::new(0);
+//! assert!((0..3).all(|day| backup.come(Hour { day, hour: 2 }).is_none()));
+//! let habit = backup.come(Hour { day: 3, hour: 2 }).expect("the fourth night");
+//! assert_eq!((habit.weekly, habit.from, habit.came, habit.of), (false, 2, 4, 4));
+//! assert_eq!(backup.come(Hour { day: 3, hour: 15 }), None);
+//! ```
 use serde::{Deserialize, Serialize};
 
 const HOURS: usize = 24;

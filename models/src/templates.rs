@@ -53,6 +53,7 @@ pub const WILDCARD: &str = "<*>";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
+    /// Which rules there are.
     pub parts: Parts,
     /// Templates that are kept. Where there are more, the sixteenth of them that was unseen for longest goes (ties by id), with
     /// its merged ids and its places in slots; seen again it has the same id, and counts from 1.
@@ -119,7 +120,9 @@ impl Default for Settings {
 pub struct Parts {
     /// Words with a digit vary; without it, numbers.
     pub digit: bool,
+    /// Paths of files vary.
     pub path: bool,
+    /// Addresses of the web vary.
     pub url: bool,
     /// Addresses in groups of hexadecimal digits, and eight and more such letters.
     pub hex: bool,

@@ -179,3 +179,30 @@ fn nothing_that_comes_breaks_it() {
     assert_eq!(again, group);
     assert!(size_of::<Member>() <= 96, "{}", size_of::<Member>());
 }
+
+#[test]
+fn altered_bytes_are_refused() {
+    let mut group = Cohesion::default();
+    (0..40).for_each(|n| {
+        group.take(n as u128 % 5, given(n / 5, noise(n % 5, n / 5)), LEAVES);
+    });
+    let kept = serde_json::to_value(&group).expect("numbers");
+    assert_eq!(serde_json::from_value::<Cohesion>(kept.clone()).expect("as written"), group);
+    let altered = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut altered = kept.clone();
+        change(&mut altered);
+        serde_json::from_value::<Cohesion>(altered)
+    };
+    assert!(altered(&|group| group["spoken"] = vec![5].into()).is_err(), "there is no sixth member");
+    assert!(altered(&|group| group["spoken"] = vec![0; 6].into()).is_err(), "nor do six speak");
+    assert!(altered(&|group| group["members"][0]["key"] = 4.into()).is_err(), "they are by key");
+    let many = |group: &mut serde_json::Value| {
+        let member = |key: usize| {
+            let mut member = kept["members"][0].clone();
+            member["key"] = key.into();
+            member
+        };
+        group["members"] = (0..=MEMBERS_MAX).map(member).collect();
+    };
+    assert!(altered(&many).is_err());
+}

@@ -26,6 +26,16 @@ const BACKGROUND_MIN: f64 = 1.0 / 600.0;
 const HALF: f64 = 13.815_510_557_964;
 
 /// Counts of the last five minutes and what is usual.
+///
+/// ```
+/// use quell_models::detectors::{Burst, Score};
+///
+/// let mut errors = Burst::new(0);
+/// (0..600).for_each(|minute| errors.count(minute));
+/// assert!(errors.in_window() == 5 && errors.score() < Score(100));
+/// (0..40).for_each(|_| errors.count(600));
+/// assert!(errors.score() > Score(500)); // less likely than one in a million
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Burst {
     /// By minute, modulo.

@@ -11,7 +11,7 @@
 //! of those blocks, which fades by a hundredth each: the score is 0.5 at 1.3 times the record, and one event is told once. It says nothing before
 //! 6,144 samples, and keeps 64 KiB.
 use super::Score;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// Samples of a shape.
 const SHAPE: usize = 64;
@@ -35,12 +35,26 @@ const FLAT: f32 = 0.01;
 const VALUE_MAX: f64 = 1e17;
 
 /// What is remembered of a series: 64 KiB.
+///
+/// ```
+/// use quell_models::detectors::{Score, Shape};
+///
+/// // A beat each 30 samples, of which one fails to come.
+/// let beat = |n: usize| if n % 30 < 3 && n / 30 != 300 { 50.0 } else { (n * 7 % 11) as f64 / 10.0 };
+/// let mut shape = Shape::default();
+/// let told: Vec<usize> = (0..9_500).filter(|n| shape.take(beat(*n)) >= Score(500)).collect();
+/// assert!(told.len() == 1 && (9_000..9_030).contains(&told[0]), "{told:?}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Shape {
     /// Oldest first: values less `origin`, mean and 1 / deviation of the shape that ends there (0 where it is flat), and its dot product with the newest.
+    #[serde(deserialize_with = "window")]
     values: Vec<f32>,
+    #[serde(deserialize_with = "window")]
     means: Vec<f32>,
+    #[serde(deserialize_with = "window")]
     scales: Vec<f32>,
+    #[serde(deserialize_with = "window")]
     products: Vec<f32>,
     origin: f64,
     /// A deviation up to here is flat.
@@ -52,6 +66,16 @@ pub struct Shape {
     block: u32,
     /// Samples until it may say something again.
     told: u32,
+}
+
+/// As many as are remembered.
+fn window<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
+    let all = Vec::deserialize(from)?;
+    if all.len() == WINDOW {
+        Ok(all)
+    } else {
+        Err(D::Error::invalid_length(all.len(), &"the 4,096 numbers of a shape's window"))
+    }
 }
 
 impl Default for Shape {
@@ -77,8 +101,8 @@ impl Shape {
         self.push((value - self.origin) as f32);
         let is_whole = self.n as usize > WINDOW;
         let score = if is_whole { self.judge() } else { Score::default() };
-        self.block += 1;
-        if self.block == BLOCK {
+        self.block = self.block.saturating_add(1);
+        if self.block >= BLOCK {
             self.end_block(is_whole);
         }
         score
@@ -204,6 +228,29 @@ mod tests {
         let bytes = serde_json::to_vec(&shape).expect("numbers");
         let mut again: Shape = serde_json::from_slice(&bytes).expect("as written");
         assert!((7_000..9_000).all(|n| again.take(beats(n, 240)) == shape.take(beats(n, 240))));
+    }
+
+    #[test]
+    fn altered_bytes_are_refused_or_survived() {
+        let mut shape = Shape::default();
+        (0..300).for_each(|n| {
+            shape.take(beats(n, 0));
+        });
+        let kept = serde_json::to_value(&shape).expect("numbers");
+        for field in ["values", "means", "scales", "products"] {
+            for length in [0, WINDOW - 1, WINDOW + 1] {
+                let mut altered = kept.clone();
+                altered[field] = vec![0.0; length].into();
+                let error = serde_json::from_value::<Shape>(altered).expect_err(field).to_string();
+                assert!(error.contains("4,096"), "{error}");
+            }
+        }
+        for (field, number) in [("block", u32::MAX), ("n", 0), ("n", u32::MAX), ("told", u32::MAX)] {
+            let mut altered = kept.clone();
+            altered[field] = number.into();
+            let mut shape: Shape = serde_json::from_value(altered).expect("a number");
+            assert!((0..600).all(|n| shape.take(beats(n, 0)) <= Score(1_000)), "{field}");
+        }
     }
 
     proptest! {

@@ -35,9 +35,11 @@ const VALUE_MAX: f64 = 1e18;
 /// In how many seconds it is full.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Full {
+    /// As likely sooner as later.
     pub median: f64,
     /// 80 % lie between these, 10 % beyond either.
     pub low: f64,
+    /// See `low`.
     pub high: f64,
 }
 
@@ -51,6 +53,17 @@ pub struct Full {
 ///
 /// What the hours tell goes before where the weeks tell nothing or leave it open, and where it is higher than it was in the weeks before them, by a
 /// quarter of what these range over.
+///
+/// ```
+/// use quell_models::forecast::Capacity;
+///
+/// // A disk that fills by a tenth each day, from a half.
+/// let mut disk = Capacity::default();
+/// (0..4 * 1_440).for_each(|minute| disk.take(60 * minute, 50.0 + minute as f64 / 144.0));
+/// let full = disk.full(95.0).expect("it grows");
+/// assert!((full.median / 86_400.0 - 0.5).abs() < 0.1, "half a day: {full:?}");
+/// assert_eq!(disk.full(10_000.0), None, "that is too far away");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Capacity {
     weeks: Spans,
@@ -59,6 +72,7 @@ pub struct Capacity {
 
 /// The largest values of spans of time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 struct Spans {
     /// Seconds, and how many they may become.
     span: i64,
@@ -71,6 +85,37 @@ struct Spans {
     /// Above which the values are kept: the first.
     base: f64,
     tops: Vec<f32>,
+}
+
+/// As it is read: nothing of it is sure.
+#[derive(Deserialize)]
+struct Stored {
+    span: i64,
+    most: i64,
+    first: i64,
+    at: i64,
+    samples: u32,
+    base: f64,
+    tops: Vec<f32>,
+}
+
+impl TryFrom<Stored> for Spans {
+    type Error = &'static str;
+
+    fn try_from(Stored { span, most, first, at, samples, base, tops }: Stored) -> Result<Self, Self::Error> {
+        let is_span = |seconds: i64| (SPAN..=WEEKS).contains(&seconds);
+        if !is_span(span) || !is_span(most) {
+            return Err("a span of a capacity is a minute to 30,720 seconds");
+        }
+        if tops.len() > SPANS || !(base.is_finite() && tops.iter().all(|top| top.is_finite())) {
+            return Err("a capacity is of at most 64 spans, each a number");
+        }
+        // None is before the first second there is, or ends after the last.
+        if !(i64::MIN / SPAN - 1..=i64::MAX / SPAN).contains(&first) {
+            return Err("a capacity begins within the seconds of 64 bits");
+        }
+        Ok(Self { span, most, first, at, samples, base, tops })
+    }
 }
 
 /// What a stretch of a series is like, by spans.
@@ -155,7 +200,7 @@ impl Spans {
         }
         while place >= SPANS as i64 {
             self.make_room(place);
-            place = seconds.div_euclid(self.span) - self.first;
+            place = seconds.div_euclid(self.span).saturating_sub(self.first);
         }
         let Ok(place) = usize::try_from(place) else { return };
         let last = self.tops.last().copied().unwrap_or(x);

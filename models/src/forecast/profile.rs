@@ -36,7 +36,8 @@ impl Profile {
 
     fn close(&mut self) {
         let Some((slot, rests)) = self.now else { return };
-        let (kind, half, n) = (usize::from(rests), usize::from(slot) / (SLOTS / 2), usize::from(slot) % (SLOTS / 2));
+        let (kind, half, n) =
+            (usize::from(rests), usize::from(slot) % SLOTS / (SLOTS / 2), usize::from(slot) % (SLOTS / 2));
         let mean = self.sum / self.count;
         let seen = &mut self.seen[kind][half][n];
         *seen = seen.saturating_add(1);

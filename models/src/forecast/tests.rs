@@ -42,7 +42,7 @@ fn the_day_is_that_of_the_zone() {
     let office = |of_day: i64| if (9 * 3_600..17 * 3_600).contains(&of_day) { 100.0 } else { 20.0 };
     let off = |offset: i64| {
         let (mut forecaster, mut error) = (Forecaster::new(60 * AHEAD as u32), 0.0);
-        let local = |seconds: i64| Moment { seconds, ..Moment::utc(seconds + offset) };
+        let local = |seconds: i64| Moment::local(seconds, offset as i32);
         let mut told = std::collections::VecDeque::new();
         for n in 0..8 * MINUTES_OF_DAY as i64 {
             let seconds = MONDAY + 60 * n;
@@ -178,4 +178,58 @@ fn it_goes_on_as_it_was_from_what_was_kept() {
     }
     let kept: Forecaster = serde_json::from_str(&serde_json::to_string(&forecaster).unwrap()).unwrap();
     assert_eq!(kept, forecaster);
+}
+
+/// What a few seconds tell of half an hour is not remembered.
+#[test]
+fn samples_of_a_second_have_intervals_as_wide_as_the_noise() {
+    for pace in [1, 5, 10, 30] {
+        for seed in 1..4 {
+            let (mut forecaster, mut numbers, mut widest) = (Forecaster::new(1_800), Numbers(seed), 0.0_f64);
+            for n in 0..6 * 3_600 / pace {
+                forecaster.take(Moment::utc(MONDAY + pace * n), 50.0 + 2.0 * numbers.near());
+                if let Some(told) = forecaster.forecast()
+                    && pace * n > 2 * 3_600
+                {
+                    widest = widest.max(told.high - told.low);
+                }
+            }
+            // Eight in ten of such noise lie within 5.1.
+            assert!((4.0..9.0).contains(&widest), "{pace} s, {seed}: {widest}");
+        }
+    }
+}
+
+#[test]
+fn altered_bytes_are_survived() {
+    let (mut forecaster, mut numbers) = (Forecaster::new(1_800), Numbers(8));
+    for minute in 0..3_000 {
+        forecaster.take(Moment::utc(MONDAY + 60 * minute), 50.0 + numbers.near());
+    }
+    let kept = serde_json::to_value(&forecaster).unwrap();
+    let changes: [&dyn Fn(&mut serde_json::Value); 8] = [
+        &|kept| kept["ahead"] = 0.into(),
+        &|kept| kept["pace"] = (-60.0).into(),
+        &|kept| kept["pace"] = 3e38.into(),
+        &|kept| kept["pending"] = vec![kept["pending"][0].clone(); 100].into(),
+        &|kept| kept["profile"]["now"] = serde_json::json!([255, true]),
+        &|kept| kept["of_day"] = u32::MAX.into(),
+        &|kept| kept["errors"] = vec![3e38; EXPERTS].into(),
+        &|kept| {
+            for told in 0..3 {
+                kept["intervals"][told] = serde_json::json!({"low": 3e38, "high": -3e38, "error": 3e38});
+            }
+        },
+    ];
+    for (n, change) in changes.iter().enumerate() {
+        let mut altered = kept.clone();
+        change(&mut altered);
+        let mut altered: Forecaster = serde_json::from_value(altered).unwrap();
+        for minute in 3_000..3_400 {
+            altered.take(Moment::utc(MONDAY + 60 * minute), 50.0 + numbers.near());
+            let told = altered.forecast().unwrap();
+            assert!(told.low <= told.high || told.low.is_nan(), "{n}: {told:?}");
+        }
+        assert!(altered.pending.len() <= PENDING, "{n}");
+    }
 }

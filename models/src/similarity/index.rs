@@ -14,6 +14,7 @@ const BAND_MAX: usize = 64;
 /// What was found near a signature.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Near {
+    /// That it was inserted with.
     pub id: u64,
     /// Estimate of the Jaccard index.
     pub similarity: f64,
@@ -63,8 +64,10 @@ impl From<Stored> for Index {
 }
 
 impl Index {
-    /// Of at most `max` signatures; what is at least as similar as `floor`, in 0..=1, is to be found.
+    /// Of at most `max` signatures; what is at least as similar as `floor`, in 0..=1, is to be found. A floor that is no number is 1: what
+    /// is the same.
     pub fn new(floor: f64, max: usize) -> Self {
+        let floor = if floor.is_nan() { 1.0 } else { floor.clamp(0.0, 1.0) };
         let (entries, bands, ages) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         Self { floor, max, inserted: 0, entries, rows: rows(floor), bands, ages }
     }
@@ -97,7 +100,7 @@ impl Index {
         if let Some(victim) = victim {
             self.remove(victim);
         }
-        self.inserted += 1;
+        self.inserted = self.inserted.saturating_add(1);
         self.list(id, Entry { signature, inserted: self.inserted });
         victim
     }

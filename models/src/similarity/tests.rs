@@ -193,3 +193,17 @@ proptest! {
         prop_assert!(index.is_empty() && index.bands_are_empty());
     }
 }
+
+#[test]
+fn a_floor_that_is_no_number_finds_what_is_the_same() {
+    let of = |numbers: std::ops::Range<u64>| Signature::of(numbers.map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+    for floor in [f64::NAN, 7.0, f64::INFINITY] {
+        let mut index = Index::new(floor, 2);
+        (0..4).for_each(|id| {
+            index.insert(id, of(0..100 + id));
+        });
+        let found: Vec<u64> = index.near(&of(0..103), 9).iter().map(|near| near.id).collect();
+        assert!(index.len() == 2 && found == [3], "{floor}: {found:?}");
+    }
+    assert_eq!(Index::new(-1.0, 2).chance(0.5), Index::new(0.0, 2).chance(0.5));
+}

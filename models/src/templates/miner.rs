@@ -44,6 +44,7 @@ pub struct Miner {
 }
 
 impl Miner {
+    /// That has seen nothing.
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
@@ -60,6 +61,7 @@ impl Miner {
         }
     }
 
+    /// What it was made with, and its limits as they are now.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -79,6 +81,7 @@ impl Miner {
         self.store.len()
     }
 
+    /// It keeps no template.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -92,10 +95,10 @@ impl Miner {
     /// differ in one place, and two of them are evidence enough.
     pub fn learn_with(&mut self, line: &str, is_known: &dyn Fn(&str) -> bool) -> Seen {
         let line = self.read(line);
-        self.lines += 1;
+        self.lines = self.lines.saturating_add(1);
         let skeleton = slots::id(&self.skeleton);
         if let Some(entry) = self.store.get_mut(skeleton) {
-            entry.count += 1;
+            entry.count = entry.count.saturating_add(1);
             entry.seen = self.lines;
             if entry.id == skeleton {
                 entry.fill(&self.skeleton);
@@ -112,7 +115,7 @@ impl Miner {
         };
         self.skeleton = tokens;
         if let Some(entry) = self.store.get_mut(template) {
-            entry.count += 1;
+            entry.count = entry.count.saturating_add(1);
             entry.seen = self.lines;
         }
         Seen { skeleton, template }
@@ -295,7 +298,9 @@ impl Miner {
     fn opened(&self, entry: &Entry, places: &[usize]) -> Vec<Token> {
         let mut tokens = entry.tokens.clone();
         for at in places {
-            (tokens[*at].hash, tokens[*at].kind) = (VARIABLE, Kind::Open);
+            if let Some(token) = tokens.get_mut(*at) {
+                (token.hash, token.kind) = (VARIABLE, Kind::Open);
+            }
         }
         let mut opened = Vec::new();
         collapse(entry.line.as_bytes(), &tokens, &self.settings.parts, &mut opened);

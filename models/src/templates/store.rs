@@ -126,7 +126,7 @@ impl Store {
     pub fn lead(&mut self, from: &Entry, to: u64, max: usize) {
         let Some(&at) = self.index.get(&to) else { return };
         let Some(Some(entry)) = self.entries.get_mut(at as usize) else { return };
-        entry.count += from.count;
+        entry.count = entry.count.saturating_add(from.count);
         entry.seen = entry.seen.max(from.seen);
         entry.founded = entry.founded.min(from.founded);
         for id in &from.merged {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 /// A template as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Template<'a> {
+    /// As [`Seen::template`](super::Seen::template) tells it.
     pub id: u64,
     /// As it was written first, with `<*>` for what varies.
     pub text: String,

@@ -1,5 +1,13 @@
 //! What keeps coming together: groups of the same few kinds, found by DBSCAN (Ester et al., "A density-based algorithm for
 //! discovering clusters", 1996) over their shares of each kind.
+//!
+//! ```
+//! use quell_train::patterns::find;
+//!
+//! let outage = || vec![(0, 3.0), (1, 2.0)];
+//! let found = find(&[outage(), outage(), vec![(2, 1.0)], outage()], 3);
+//! assert_eq!((found.len(), &found[0].kinds[..], found[0].groups), (1, &[0, 1][..], 3));
+//! ```
 use linfa::traits::Transformer;
 use linfa_clustering::Dbscan;
 use ndarray::Array2;

@@ -134,6 +134,8 @@ struct Report {
     edges: Vec<Line>,
     /// How many there were, whether or not timing carries them.
     found: usize,
+    /// How many more there were that come as often before as after their cause, where nearly all do: they share occasions, and are not told.
+    share_occasions: usize,
     /// How many of them are expected to be chance, and what each set of shuffled times gave.
     expected_false: f64,
     in_shuffled_times: Vec<usize>,
@@ -151,6 +153,8 @@ struct Line {
     pairs: usize,
     /// Which causes which is a guess.
     both_ways: bool,
+    /// The effect comes after the cause, clearly more than before it; else a third may bring both.
+    in_order: bool,
 }
 
 /// What was not looked at.
@@ -176,6 +180,7 @@ impl Report {
             score: rounded(edge.score),
             pairs: edge.pairs,
             both_ways: edge.both_ways,
+            in_order: edge.is_ordered,
         };
         let LeftOut { repeats, rare, rare_kinds, older, hubs, crowded } = found.left_out;
         Self {
@@ -185,6 +190,7 @@ impl Report {
             links: heard.links.len(),
             edges: found.edges.iter().map(line).collect(),
             found: found.count,
+            share_occasions: found.together,
             expected_false: rounded(found.expected_false()),
             in_shuffled_times: found.by_chance.clone(),
             timing_carries_it: found.is_carried(),
@@ -227,6 +233,14 @@ impl Report {
         let both = self.edges.iter().filter(|edge| edge.both_ways).count();
         if both > 0 {
             let _ = writeln!(text, "found the other way round too: {both}; which causes which is a guess there");
+        }
+        let unordered = self.edges.iter().filter(|edge| !edge.in_order).count();
+        if unordered > 0 {
+            let _ = writeln!(text, "as often before as after their cause: {unordered}; something else may bring both");
+        }
+        if self.share_occasions > 0 {
+            let count = self.share_occasions;
+            let _ = writeln!(text, "not told: {count} that come in the same storms, in either order");
         }
         text
     }

@@ -98,3 +98,45 @@ fn any_number_is_survived_and_memory_is_bounded() {
     let kept: Capacity = serde_json::from_str(&serde_json::to_string(&capacity).unwrap()).unwrap();
     assert_eq!(kept, capacity);
 }
+
+#[test]
+fn altered_bytes_are_refused_or_survived() {
+    let capacity = after(4, |day| 20.0 + 10.0 * day + tooth(day));
+    let kept = serde_json::to_value(&capacity).unwrap();
+    assert_eq!(serde_json::from_value::<Capacity>(kept.clone()).unwrap(), capacity);
+    let altered = |field: &str, value: serde_json::Value| {
+        let mut altered = kept.clone();
+        altered["weeks"][field] = value;
+        serde_json::from_value::<Capacity>(altered)
+    };
+    let refused: [(&str, serde_json::Value); 6] = [
+        ("span", 0.into()),
+        ("span", (-60).into()),
+        ("most", i64::MAX.into()),
+        ("first", i64::MIN.into()),
+        ("first", i64::MAX.into()),
+        ("tops", vec![0.0; SPANS + 1].into()),
+    ];
+    for (field, value) in refused {
+        assert!(altered(field, value.clone()).is_err(), "{field}: {value}");
+    }
+    let survived: [(&str, serde_json::Value); 10] = [
+        ("span", WEEKS.into()),
+        ("most", SPAN.into()),
+        ("first", (i64::MIN / SPAN - 1).into()),
+        ("first", (i64::MAX / SPAN).into()),
+        ("at", i64::MIN.into()),
+        ("at", i64::MAX.into()),
+        ("tops", serde_json::json!([])),
+        ("tops", vec![f32::MAX; SPANS].into()),
+        ("base", f64::MAX.into()),
+        ("samples", u32::MAX.into()),
+    ];
+    for (field, value) in survived {
+        let mut capacity = altered(field, value).unwrap();
+        for at in [5 * DAY, 5 * DAY + 60, i64::MIN, 0, 400 * DAY, i64::MAX] {
+            capacity.take(at, 50.0);
+            assert!(capacity.full(90.0).is_none_or(|full| full.low <= full.high), "{field}");
+        }
+    }
+}

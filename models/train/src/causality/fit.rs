@@ -1,6 +1,10 @@
 //! The weights of one kind's causes, by expectation and maximisation.
 use super::rows::Entry;
 
+/// What is known of a kind without any cause.
+pub const COMMON: usize = 4;
+/// Steps of a fit that starts anew.
+pub const ANEW: usize = 60;
 /// Steps are taken until so many of them gain less than so much log-likelihood.
 const STEPS: usize = 4;
 const WORTH: f64 = 0.05;
@@ -22,21 +26,22 @@ pub struct Source<'a> {
 }
 
 /// The events of one kind, and what let expect them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Effect<'a> {
-    /// By event: what the kind draws of itself, and how often it comes to the place.
-    pub own: Vec<[f32; 2]>,
+    pub kind: u32,
+    /// By event: what the kind draws of itself, how often it comes to the place, and at this time of day.
+    pub own: Vec<[f32; COMMON - 1]>,
     /// By event: the occasion that it is of.
     pub occasion: Vec<usize>,
-    /// Seconds times places; what the kind could have drawn of itself; its events.
-    pub exposure: [f64; 3],
+    /// Seconds times places; what the kind could have drawn of itself; its events; those that come by the clock.
+    pub exposure: [f64; COMMON],
     pub sources: Vec<Source<'a>>,
 }
 
-/// Weights: of the base rate, of itself and of the place's rate; and of each cause.
+/// Weights: of the base rate, of itself, of the place's rate and of the time of day; and of each cause.
 #[derive(Clone, Debug, Default)]
 pub struct Weights {
-    pub common: [f64; 3],
+    pub common: [f64; COMMON],
     pub drawn: Vec<[f64; 2]>,
 }
 
@@ -51,7 +56,7 @@ impl Weights {
     /// Where the search starts that knows nothing.
     pub fn first(effect: &Effect<'_>, causes: usize) -> Self {
         let base = BASE * effect.own.len() as f64 / effect.exposure[0].max(1e-9);
-        Self { common: [base, OWN, OWN], drawn: vec![[DRAWN; 2]; causes] }
+        Self { common: [base, OWN, OWN, OWN], drawn: vec![[DRAWN; 2]; causes] }
     }
 
     /// With one more cause.
@@ -69,9 +74,10 @@ impl<'a> Effect<'a> {
 
     /// The rate at each event.
     pub fn rates(&self, causes: &[usize], weights: &Weights, rates: &mut Vec<f64>) {
-        let [base, own, rate] = weights.common;
+        let [base, own, rate, daily] = weights.common;
+        let known = |[s, r, d]: &[f32; 3]| base + own * f64::from(*s) + rate * f64::from(*r) + daily * f64::from(*d);
         rates.clear();
-        rates.extend(self.own.iter().map(|[s, r]| base + own * f64::from(*s) + rate * f64::from(*r)));
+        rates.extend(self.own.iter().map(known));
         for (source, [here, near]) in self.causes(causes).zip(&weights.drawn) {
             for entry in source.entries {
                 rates[entry.row as usize] += here * f64::from(entry.drawn[0]) + near * f64::from(entry.drawn[1]);
@@ -111,12 +117,13 @@ impl<'a> Effect<'a> {
 
     /// Each weight times how many events it explains, by how many it lets expect. Takes the rates for their inverses.
     fn step(&self, causes: &[usize], weights: &mut Weights, rates: &mut [f64]) {
-        let mut explained = [0.0; 3];
-        for (rate, [own, often]) in rates.iter_mut().zip(&self.own) {
+        let mut explained = [0.0; COMMON];
+        for (rate, [own, often, daily]) in rates.iter_mut().zip(&self.own) {
             *rate = 1.0 / *rate;
             explained[0] += *rate;
             explained[1] += *rate * f64::from(*own);
             explained[2] += *rate * f64::from(*often);
+            explained[3] += *rate * f64::from(*daily);
         }
         for ((a, explained), exposure) in weights.common.iter_mut().zip(explained).zip(self.exposure) {
             *a = moved(*a, explained, exposure);

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Vote {
     /// It is worth it, and not on one occasion alone.
     pub is_found: bool,
+    /// The effect comes after the cause more than before it.
+    pub is_ordered: bool,
     /// The gain in log-likelihood, and by the least that is worth it.
     pub gain: f64,
     pub ratio: f64,
@@ -23,15 +25,19 @@ const ONE: usize = 1;
 /// A balanced edge stands beside its reverse unless that is so much surer.
 const SURER: f64 = 2.0;
 
-/// The edges; the surest first.
-pub fn edges(votes: &BTreeMap<(u32, u32), Vec<Vote>>, mode: Mode) -> Vec<Edge> {
+/// Where fewer of the precise edges than one in so many are in order, the others are told by occasions that they share, and left out: the
+/// test of order takes about one in twenty for ordered that is not.
+const IN_ORDER: usize = 4;
+
+/// The edges, the surest first; and how many only share occasions.
+pub fn edges(votes: &BTreeMap<(u32, u32), Vec<Vote>>, mode: Mode) -> (Vec<Edge>, usize) {
     let score = |votes: &Vec<Vote>| votes.iter().map(|vote| libm::log1p(vote.ratio)).sum::<f64>() / SCALES.len() as f64;
     let scores: BTreeMap<(u32, u32), f64> = votes.iter().map(|(pair, votes)| (*pair, score(votes))).collect();
     let needed = if mode == Mode::Precise { MOST } else { ONE };
     let mut found: Vec<Edge> = votes
         .iter()
         .filter(|(_, votes)| votes.iter().filter(|vote| vote.is_found).count() >= needed)
-        .map(|(pair, votes)| edge(*pair, votes, scores[pair]))
+        .map(|(pair, votes)| edge(*pair, votes, scores[pair], needed))
         .collect();
     let pairs: BTreeSet<(u32, u32)> = found.iter().map(|edge| (edge.cause, edge.effect)).collect();
     for edge in &mut found {
@@ -39,23 +45,29 @@ pub fn edges(votes: &BTreeMap<(u32, u32), Vec<Vote>>, mode: Mode) -> Vec<Edge> {
     }
     found.sort_by(|a, b| b.score.total_cmp(&a.score).then((a.cause, a.effect).cmp(&(b.cause, b.effect))));
     match mode {
-        Mode::Precise => without_circles(found),
+        Mode::Precise => {
+            let ordered = found.iter().filter(|edge| edge.is_ordered).count();
+            let together = if IN_ORDER * ordered < found.len() { found.len() - ordered } else { 0 };
+            found.retain(|edge| together == 0 || edge.is_ordered);
+            (without_circles(found), together)
+        }
         Mode::Balanced => {
             let reverse = |edge: &Edge| scores.get(&(edge.effect, edge.cause)).copied().unwrap_or(0.0);
             found.retain(|edge| SURER * edge.score > reverse(edge));
-            found
+            (found, 0)
         }
     }
 }
 
 /// What the kernels that found it say, by how much each gains.
-fn edge((cause, effect): (u32, u32), votes: &[Vote], score: f64) -> Edge {
+fn edge((cause, effect): (u32, u32), votes: &[Vote], score: f64, needed: usize) -> Edge {
     let won: Vec<&Vote> = votes.iter().filter(|vote| vote.is_found).collect();
     let gains: f64 = won.iter().map(|vote| vote.gain).sum();
     let mean = |of: fn(&Vote) -> f64| won.iter().map(|vote| of(vote) * vote.gain).sum::<f64>() / gains;
     let (within, pairs) =
         won.iter().max_by(|a, b| a.gain.total_cmp(&b.gain)).map_or((0.0, 0), |vote| (vote.within, vote.pairs));
-    Edge { cause, effect, score, share: mean(|vote| vote.share), within, pairs, both_ways: false }
+    let is_ordered = won.iter().filter(|vote| vote.is_ordered).count() >= needed;
+    Edge { cause, effect, score, share: mean(|vote| vote.share), within, pairs, both_ways: false, is_ordered }
 }
 
 /// Edges that close no circle with surer ones.

@@ -2,7 +2,7 @@
 use super::streams::Streams;
 
 /// What a kind draws to a place is forgotten when less than so much of one event is left of it: after five mean delays.
-const FORGOTTEN: f64 = 0.0067;
+pub const FORGOTTEN: f64 = 0.0067;
 /// Kinds that are looked at before one event: those that draw most.
 const SOURCES_MAX: usize = 96;
 /// Entries that are held at once, of 16 bytes each, unless one kind alone has more.

@@ -1,8 +1,9 @@
 //! The causes of each kind, for one kernel: one more as long as it is worth it.
 use super::{
-    Mode,
-    fit::{Effect, Fitted, Source, Weights, gain_elsewhere},
+    Mode, days,
+    fit::{ANEW, Effect, Fitted, Source, Weights, gain_elsewhere},
     graph::Vote,
+    order,
     rows::{Entry, Rows},
     streams::{EVENTS_MIN, Streams, own_exposure},
 };
@@ -13,8 +14,7 @@ const CAUSES_MAX: usize = 20;
 const TRIED_MAX: usize = 64;
 /// Beside what is known a kind may gain more than alone, but not so many times.
 const MORE: f64 = 4.0;
-/// Steps of a fit that starts anew, of one that tries another cause, and of one that takes it.
-const ANEW: usize = 60;
+/// Steps of a fit that tries another cause, and of one that takes it.
 const TRY: usize = 24;
 const TAKE: usize = 40;
 /// What a balanced search takes for worth it, of what a precise one does: about Akaike's criterion.
@@ -65,14 +65,15 @@ impl<'a> Search<'a> {
         let drawn_of_itself = events.clone().map(|event| own_exposure(self.streams.span - event.at)).sum();
         let length = self.streams.span / OCCASIONS + 1;
         let occasion = events.clone().map(|event| (event.at / length) as usize).collect();
-        let own: Vec<_> = events.map(|event| [event.own, event.rate]).collect();
+        let own: Vec<_> = events.map(|event| [event.own, event.rate, event.daily]).collect();
         let time = self.streams.places.len() as f64 * self.streams.seconds();
         let rate = if self.mode == Mode::Precise { own.len() as f64 } else { 0.0 };
+        let daily = rate * days::exposure(self.streams.span);
         let sources = entries.chunk_by(|a, b| a.source == b.source).filter(|of| of[0].source != kind).map(|of| {
             let exposure = exposures[of[0].source as usize];
             Source { kind: of[0].source, entries: of, exposure }
         });
-        Effect { own, occasion, exposure: [time, drawn_of_itself, rate], sources: sources.collect() }
+        Effect { kind, own, occasion, exposure: [time, drawn_of_itself, rate, daily], sources: sources.collect() }
     }
 
     /// The causes of a kind.
@@ -129,11 +130,20 @@ impl<'a> Search<'a> {
             Mode::Precise => gain > SURE * self.least && elsewhere > self.least,
             Mode::Balanced => gain > self.least,
         };
+        let is_ordered =
+            is_found && order::gain(self.streams, self.scale, effect, causes[place], &others, rates) > self.least;
         let [here, near] = best.weights.drawn[place];
         let drawn = here * source.exposure[0] + near * source.exposure[1];
         let share = drawn / self.streams.of_kind[source.kind as usize].len() as f64;
-        let vote =
-            Vote { is_found, ratio: gain / self.least, gain, share, within: self.scale, pairs: source.entries.len() };
+        let vote = Vote {
+            is_found,
+            is_ordered,
+            ratio: gain / self.least,
+            gain,
+            share,
+            within: self.scale,
+            pairs: source.entries.len(),
+        };
         Some((source.kind, vote))
     }
 }

@@ -1,5 +1,5 @@
 //! Events as they are looked at: numbered, without repeats, in order of time.
-use super::{Event, LeftOut};
+use super::{Event, LeftOut, days};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
@@ -29,6 +29,8 @@ pub struct Point {
     pub own: f32,
     /// How often the others of the kind come to the place, a second.
     pub rate: f32,
+    /// How often the kind comes at this time of other days, a second and place.
+    pub daily: f32,
 }
 
 /// All of them.
@@ -77,27 +79,32 @@ impl Streams {
             place: number(&places, event.place),
             own: 0.0,
             rate: 0.0,
+            daily: 0.0,
         });
         let (near, hubs) = neighbours(&places, links);
         left_out.hubs = hubs;
-        let events = ordered(points.collect(), span);
+        (Self::of(points.collect(), kinds, places, near, span), left_out)
+    }
+
+    fn of(points: Vec<Point>, kinds: Vec<u32>, places: Vec<u32>, near: Vec<Vec<u32>>, span: i64) -> Self {
+        let mut events = ordered(points, span);
         let of_kind = by_kind(&events, kinds.len());
-        (Self { events, kinds, of_kind, places, near, span }, left_out)
+        days::follow(&mut events, &of_kind, places.len(), span);
+        Self { events, kinds, of_kind, places, near, span }
     }
 
     /// Each kind at each place turned by an offset of its own around the span of time: what drew what is destroyed, how often
-    /// each comes and in what rhythm is not.
+    /// each comes and in what rhythm is not. Of days there are whole ones: what comes by the clock still does, at another time.
     pub fn shuffled(&self, set: u64) -> Self {
+        let round = days::whole(self.span);
         let turn = |point: &Point| {
-            let round = self.span.saturating_add(1);
             let offset = mixed(mixed(mixed(set) ^ u64::from(point.kind)) ^ u64::from(point.place));
             let offset = (offset % round.unsigned_abs()) as i64;
             let left = round - offset;
             Point { at: if point.at >= left { point.at - left } else { point.at + offset }, ..*point }
         };
-        let events = ordered(self.events.iter().map(turn).collect(), self.span);
-        let (kinds, places, near) = (self.kinds.clone(), self.places.clone(), self.near.clone());
-        Self { of_kind: by_kind(&events, kinds.len()), events, kinds, places, near, span: self.span }
+        let points = self.events.iter().map(turn).collect();
+        Self::of(points, self.kinds.clone(), self.places.clone(), self.near.clone(), round - 1)
     }
 
     /// As the caller numbers them.

@@ -165,8 +165,8 @@ fn it_is_the_same_however_events_are_listed_and_kinds_are_numbered() {
 fn precise_edges_are_in_no_circle_and_balanced_ones_may_be() {
     let mut chance = Chance(13);
     let mut events = background(&mut chance, 4, 10, 400);
-    draw(&mut chance, &mut events, (0, 1), 0.5, |place| place);
-    draw(&mut chance, &mut events, (1, 0), 0.3, |place| place);
+    draw(&mut chance, &mut events, (0, 1), 0.6, |place| place);
+    draw(&mut chance, &mut events, (1, 0), 0.2, |place| place);
     let found = precise(&events, &[]);
     assert_eq!(pairs(&found), [(0, 1)], "the surer way");
     assert!(found.edges[0].both_ways && precise(&chain(), &[]).edges.iter().all(|edge| !edge.both_ways));
@@ -201,4 +201,81 @@ fn progress_is_told() {
     assert_eq!(told.len(), Progress::ROUNDS * Progress::KERNELS * 6);
     assert_eq!(told.first(), Some(&Progress { round: 0, kernel: 0, done: 1, of: 6 }));
     assert_eq!(told.last(), Some(&Progress { round: SHUFFLES, kernel: 2, done: 6, of: 6 }));
+}
+
+/// Ten kinds at one place, none of which knows of the others; `at` says when the nth of each comes.
+fn by_themselves(seed: u64, each: i64, at: impl Fn(&mut Chance, i64) -> f64) -> Vec<Event> {
+    let mut chance = Chance(seed);
+    let mut events = Vec::new();
+    for kind in 0..10 {
+        for n in 0..each {
+            events.push(Event { kind, place: 0, at: (at(&mut chance, n) * 60_000.0) as i64 });
+        }
+    }
+    events
+}
+
+/// The same, where 0 draws 10 after 20 to 60 seconds, in most cases.
+fn and_one_drawn(seed: u64, events: &[Event]) -> Vec<Event> {
+    let mut chance = Chance(seed);
+    let mut all = events.to_vec();
+    for event in events.iter().filter(|event| event.kind == 0) {
+        if chance.uniform() < 0.7 {
+            all.push(Event { kind: 10, at: event.at + 20_000 + i64::from(chance.below(40_000)), ..*event });
+        }
+    }
+    // Some come for reasons of their own, whenever the others do.
+    all.extend(events.iter().filter(|event| event.kind == 1).step_by(3).map(|event| Event { kind: 10, ..*event }));
+    all
+}
+
+#[test]
+fn what_comes_by_the_clock_draws_nothing_and_hides_no_cause() {
+    let batch = |chance: &mut Chance, n: i64| n as f64 * 1_440.0 + 540.0 + 30.0 * chance.uniform();
+    let hours = |chance: &mut Chance, n: i64| n as f64 * 60.0 + 5.0 * chance.uniform();
+    let office = |chance: &mut Chance, n: i64| (n / 3) as f64 * 1_440.0 + 480.0 + 600.0 * chance.uniform();
+    let mut wrong = 0;
+    for seed in 1..4 {
+        for events in
+            [by_themselves(seed, 60, batch), by_themselves(seed, 400, hours), by_themselves(seed, 180, office)]
+        {
+            wrong += precise(&events, &[]).edges.len();
+            let found = pairs(&precise(&and_one_drawn(seed, &events), &[]));
+            assert!(found.contains(&(0, 10)), "{found:?}");
+            wrong += found.len() - 1;
+        }
+    }
+    // Of 1,800 pairs; without what is known of the clock, about 500.
+    assert!(wrong <= 4, "{wrong}");
+}
+
+#[test]
+fn what_shares_storms_draws_nothing_and_hides_no_cause() {
+    let outage = |chance: &mut Chance, n: i64| n as f64 * 2_448.0 + 20.0 * chance.uniform();
+    let mut wrong = 0;
+    for seed in 1..6 {
+        let events = by_themselves(seed, 40, outage);
+        let found = precise(&events, &[]);
+        wrong += found.edges.len();
+        assert!(found.together >= 10 && found.edges.iter().all(|edge| edge.is_ordered), "{found:?}");
+        let found = pairs(&precise(&and_one_drawn(seed, &events), &[]));
+        assert!(found.contains(&(0, 10)), "{found:?}");
+        wrong += found.len() - 1;
+    }
+    // Of 1,000 pairs.
+    assert!(wrong <= 10, "{wrong}");
+    let chain = precise(&chain(), &[]);
+    assert!(chain.together == 0 && chain.edges.iter().all(|edge| edge.is_ordered), "{chain:?}");
+}
+
+#[test]
+fn what_comes_by_the_clock_still_does_when_times_are_shuffled() {
+    let nightly = by_themselves(1, 60, |chance, n| n as f64 * 1_440.0 + 120.0 + 10.0 * chance.uniform());
+    let turned = shuffled(&nightly, 7);
+    for kind in 0..10 {
+        let of_day = |event: &Event| event.at.rem_euclid(DAY);
+        let times: Vec<i64> = turned.iter().filter(|event| event.kind == kind).map(of_day).collect();
+        let off = |at: &i64| (at - times[0] + DAY / 2).rem_euclid(DAY) - DAY / 2;
+        assert!(times.iter().all(|at| off(at).abs() <= 600_000), "{kind}: {times:?}");
+    }
 }
