@@ -2,7 +2,7 @@
 use super::{
     Finding,
     said::{Said, fingerprint},
-    series::{Sample, Series},
+    series::Series,
 };
 use crate::{
     domain::{alert::Fingerprint, hash::Framed, policy::Peers, threshold::Number, time::Timestamp, topology::Topology},
@@ -78,13 +78,12 @@ impl Groups {
     /// A sample of a member, as its detector sees it. One of another series may end a round, and so tell of any.
     pub fn take(
         &mut self,
-        sample: Sample,
+        (key, value, at): (Fingerprint, f64, Timestamp),
         (verdict, teaches): (&Verdict, bool),
         all: &mut FxHashMap<Fingerprint, Box<Series>>,
         cx: &Cx<'_>,
         found: &mut Vec<Finding>,
     ) {
-        let Sample { key, value, at } = sample;
         let (Some(id), Some(usual)) = (all.get(&key).and_then(|series| series.peers()), verdict.usual) else { return };
         let group = self.groups.entry(id).or_default();
         group.grows = usual.is_rate;
