@@ -121,7 +121,8 @@ impl Scorer {
         }
         let heard_at = match cx.policy.clock {
             Clock::Wall => event.arrival.max(at),
-            Clock::Events => at,
+            // Recorded data tells late, too: it came when others had come so far.
+            Clock::Events => cx.core.clock,
         };
         let since = series.last_at();
         series.hear(key, (at, heard_at), found);
