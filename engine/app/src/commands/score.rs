@@ -1,7 +1,7 @@
 //! `quell score`: how unusual the values of a series are, as the service would find them.
 use super::{
     bad_input,
-    rows::{Calendar, Row, Rows},
+    rows::{Calendar, Row, Rows, is_needed},
     to_stdout,
 };
 use anyhow::{bail, ensure};
@@ -50,16 +50,17 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
 fn score(args: &ScoreArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Result<()> {
     let (moment, is_heavy) = (args.calendar.moments().map_err(bad_input)?, args.heavy);
     let mut scored = Scored { columns: Vec::new(), names: Vec::new(), together: Together::default(), moment, is_heavy };
-    let mut next = Timestamp(0);
+    let (mut next, mut all_timed) = (Timestamp(0), true);
     if let Some(file) = &args.learn {
         let mut rows = Rows::open(file, args.every, next).map_err(bad_input)?;
         scored.begin(&mut rows, args.table).map_err(bad_input)?;
         while let Some(row) = rows.next().map_err(bad_input)? {
             scored.take(&row);
         }
-        next = rows.expects();
+        (next, all_timed) = (rows.expects(), rows.has_time());
     }
     let mut rows = Rows::open(&args.file, args.every, next).map_err(bad_input)?;
+    is_needed(args.every, all_timed && rows.has_time()).map_err(bad_input)?;
     scored.begin(&mut rows, args.table).map_err(bad_input)?;
     let time = if rows.has_time() { "timestamp," } else { "" };
     let columns = if args.table { "severity" } else { "value,anomaly_score,severity,usual_low,usual_high,rate" };
@@ -252,6 +253,9 @@ mod tests {
         assert!(wrong("timestamp,value\n5,many\n").contains("series.csv:2: `many` is no number"));
         assert!(wrong("timestamp,value\n9,1\n5,1\n").contains("series.csv:3: older than the row before"));
         assert!(wrong("value\n1\n").contains("--every"));
+        let every = |args: &mut ScoreArgs| args.every = Some(Span::minutes(1));
+        let error = scored("timestamp,value\n1,2\n", every).expect_err("it has times").to_string();
+        assert!(error.starts_with("--every: each sample tells its time already"), "{error}");
         assert!(wrong("timestamp\n1\n").contains("no column has values"));
         assert!(wrong("").contains("no header"));
         assert!(wrong("timestamp,value\n1,2,3\n").contains("line: 2"));
