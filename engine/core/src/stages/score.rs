@@ -131,7 +131,9 @@ impl Scorer {
             series.put_off(at);
             peers.put_off(key, series, at);
         }
-        let verdict = series.judge((key, value, since), (at, teaches, worked_on), cx, found);
+        let lead = peers.lead(key, series, cx);
+        let verdict = series.judge((key, value, since), (at, teaches, worked_on, lead), cx, found);
+        peers.note(key, series, series.accepted_at().filter(|accepted| *accepted == at));
         if is_watched(series, &cx.policy.score)
             && let Some(due) = series.listen(&cx.policy.score)
         {

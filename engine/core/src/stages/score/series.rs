@@ -1,6 +1,7 @@
 //! One measured series.
 use super::{
-    Finding, cohesion,
+    Finding,
+    cohesion::{self, Lead},
     crossing::{By, Crossing, Learned},
     outlook::{self, Outlook},
     recurring::Recurring,
@@ -115,6 +116,8 @@ pub struct Series {
     peers: Option<u64>,
     /// It has left them.
     pub is_apart: bool,
+    /// It learns nothing because most of them are told of, since then.
+    waits_since: Option<Timestamp>,
     bound: Option<u32>,
     /// What it will be, where that is asked.
     outlook: Option<Box<Outlook>>,
@@ -144,6 +147,7 @@ impl Series {
             crossings: Vec::new(),
             peers: None,
             is_apart: false,
+            waits_since: None,
             bound: None,
             outlook: None,
         }
@@ -152,6 +156,11 @@ impl Series {
     /// Its latest sample.
     pub const fn last_at(&self) -> Timestamp {
         self.last_at
+    }
+
+    /// It learns nothing because most of its peers are told of, and nothing is of it.
+    pub const fn waits_since(&self) -> Option<Timestamp> {
+        self.waits_since
     }
 
     /// The group of its peers.
@@ -235,17 +244,25 @@ impl Series {
     pub fn judge(
         &mut self,
         (key, value, since): (Fingerprint, f64, Timestamp),
-        (at, teaches, worked_on): (Timestamp, bool, bool),
+        (at, teaches, worked_on, lead): (Timestamp, bool, bool, Lead),
         cx: &mut Cx<'_>,
         found: &mut Vec<Finding>,
     ) -> Verdict {
+        if lead == Lead::Accepts && !worked_on {
+            self.accept(at, cx);
+        }
+        self.waits_since = (lead == Lead::Waits).then(|| self.waits_since.unwrap_or(at));
         let before = self.detector.value();
         let new_usual = cx.policy.score.new_usual;
         let moment = cx.policy.score.moment(at);
         self.recurring.turn(moment);
         let comes = self.disturbed_since.is_some() && !worked_on && self.recurring.comes(moment);
         // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
-        let learns = comes || teaches && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
+        let learns = match lead {
+            Lead::Learns => !worked_on,
+            Lead::Waits => comes,
+            _ => comes || teaches && self.disturbed_since.is_none_or(|since| at - since >= new_usual),
+        };
         let verdict = if comes {
             self.detector.take_recurring(moment, value)
         } else if learns || worked_on {
@@ -326,6 +343,17 @@ impl Series {
         all.min_by(|a, b| a.abs().total_cmp(&b.abs()))
     }
 
+    /// What it does now is usual from here on. Adaptive figures learn it by themselves.
+    fn accept(&mut self, at: Timestamp, cx: &Cx<'_>) {
+        self.former = Some(Box::new(Former { since: at, detector: self.detector.clone(), nearer: 0 }));
+        self.detector.accept(cx.policy.score.moment(at));
+    }
+
+    /// When what was usual before the present usual was so last.
+    pub fn accepted_at(&self) -> Option<Timestamp> {
+        self.former.as_ref().map(|former| former.since)
+    }
+
     fn go_back(&mut self, detector: Kpi) {
         self.detector = detector;
         self.detector.resume();
@@ -351,9 +379,8 @@ impl Series {
             return;
         };
         if at - state.since >= policy.new_usual {
-            // What stays is the new usual. Adaptive figures learn it by themselves.
-            self.former = Some(Box::new(Former { since: at, detector: self.detector.clone(), nearer: 0 }));
-            self.detector.accept(cx.policy.score.moment(at));
+            // What stays is the new usual.
+            self.accept(at, cx);
             return self.recover(key, at, cx, found);
         }
         if unusual || verdict.is_beyond() {
