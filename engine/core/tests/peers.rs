@@ -176,3 +176,23 @@ fn what_all_do_takes_nobody_from_the_others_though_it_is_told_of_some() {
     }
     assert!(some >= 3, "nobody is told of anything");
 }
+
+/// For good, that is: it is the new usual of those who are told of it, and of those who are not.
+#[test]
+fn what_all_go_on_doing_is_usual_for_all_of_them() {
+    let mut world = World::new(SERVICE, |policy| policy.score.new_usual = Span::hours(1));
+    let noise = |n: i64| ((n * 7_919 + n * n * 31) % 101) as f64 / 50.0 - 1.0;
+    for minute in 0..900 {
+        for host in 0..5 {
+            let own = noise(5 * minute + host) * if host < 4 { 0.5 } else { 3.0 };
+            let value = 50.0 + 2.0 * noise(minute) + own + if minute >= 700 { 12.0 } else { 0.0 };
+            let at = Timestamp(minute * 60_000);
+            let event = told::event(world.position, at, &format!("h{host}"), Status::Firing);
+            let event = Event { kind: Kind::Sample, value: Some(value), check: "cpu".to_owned(), ..event };
+            world.fold(&Input::Pack(Pack { range: None, events: vec![event], rejected: Vec::new() }));
+        }
+        assert_eq!(world.apart(), [], "{minute}");
+    }
+    let open = world.engine.views().remove(0).alerts.iter().filter(|update| update.alert.open).count();
+    assert_eq!(open, 0);
+}

@@ -116,7 +116,7 @@ pub struct Series {
     peers: Option<u64>,
     /// It has left them.
     pub is_apart: bool,
-    /// It learns nothing because most of them are told of, since then.
+    /// It learns nothing, as most of them are told of, since then.
     waits_since: Option<Timestamp>,
     bound: Option<u32>,
     /// What it will be, where that is asked.
@@ -158,7 +158,7 @@ impl Series {
         self.last_at
     }
 
-    /// It learns nothing because most of its peers are told of, and nothing is of it.
+    /// Since when it learns nothing, as most of its peers are told of.
     pub const fn waits_since(&self) -> Option<Timestamp> {
         self.waits_since
     }
@@ -203,6 +203,7 @@ impl Series {
             state.since = at;
         }
         self.disturbed_since = self.disturbed_since.map(|_| at);
+        self.waits_since = self.waits_since.map(|_| at);
     }
 
     /// Whether it was bound as of this generation.
@@ -248,20 +249,22 @@ impl Series {
         cx: &mut Cx<'_>,
         found: &mut Vec<Finding>,
     ) -> Verdict {
-        if lead == Lead::Accepts && !worked_on {
+        let new_usual = cx.policy.score.new_usual;
+        let lasts = |since: Timestamp| at - since >= new_usual;
+        // One that was told of has accepted it by itself.
+        if lead == Lead::Accepts && !worked_on && self.accepted_at().is_none_or(lasts) {
             self.accept(at, cx);
         }
         self.waits_since = (lead == Lead::Waits).then(|| self.waits_since.unwrap_or(at));
         let before = self.detector.value();
-        let new_usual = cx.policy.score.new_usual;
         let moment = cx.policy.score.moment(at);
         self.recurring.turn(moment);
         let comes = self.disturbed_since.is_some() && !worked_on && self.recurring.comes(moment);
         // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
         let learns = match lead {
             Lead::Learns => !worked_on,
-            Lead::Waits => comes,
-            _ => comes || teaches && self.disturbed_since.is_none_or(|since| at - since >= new_usual),
+            Lead::Waits => comes || teaches && self.disturbed_since.or(self.waits_since).is_some_and(lasts),
+            _ => comes || teaches && self.disturbed_since.is_none_or(lasts),
         };
         let verdict = if comes {
             self.detector.take_recurring(moment, value)
