@@ -13,7 +13,7 @@ use quell_proto::v1::{
     WatchIncidentsResponse, WatchServicesRequest, alert, incident::State, quell_client::QuellClient, schedule, silence,
     watch_incidents_request::From as Start,
 };
-use quell_tests::process::{Site, post, quell, quell_ok};
+use quell_tests::process::{self, Site, post, quell, quell_ok};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tonic::{Code, Status, Streaming, transport::Channel};
@@ -503,7 +503,13 @@ async fn what_is_normal_is_said_and_undone() -> anyhow::Result<()> {
     ensure!(normal(&[])?.contains("cleared"), "it was unusual again");
     // Hours later the alert is not kept any more, and its name still undoes it.
     publish(&mut client, vec![vec![event(40_000, "web-1", "errors", "firing")]]).await?;
-    let undone = post(quell.address, &format!("/api/v1/{unusual}:markNormal"), br#"{"undo": true}"#)?.1;
+    let named = ["normal", "web-1/latency unusual", "--undo", "--actor", "ann", "--server", &server];
+    let refused = String::from_utf8(process::quell(&named)?.stderr)?;
+    ensure!(refused.contains("there is no alert") && refused.contains("known by its id alone"), "{refused}");
+    let told = normal(&["--undo", "--request-id", "u1"])?;
+    ensure!(told.contains(&unusual) && told.contains("no longer kept"), "{told:?}");
+    let again = br#"{"undo": true, "requestId": "u1"}"#;
+    let undone = post(quell.address, &format!("/api/v1/{unusual}:markNormal"), again)?.1;
     let undone: Value = serde_json::from_str(&undone)?;
     ensure!(undone["position"].is_string() && undone["alert"].is_null(), "{undone}");
     drop(quell);

@@ -187,6 +187,10 @@ fn what_teaches_nothing_is_said() -> anyhow::Result<()> {
     fails(&[], "decisions to learn from, where 100 are needed")?;
     fails(&["--labels", &labels], "labels.csv:1: it has no columns `event_id` and `label`")?;
     ensure!(!Path::new(&out).exists());
+    fs::write(path("none.jsonl"), event(0, 0, "db-1", "latency", "resolved") + "\nno event\n")?;
+    let output = quell(&["causes", "--events", &path("none.jsonl")])?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(2) && told.contains("none.jsonl: nothing in it fires; of what"), "{told}");
     let output = quell(&["model", "apply", &labels])?;
     ensure!(output.status.code() == Some(2), "{output:?}");
     Ok(())

@@ -12,6 +12,7 @@ use quell_tests::{
 };
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeSet,
     env, fs,
     io::Write as _,
     net::TcpListener,
@@ -350,20 +351,42 @@ fn the_demo_ends_well_and_in_peace() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Tests run beside each other, and each has servers.
+#[test]
+fn a_free_port_stays_so() -> anyhow::Result<()> {
+    let ports: BTreeSet<u16> = (0..400).map(|_| free_port()).collect();
+    ensure!(ports.len() == 400, "{} of 400 are different ones", ports.len());
+    // Nor is it one that others have who ask for any.
+    let others = (0..400).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
+    for other in &others {
+        ensure!(!ports.contains(&other.local_addr()?.port()));
+    }
+    for port in ports {
+        TcpListener::bind(("127.0.0.1", port)).with_context(|| format!("{port} can't be listened on"))?;
+    }
+    Ok(())
+}
+
 /// A supervisor starts it again after 1, and not after 2.
 #[test]
 fn what_may_start_later_ends_with_1() -> anyhow::Result<()> {
     let directory = TempDir::new()?;
-    let (config, data) = (directory.path().join("quell.toml"), directory.path().join("data"));
+    let path = |name: &str| directory.path().join(name);
+    let (config, open) = (path("quell.toml"), path("open"));
     fs::write(directory.path().join("topology.json"), "{\"services\": 5}")?;
     let (held, free) = (TcpListener::bind("127.0.0.1:0")?, free_port());
     let listen = |port| format!("[server]\nlisten = \"127.0.0.1:{port}\"\n");
-    let _journal = LocalLog::open(&data.join("journal"))?;
-    let at = format!("data_dir = \"{}\"\n", data.display());
+    let _journal = LocalLog::open(&open.join("journal"))?;
+    let at = |data: &Path| format!("data_dir = \"{}\"\n", data.display());
+    let fresh = at(&path("data"));
     for (text, code, expected) in [
-        (listen(held.local_addr()?.port()), 1, "can't be listened on"),
-        (at + &listen(free), 1, "is open already"),
-        (listen(free) + "[journal]\nkind = \"kafka\"\n[kafka]\nbrokers = \"127.0.0.1:1\"\n", 1, "kafka at 127.0.0.1:1"),
+        (fresh.clone() + &listen(held.local_addr()?.port()), 1, "can't be listened on"),
+        (at(&open) + &listen(free), 1, "is open already"),
+        (
+            fresh + &listen(free) + "[journal]\nkind = \"kafka\"\n[kafka]\nbrokers = \"127.0.0.1:1\"\n",
+            1,
+            "kafka at 127.0.0.1:1",
+        ),
         ("topology = \"topology.json\"\n".to_owned() + &listen(free), 2, "topology.json"),
         ("[server]\nlisten = 5\n".to_owned(), 2, "quell.toml:2:"),
     ] {

@@ -41,10 +41,16 @@ pub struct Quell {
     log: PathBuf,
 }
 
-/// A port that was free just now.
+/// A port that nobody is given who asks for any, for a minute: a connection to it has ended there just now (`TIME_WAIT`). By its number it can be
+/// listened on at once (`SO_REUSEADDR`).
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-    listener.local_addr().expect("an address").port()
+    let address = listener.local_addr().expect("an address");
+    let mut caller = TcpStream::connect(address).expect("it is listened on");
+    // Who ends it first is the one that remembers it.
+    drop(listener.accept().expect("a connection"));
+    caller.read_to_end(&mut Vec::new()).expect("its end");
+    address.port()
 }
 
 /// A directory with a configuration, for a server on a port of its own.

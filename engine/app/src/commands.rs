@@ -44,19 +44,27 @@ fn progress(what: &str) {
     }
 }
 
-/// A file, or `stdin` where it is `-`, and what messages call it.
+/// Some editors, and PowerShell, begin a file so.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// A file, or `stdin` where it is `-`, without a byte order mark, and what messages call it.
 ///
 /// # Errors
-/// [`BadInput`] where there is no such file.
+/// [`BadInput`] where there is no such file, or it can't be read.
 fn open<'a>(path: &Path, stdin: impl Read + 'a) -> Result<(String, Box<dyn Read + 'a>), BadInput> {
-    if path.as_os_str() == "-" {
-        return Ok(("stdin".to_owned(), Box::new(stdin)));
+    let is_stdin = path.as_os_str() == "-";
+    let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
+    let opened = if is_stdin { without_mark(stdin) } else { File::open(path).and_then(without_mark) };
+    opened.map_err(|error| unreadable(&name, &error)).map(|input| (name, input))
+}
+
+fn without_mark<'a>(mut input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut first = Vec::new();
+    input.by_ref().take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut first)?;
+    if first == BYTE_ORDER_MARK {
+        first.clear();
     }
-    let name = path.display().to_string();
-    match File::open(path) {
-        Ok(file) => Ok((name, Box::new(file))),
-        Err(error) => Err(unreadable(&name, &error)),
-    }
+    Ok(Box::new(io::Cursor::new(first).chain(input)))
 }
 
 fn unreadable(name: &str, error: &io::Error) -> BadInput {

@@ -14,8 +14,7 @@ use quell_core::domain::{
     check::Checks,
     kpi::IMPORTANCE_MAX,
     maintenance::Maintenance,
-    matcher::Field,
-    policy::{Absence, Assess, Clock, Correlate, Deduplicate, Flap, Inhibit, Limits, Policy, Raise, Score, Suppress},
+    policy::{Absence, Assess, Clock, Correlate, Deduplicate, Flap, Limits, Policy, Raise, Score, Suppress},
     time::Span,
     topology::{Topology, TopologyError, TopologyFile},
 };
@@ -30,6 +29,7 @@ use std::{
 
 mod numbers;
 mod source;
+pub mod warnings;
 pub use source::{SourceEntry, SourceKind};
 
 /// Every option with its default and its reason.
@@ -195,20 +195,6 @@ impl Config {
             return Err(toml_file::refused(DEFAULTS, user, &format!("{error:#}"))?.into());
         }
         Ok(config)
-    }
-
-    /// What is valid, and perhaps not meant: where, and what it does.
-    pub fn warnings(&self) -> Vec<String> {
-        let lax = self.suppress.inhibit.iter().filter(|rule| rule.absent_equal && !rule.equal.is_empty());
-        lax.map(|rule| {
-            let Inhibit { name, source, target, equal, .. } = rule;
-            let fields: Vec<_> = equal.iter().map(Field::name).collect();
-            format!(
-                "suppress.inhibit `{name}`: absent_equal makes what lacks {} equal, as in Alertmanager: an alert {source} without it mutes every {target} without it",
-                fields.join(" and "),
-            )
-        })
-        .collect()
     }
 
     /// Whether the options go together.

@@ -150,3 +150,49 @@ fn equal_states_are_equal_bytes_and_go_on_alike() {
     assert_eq!(world.said, again.said);
     assert!(world.engine.snapshot().expect("a form") == again.engine.snapshot().expect("a form"));
 }
+
+/// Some move so much for what is usual of them that they are told of, others do not. What they do is learned of all of them or of none, or they
+/// would be off each other when it ends.
+#[test]
+fn what_all_do_takes_nobody_from_the_others_though_it_is_told_of_some() {
+    let mut some = 0;
+    for (quiet, moved) in [(1, 8.0), (4, 8.0), (1, 12.0), (4, 12.0)] {
+        let mut world = World::new(SERVICE, |_| {});
+        let noise = |n: i64| ((n * 7_919 + n * n * 31) % 101) as f64 / 50.0 - 1.0;
+        for minute in 0..860 {
+            let all = if (700..820).contains(&minute) { moved } else { 0.0 };
+            for host in 0..5 {
+                let own = noise(5 * minute + host) * if host < quiet { 0.5 } else { 3.0 };
+                let value = 50.0 + 2.0 * noise(minute) + own + all;
+                let at = Timestamp(minute * 60_000);
+                let event = told::event(world.position, at, &format!("h{host}"), Status::Firing);
+                let event = Event { kind: Kind::Sample, value: Some(value), check: "cpu".to_owned(), ..event };
+                world.fold(&Input::Pack(Pack { range: None, events: vec![event], rejected: Vec::new() }));
+            }
+            assert_eq!(world.apart(), [], "{quiet} {moved} {minute}");
+        }
+        let is_told = |body: &Body| matches!(body, Body::Alert(_));
+        some += usize::from(world.said.iter().any(is_told));
+    }
+    assert!(some >= 3, "nobody is told of anything");
+}
+
+/// For good, that is: it is the new usual of those who are told of it, and of those who are not.
+#[test]
+fn what_all_go_on_doing_is_usual_for_all_of_them() {
+    let mut world = World::new(SERVICE, |policy| policy.score.new_usual = Span::hours(1));
+    let noise = |n: i64| ((n * 7_919 + n * n * 31) % 101) as f64 / 50.0 - 1.0;
+    for minute in 0..900 {
+        for host in 0..5 {
+            let own = noise(5 * minute + host) * if host < 4 { 0.5 } else { 3.0 };
+            let value = 50.0 + 2.0 * noise(minute) + own + if minute >= 700 { 12.0 } else { 0.0 };
+            let at = Timestamp(minute * 60_000);
+            let event = told::event(world.position, at, &format!("h{host}"), Status::Firing);
+            let event = Event { kind: Kind::Sample, value: Some(value), check: "cpu".to_owned(), ..event };
+            world.fold(&Input::Pack(Pack { range: None, events: vec![event], rejected: Vec::new() }));
+        }
+        assert_eq!(world.apart(), [], "{minute}");
+    }
+    let open = world.engine.views().remove(0).alerts.iter().filter(|update| update.alert.open).count();
+    assert_eq!(open, 0);
+}

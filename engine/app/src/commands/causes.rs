@@ -64,6 +64,11 @@ pub async fn run(args: CausesArgs) -> anyhow::Result<()> {
         Some(path) => heard::events(path, args.past.config.as_deref(), args.past.topology.as_deref())?,
         None => heard::journal(args.past.config.as_deref(), args.past.journal()).await?,
     };
+    if heard.events.is_empty() {
+        let name = args.past.events.as_ref().map_or_else(|| "the journal".into(), |path| path.display().to_string());
+        let no_events = if heard.rejected > 0 { "; of what is no event `quell replay` says why" } else { "" };
+        return Err(BadInput(format!("{name}: nothing in it fires{no_events}")).into());
+    }
     let mode = if args.balanced { Mode::Balanced } else { Mode::Precise };
     let mut found = causality::find(&heard.events, &heard.links, mode, &mut say);
     found.edges.truncate(EDGES_MAX);

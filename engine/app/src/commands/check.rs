@@ -1,6 +1,6 @@
 //! `quell check`: says what is wrong with a configuration, before it runs.
 use super::bad_input;
-use crate::config::Config;
+use crate::config::{Config, warnings};
 use std::{collections::BTreeSet, path::PathBuf};
 
 /// Validates configuration and topology.
@@ -18,7 +18,7 @@ pub struct CheckArgs {
 pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let config = Config::load(args.config.as_deref()).map_err(bad_input)?;
     let topology = config.read_topology().map_err(bad_input)?;
-    for warning in config.warnings() {
+    for warning in config.warnings().into_iter().chain(warnings::of_topology(&topology)) {
         eprintln!("warning: {warning}");
     }
     let policy = config.policy();

@@ -1,7 +1,7 @@
 //! `quell forecast`: what a series will be, and when it reaches a limit.
 use super::{
     bad_input,
-    rows::{Calendar, Rows},
+    rows::{Calendar, Rows, is_needed},
     to_stdout,
 };
 use anyhow::{bail, ensure};
@@ -65,6 +65,7 @@ fn forecast(args: &ForecastArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Res
     ensure!(finite, bad_input(anyhow::anyhow!("--limit: a finite number")));
     let moment = args.calendar.moments().map_err(bad_input)?;
     let mut rows = Rows::open(&args.file, args.every, Timestamp(0)).map_err(bad_input)?;
+    is_needed(args.every, rows.has_time()).map_err(bad_input)?;
     if let series @ (0 | 2..) = rows.series() {
         let error = anyhow::anyhow!("{}: {series} columns of values, where one series is forecast", rows.name());
         bail!(bad_input(error));
@@ -76,6 +77,11 @@ fn forecast(args: &ForecastArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Res
         let full = if args.limit.is_some() { ",full_after,full_after_low,full_after_high" } else { "" };
         writeln!(out, "{time}value,forecast_after,forecast,low,high,adopted{full}")?;
     }
+    let now = Full { median: 0.0, low: 0.0, high: 0.0 };
+    let full = |capacity: &Capacity, last: Option<f64>, limit: f64| {
+        let is_there = last.is_some_and(|last| sign * last >= sign * limit);
+        if is_there { Some(now) } else { capacity.full(sign * limit) }
+    };
     let mut last = None;
     while let Some(row) = rows.next().map_err(bad_input)? {
         let value = row.values.first().copied().flatten();
@@ -88,15 +94,13 @@ fn forecast(args: &ForecastArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Res
             if rows.has_time() {
                 write!(out, "{},", row.told)?;
             }
-            let full = args.limit.map(|limit| capacity.full(sign * limit));
+            let full = args.limit.map(|limit| full(&capacity, last, limit));
             tell_row(value, forecaster.forecast(), full, out)?;
         }
     }
     if !args.rows {
-        let is_there = args.limit.zip(last).is_some_and(|(limit, last)| sign * last >= sign * limit);
-        let now = Full { median: 0.0, low: 0.0, high: 0.0 };
-        let full = capacity.full(sign * args.limit.unwrap_or_default());
-        tell(args, forecaster.forecast(), if is_there { Some(now) } else { full }, out)?;
+        let full = args.limit.and_then(|limit| full(&capacity, last, limit));
+        tell(args, forecaster.forecast(), full, out)?;
     }
     Ok(())
 }
@@ -207,6 +211,8 @@ mod tests {
         ensure!(told(&flat, |args| args.limit = Some(95.0))?.contains("at 95 now"));
         let below = |args: &mut ForecastArgs| (args.limit, args.below) = (Some(98.0), true);
         ensure!(told(&flat, below)?.contains("at 98 now"));
+        let rows = told(&flat, |args| (args.rows, args.limit) = (true, Some(95.0)))?;
+        ensure!(rows.lines().skip(1).all(|row| row.ends_with(",0,0,0")), "{rows}");
         Ok(())
     }
 
@@ -229,6 +235,7 @@ mod tests {
         assert!(wrong("value\n1\n", |args| args.ahead = Span(0)).contains("--ahead: from 1s to 1d"));
         assert!(wrong("value\n1\n", |args| args.limit = Some(f64::NAN)).contains("--limit"));
         assert!(wrong("a,b\n1,2\n", |_| {}).contains("2 columns of values"));
+        assert!(wrong("timestamp,a\n1,2\n", |_| {}).contains("--every"));
         assert!(wrong("a\nx\n", |_| {}).contains("series.csv:2: `x` is no number"));
     }
 }

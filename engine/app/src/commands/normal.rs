@@ -1,8 +1,10 @@
 //! `quell normal`: what a measured series does now is as usual from here on.
 use super::{
-    alerts,
+    BadInput, alerts, bad_input,
     client::{self, Acting, Connection, explain},
+    table::printable,
 };
+use anyhow::anyhow;
 use quell_proto::v1::MarkAlertNormalRequest;
 
 /// This is normal: what the alert's series does now is learned as usual, and the alert clears.
@@ -12,7 +14,7 @@ use quell_proto::v1::MarkAlertNormalRequest;
 )]
 pub struct NormalArgs {
     /// Its id (SCOPE/ID in another scope than `default`), its resource name, or ENTITY/CHECK:
-    /// quell alerts --filter 'origin = "quell"'
+    /// quell alerts --filter 'origin = "quell"'. One that is no longer kept is known by its id alone
     #[arg(value_name = "ALERT")]
     alert: String,
     /// It was not normal after all: what was usual before is usual again.
@@ -32,10 +34,17 @@ pub async fn run(args: NormalArgs) -> anyhow::Result<()> {
     let NormalArgs { alert, undo, acting, connection } = args;
     let actor = acting.actor()?;
     let mut client = connection.client().await?;
-    let name = client::alert(&mut client, &alert).await?;
-    let asked = MarkAlertNormalRequest { name, request_id: acting.request_id, actor, undo };
+    let name = client::alert(&mut client, &alert).await.map_err(|error| match error.downcast_ref::<BadInput>() {
+        Some(BadInput(why)) if undo => bad_input(anyhow!("{why}; one that is no longer kept is known by its id alone")),
+        _ => error,
+    })?;
+    let asked = MarkAlertNormalRequest { name: name.clone(), request_id: acting.request_id, actor, undo };
     let reply = client.mark_alert_normal(asked).await.map_err(explain)?.into_inner();
     connection.show("AlertReply", &reply, |reply, look| {
-        reply.alert.as_ref().map_or_else(String::new, |alert| alerts::list(std::slice::from_ref(alert), look))
+        let of = |alert| alerts::list(std::slice::from_ref(alert), look);
+        reply
+            .alert
+            .as_ref()
+            .map_or_else(|| format!("{}: it is done; the alert is no longer kept\n", printable(&name)), of)
     })
 }

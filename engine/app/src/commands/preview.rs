@@ -3,7 +3,7 @@ use super::{
     BadInput, bad_input,
     client::print,
     replay::{Setup, feed::Feed},
-    rows::Rows,
+    rows::{Rows, is_needed},
     table::{Cell, Look, Room, Table},
     unreadable,
 };
@@ -129,7 +129,9 @@ fn settings(args: &PreviewArgs) -> anyhow::Result<Vec<(String, Threshold)>> {
     for (n, text) in args.set.iter().enumerate() {
         let wrong = |reason: String| BadInput(format!("--set {}: {reason}", n + 1));
         let toml = |error: toml::de::Error| wrong(error.message().to_owned());
-        let document: BTreeMap<String, toml::Table> = toml::from_str(&format!("keys = {{ {text} }}")).map_err(toml)?;
+        let document: Result<BTreeMap<String, toml::Table>, _> = toml::from_str(&format!("keys = {{ {text} }}"));
+        // What TOML makes of half a key leads nowhere.
+        let document = document.map_err(|_| wrong("keys and values, as in `warning = 80, samples = 3`".to_owned()))?;
         let mut keys = document.into_values().next().unwrap_or_default();
         keys.entry("check").or_insert_with(|| "*".into());
         let threshold: Threshold = keys.try_into().map_err(toml)?;
@@ -159,9 +161,11 @@ fn open(args: &PreviewArgs) -> anyhow::Result<(String, Box<dyn Read>)> {
     let mut input = BufReader::new(file);
     let begins = input.fill_buf().map_err(|error| unreadable(&name, &error))?;
     if begins.trim_ascii_start().starts_with(b"{") {
+        is_needed(args.every, true).map_err(bad_input)?;
         return Ok((name, Box::new(input)));
     }
     let mut rows = Rows::read(&name, Box::new(input), args.every, FIRST).map_err(bad_input)?;
+    is_needed(args.every, rows.has_time()).map_err(bad_input)?;
     let checks = rows.names().map_err(bad_input)?;
     let mut lines = String::new();
     let mut id = 0_u64;
@@ -330,6 +334,13 @@ mod tests {
         let told = preview(&PreviewArgs { every, ..args(file, &["warning = 80"]) }, Look::default())?;
         assert!(told.starts_with("100 samples of 1 series"), "{told}");
         assert_eq!(rows(&told)[0][0], "1", "{told}");
+        for (name, text) in [("timed.csv", series()), ("timed.jsonl", "{}".to_owned())] {
+            let file = directory.path().join(name);
+            fs::write(&file, text)?;
+            let told = preview(&PreviewArgs { every, ..args(file, &[]) }, Look::default());
+            let error = told.expect_err("they tell their times").to_string();
+            assert!(error.starts_with("--every: each sample tells its time already"), "{error}");
+        }
         Ok(())
     }
 
@@ -373,7 +384,11 @@ mod tests {
                 "origin": "test", "entity": "db", "check": check, "value": value})
         };
         let lines = |n| format!("{}\n{}\n", event(n, "disk", 70 + n), event(n, "cpu", 99));
-        fs::write(path("events.jsonl"), (0..30).map(lines).collect::<String>() + "no event\n")?;
+        // Some tools begin a file with a mark.
+        fs::write(
+            path("events.jsonl"),
+            "\u{feff}".to_owned() + &(0..30).map(lines).collect::<String>() + "no event\n",
+        )?;
         fs::write(path("quell.toml"), "[[score.threshold]]\ncheck = \"disk\"\nwarning = 90\n")?;
         let mut args = args(path("events.jsonl"), &["warning = 80"]);
         (args.config, args.check) = (Some(path("quell.toml")), "d*".to_owned());
@@ -393,6 +408,8 @@ mod tests {
             ("warning = 80, critical = 70", "--set 1: a worse figure has to be further out"),
             ("adaptive = \"quantile\", warning = 2", "--set 1: quantiles are below 1"),
             ("limit = 80", "--set 1: unknown field `limit`"),
+            ("warning", "--set 1: keys and values, as in `warning = 80, samples = 3`"),
+            ("warning = 80 critical = 90", "--set 1: keys and values"),
         ] {
             let error = format!("{:#}", preview(&args(file.clone(), &[set]), Look::default()).expect_err(set));
             assert!(error.contains(wrong), "{error}");

@@ -40,6 +40,15 @@ impl Calendar {
     }
 }
 
+/// That rows are so far apart is said of those without times.
+///
+/// # Errors
+/// Where it is, and all tell theirs.
+pub fn is_needed(every: Option<Span>, all_timed: bool) -> anyhow::Result<()> {
+    ensure!(every.is_none() || !all_timed, "--every: each sample tells its time already; leave it out");
+    Ok(())
+}
+
 fn zone(name: &str) -> Result<Zone, String> {
     Zone::try_from(name.to_owned())
 }

@@ -1,7 +1,7 @@
 //! `quell score`: how unusual the values of a series are, as the service would find them.
 use super::{
     bad_input,
-    rows::{Calendar, Row, Rows},
+    rows::{Calendar, Row, Rows, is_needed},
     to_stdout,
 };
 use anyhow::{bail, ensure};
@@ -17,7 +17,7 @@ use std::{
 #[command(
     after_help = "Examples:\n  quell score latency.csv                            (timestamp,value)\n  quell score --timezone Europe/Berlin - < latency.csv\n  quell score --table \
                         --learn train.csv --every 1m test.csv     (a column for each series)\n\nTwo numbers from 0 to 1: anomaly_score, that something new has happened, is above 0 once, \
-                        and 0.5 is worth a look;\nseverity, how far from usual it is, lasts as long as it is so."
+                        and 0.5 is worth a look;\nseverity, how far from usual it is, lasts as long as it is so.\nOf a counter what is usual is its rate: what it grows by in a second."
 )]
 pub struct ScoreArgs {
     /// CSV with a header: `timestamp` (RFC 3339, `2026-01-05 09:00:00` in UTC, or Unix seconds), then the value; `-` is stdin
@@ -49,21 +49,21 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
 
 fn score(args: &ScoreArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Result<()> {
     let (moment, is_heavy) = (args.calendar.moments().map_err(bad_input)?, args.heavy);
-    let mut scored =
-        Scored { detectors: Vec::new(), names: Vec::new(), together: Together::default(), moment, is_heavy };
-    let mut next = Timestamp(0);
+    let mut scored = Scored { columns: Vec::new(), names: Vec::new(), together: Together::default(), moment, is_heavy };
+    let (mut next, mut all_timed) = (Timestamp(0), true);
     if let Some(file) = &args.learn {
         let mut rows = Rows::open(file, args.every, next).map_err(bad_input)?;
         scored.begin(&mut rows, args.table).map_err(bad_input)?;
         while let Some(row) = rows.next().map_err(bad_input)? {
             scored.take(&row);
         }
-        next = rows.expects();
+        (next, all_timed) = (rows.expects(), rows.has_time());
     }
     let mut rows = Rows::open(&args.file, args.every, next).map_err(bad_input)?;
+    is_needed(args.every, all_timed && rows.has_time()).map_err(bad_input)?;
     scored.begin(&mut rows, args.table).map_err(bad_input)?;
     let time = if rows.has_time() { "timestamp," } else { "" };
-    let columns = if args.table { "severity" } else { "value,anomaly_score,severity,usual_low,usual_high" };
+    let columns = if args.table { "severity" } else { "value,anomaly_score,severity,usual_low,usual_high,rate" };
     writeln!(out, "{time}{columns}")?;
     while let Some(row) = rows.next().map_err(bad_input)? {
         let severity = scored.take(&row);
@@ -73,25 +73,45 @@ fn score(args: &ScoreArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Result<()
         if args.table {
             writeln!(out, "{severity:.6}")?;
         } else {
-            tell(&row, &scored.told(), out)?;
+            tell(&row, scored.columns.first(), out)?;
         }
     }
     Ok(())
 }
 
-fn tell(row: &Row, verdict: &Verdict, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    let value = row.values.first().copied().flatten().map(|value| value.to_string()).unwrap_or_default();
-    write!(out, "{value},{},{},", verdict.event, verdict.severity)?;
-    match verdict.usual {
-        Some(usual) => writeln!(out, "{},{}", usual.low, usual.high),
-        None => writeln!(out, ","),
+fn tell(row: &Row, column: Option<&Column>, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    let Column { verdict, rate, .. } = column.cloned().unwrap_or_default();
+    let text = |number: Option<f64>| number.map(|number| number.to_string()).unwrap_or_default();
+    write!(out, "{},{},{},", text(row.values.first().copied().flatten()), verdict.event, verdict.severity)?;
+    let usual = verdict.usual;
+    writeln!(out, "{},{},{}", text(usual.map(|usual| usual.low)), text(usual.map(|usual| usual.high)), text(rate))
+}
+
+/// A series, with what was said of its last value.
+#[derive(Clone, Debug, Default)]
+struct Column {
+    detector: Kpi,
+    shape: Option<Shape>,
+    verdict: Verdict,
+    /// Of a counter, what was judged: by how much it grew in a second.
+    rate: Option<f64>,
+    /// The second of its last value.
+    seconds: i64,
+}
+
+impl Column {
+    fn take(&mut self, moment: Moment, value: f64) {
+        let before = (self.detector.value(), std::mem::replace(&mut self.seconds, moment.seconds));
+        let new = self.shape.as_mut().map(|shape| shape.take(value)).unwrap_or_default();
+        self.verdict = self.detector.take(moment, value, true).with_shape(new);
+        let is_rate = self.verdict.usual.is_some_and(|usual| usual.is_rate);
+        self.rate = is_rate.then(|| (value - before.0) / (moment.seconds - before.1) as f64);
     }
 }
 
 /// The series of a file.
 struct Scored<M> {
-    /// Each with what was said of its last value.
-    detectors: Vec<(Kpi, Option<Shape>, Verdict)>,
+    columns: Vec<Column>,
     /// What the columns are called.
     names: Vec<String>,
     together: Together,
@@ -106,12 +126,12 @@ impl<M: Fn(Timestamp) -> Moment> Scored<M> {
         if !is_table && series > 1 {
             bail!("{}: {series} columns of values; --table takes them as series of one entity", rows.name());
         }
-        if self.detectors.is_empty() {
+        if self.columns.is_empty() {
             let shape = self.is_heavy.then(Shape::default);
-            self.detectors = vec![(Kpi::default(), shape, Verdict::default()); series];
+            self.columns = vec![Column { shape, ..Column::default() }; series];
             self.names = rows.names()?;
         }
-        let known = self.detectors.len();
+        let known = self.columns.len();
         ensure!(series == known, "{}: {series} columns of values, where what was learned has {known}", rows.name());
         let mut names = rows.names()?.into_iter().zip(&self.names);
         if let Some((name, known)) = names.find(|(name, known)| is_table && name != *known) {
@@ -123,17 +143,13 @@ impl<M: Fn(Timestamp) -> Moment> Scored<M> {
     /// Of a row, how far from usual all are together.
     fn take(&mut self, row: &Row) -> f64 {
         let moment = (self.moment)(row.at);
-        for ((detector, shape, verdict), value) in self.detectors.iter_mut().zip(&row.values) {
-            *verdict = value.map_or_else(Verdict::default, |value| {
-                let new = shape.as_mut().map(|shape| shape.take(value)).unwrap_or_default();
-                detector.take(moment, value, true).with_shape(new)
-            });
+        for (column, value) in self.columns.iter_mut().zip(&row.values) {
+            match value {
+                Some(value) => column.take(moment, *value),
+                None => (column.verdict, column.rate) = (Verdict::default(), None),
+            }
         }
-        self.together.take(self.detectors.iter().map(|(.., verdict)| verdict.severity))
-    }
-
-    fn told(&self) -> Verdict {
-        self.detectors.first().map(|(.., verdict)| *verdict).unwrap_or_default()
+        self.together.take(self.columns.iter().map(|column| column.verdict.severity))
     }
 }
 
@@ -170,12 +186,28 @@ mod tests {
     fn a_jump_is_scored_once_and_is_severe_while_it_lasts() -> anyhow::Result<()> {
         let told = scored(&minutes(420, |n| if n < 400 { 100.0 + (n % 7) as f64 } else { 400.0 }), |_| {})?;
         let lines: Vec<&str> = told.lines().collect();
-        ensure!(lines[0] == "timestamp,value,anomaly_score,severity,usual_low,usual_high" && lines.len() == 421);
+        ensure!(lines[0] == "timestamp,value,anomaly_score,severity,usual_low,usual_high,rate" && lines.len() == 421);
         let part = |line: &str, n: usize| line.split(',').nth(n).and_then(|text| text.parse::<f64>().ok());
         let events: Vec<usize> = (1..421).filter(|n| part(lines[*n], 2) >= Some(0.5)).collect();
         ensure!(events == [401], "{events:?}");
         ensure!(lines[401].starts_with("2026-01-05 06:40:00,400,"), "{}", lines[401]);
         ensure!((401..405).all(|n| part(lines[n], 3) >= Some(0.2)), "{:?}", &lines[401..405]);
+        Ok(())
+    }
+
+    /// Where rows are missing, too: what it grew by is spread over the time that it took.
+    #[test]
+    fn a_counter_is_told_with_the_rate_that_it_was_judged_by() -> anyhow::Result<()> {
+        let text = minutes(420, |n| 6_000.0 + 60.0 * (5 * n + n % 3) as f64);
+        let text: String =
+            text.lines().filter(|line| !line.contains(" 06:30:")).map(|line| format!("{line}\n")).collect();
+        let told = scored(&text, |_| {})?;
+        let cells = |line: &str| line.split(',').map(|cell| cell.parse().unwrap_or(f64::NAN)).collect::<Vec<f64>>();
+        for line in told.lines().skip(400) {
+            let [.., low, high, rate] = cells(line)[..] else { anyhow::bail!("{line}") };
+            ensure!(low <= rate && rate <= high && (3.0..=7.0).contains(&rate), "{line}");
+        }
+        ensure!(scored(&minutes(60, |n| (n % 7) as f64), |_| {})?.lines().skip(1).all(|line| line.ends_with(',')));
         Ok(())
     }
 
@@ -221,6 +253,9 @@ mod tests {
         assert!(wrong("timestamp,value\n5,many\n").contains("series.csv:2: `many` is no number"));
         assert!(wrong("timestamp,value\n9,1\n5,1\n").contains("series.csv:3: older than the row before"));
         assert!(wrong("value\n1\n").contains("--every"));
+        let every = |args: &mut ScoreArgs| args.every = Some(Span::minutes(1));
+        let error = scored("timestamp,value\n1,2\n", every).expect_err("it has times").to_string();
+        assert!(error.starts_with("--every: each sample tells its time already"), "{error}");
         assert!(wrong("timestamp\n1\n").contains("no column has values"));
         assert!(wrong("").contains("no header"));
         assert!(wrong("timestamp,value\n1,2,3\n").contains("line: 2"));

@@ -213,6 +213,15 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        let text = said(&["--json"], "\u{feff}login from ann\nlogin from bob\n").expect("they are lines");
+        assert!(text.contains("\"example\":\"login from ann\""), "{text}");
+        let text = said(&["--events", "--json"], "\u{feff}{\"summary\":\"a\"}\n").expect("it is an event");
+        assert!(text.contains("\"template\":\"a\""), "{text}");
+        assert_eq!(said(&["--json"], "a").expect("it is shorter than a mark").lines().count(), 1);
+    }
+
+    #[test]
     fn what_cannot_be_read_is_named() {
         let error = said(&["nowhere.log"], "").expect_err("there is no such file");
         assert!(error.is::<BadInput>() && error.to_string().starts_with("nowhere.log: can't be read"), "{error}");

@@ -36,7 +36,7 @@ use tokio::{sync::mpsc, time::Instant};
 const TELL_EVERY: Span = Span::seconds(60);
 /// What follows an opening so soon is told with it.
 const WITH_OPENING: Span = Span::seconds(30);
-/// Where recorded time passes slowly nobody waits longer for either.
+/// Where recorded time passes slowly nobody waits longer for either. Where it does not, how fast the machine is decides nothing.
 const WAIT_MAX: Duration = Duration::from_secs(1);
 /// How long a reader waits for what comes next.
 const READ_WAIT: Duration = Duration::from_millis(100);
@@ -106,6 +106,7 @@ pub struct Follower {
     latest: Timestamp,
     /// Alerts of an incident that are listed.
     listed: usize,
+    is_slow: bool,
 }
 
 fn time(at: Option<&prost_types::Timestamp>) -> Timestamp {
@@ -142,7 +143,13 @@ impl Follower {
             horizon: Timestamp::MIN,
             latest: Timestamp::MIN,
             listed,
+            is_slow: true,
         })
+    }
+
+    /// Recorded time passes so many times as fast.
+    pub fn goes_at(&mut self, speed: f64) {
+        self.is_slow = Duration::from_millis(TELL_EVERY.0.unsigned_abs()) > WAIT_MAX.mul_f64(speed.clamp(1.0, 1e6));
     }
 
     /// The incidents in the order they were opened.
@@ -171,9 +178,9 @@ impl Follower {
             let update = update.ok_or_else(|| anyhow::anyhow!("the feed ended"))??;
             self.on_update(update, &mut blocks);
         }
-        let latest = self.latest;
+        let (latest, is_slow) = (self.latest, self.is_slow);
         for told in self.incidents.values_mut() {
-            let waited = told.pending.is_some_and(|(_, since)| since.elapsed() >= WAIT_MAX);
+            let waited = is_slow && told.pending.is_some_and(|(_, since)| since.elapsed() >= WAIT_MAX);
             if all || waited || told.is_due(latest) {
                 told.tell_pending(self.listed, &mut blocks);
             }

@@ -131,6 +131,7 @@ async fn watch(
     let extent = recording.extent();
     let recorded = Duration::from_millis((extent.1 - extent.0).0.unsigned_abs());
     let speed = options.speed.unwrap_or_else(|| (recorded.as_secs_f64() / TAKES).max(1.0));
+    follower.goes_at(speed);
     let minutes = recorded.as_secs() / 60;
     let usual = Config::load(None)?.server.listen;
     let taken = options.listen.is_none() && address != usual;
@@ -190,6 +191,7 @@ async fn watch(
     if !forever {
         return Ok(played);
     }
+    follower.goes_at(1.0);
     loop {
         tokio::select! {
             _ = frames.tick() => {}

@@ -143,6 +143,14 @@ pub struct Alert {
 pub(crate) struct Rare {
     told_at: Option<Timestamp>,
     at_its_hour: Option<Box<str>>,
+    series: Option<NonZeroU64>,
+}
+
+impl Rare {
+    /// Where there is anything.
+    fn kept(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
 }
 
 /// What is known of a dead man's switch.
@@ -187,7 +195,7 @@ impl Alert {
             occurred_at: at,
             started_at: event.began(at),
             last_fired_at: at,
-            rare: told_ahead(event, at).map(|at| Box::new(Rare { told_at: Some(at), at_its_hour: None })),
+            rare: Rare { told_at: told_ahead(event, at), at_its_hour: None, series: series_of(event) }.kept(),
             cleared_at: None,
             quiet_until: Timestamp::MIN,
             longest_gap: Span(0),
@@ -361,9 +369,9 @@ impl Alert {
     }
 
     fn keep(&mut self, change: impl FnOnce(&mut Rare)) {
-        let mut rare = self.rare.take().unwrap_or_default();
+        let mut rare = self.rare.take().map(|rare| *rare).unwrap_or_default();
         change(&mut rare);
-        self.rare = Some(rare).filter(|rare| **rare != Rare::default());
+        self.rare = rare.kept();
     }
 
     /// One of its labels.
@@ -374,12 +382,7 @@ impl Alert {
 
     /// A hash of the measured series that it is about, of what the engine itself found.
     pub fn series(&self) -> Option<NonZeroU64> {
-        if *self.origin != *ORIGIN {
-            return None;
-        }
-        let (origin, (check, _)) = (self.label(MEASURED_BY)?, self.check.rsplit_once(' ')?);
-        let series = Framed::default().field("series").field(&**origin).field(&*self.entity).field(check).hash64();
-        NonZeroU64::new(series)
+        self.rare.as_ref().and_then(|rare| rare.series)
     }
 
     /// Where its last occurrence was placed; one that was never heard is nowhere.
@@ -402,6 +405,13 @@ impl Alert {
     pub fn name(scope: &str, id: AlertId) -> String {
         format!("scopes/{scope}/alerts/{id}")
     }
+}
+
+/// Its series: what the engine finds of one has that one's fingerprint, then what is found. Several may have one entity and check.
+fn series_of(event: &Event) -> Option<NonZeroU64> {
+    let is_measured = event.origin == ORIGIN && event.labels.iter().any(|(key, _)| key == MEASURED_BY);
+    let (series, _) = event.fingerprint.split_once('/').filter(|_| is_measured)?;
+    NonZeroU64::new(Framed::default().field("series").field(series).hash64())
 }
 
 fn told_ahead(event: &Event, at: Timestamp) -> Option<Timestamp> {

@@ -32,7 +32,7 @@ use bursts::Bursts;
 use cohesion::Groups;
 use rhythms::Rhythms;
 pub use said::PREDICTION;
-use series::{Sample, Series};
+use series::Series;
 
 /// A share of this of the series goes when there are too many.
 const EVICTED_SHARE: usize = 64;
@@ -121,21 +121,25 @@ impl Scorer {
         }
         let heard_at = match cx.policy.clock {
             Clock::Wall => event.arrival.max(at),
-            Clock::Events => at,
+            // Recorded data tells late, too: it came when others had come so far.
+            Clock::Events => cx.core.clock,
         };
+        let since = series.last_at();
         series.hear(key, (at, heard_at), found);
         bind(series, (key, at), (*generation, shapes, peers), cx, found);
         if worked_on {
             series.put_off(at);
             peers.put_off(key, series, at);
         }
-        let verdict = series.judge((key, value), (at, teaches, worked_on), cx, found);
+        let lead = peers.lead(key, series, cx);
+        let verdict = series.judge((key, value, since), (at, teaches, worked_on, lead), cx, found);
+        peers.note(key, series, series.accepted_at().filter(|accepted| *accepted == at));
         if is_watched(series, &cx.policy.score)
             && let Some(due) = series.listen(&cx.policy.score)
         {
             cx.set(TimerKind::Silent, key.0, due);
         }
-        self.peers.take(Sample { key, value, at }, (&verdict, teaches), &mut self.series, cx, found);
+        self.peers.take((key, value, at), (&verdict, teaches), &mut self.series, cx, found);
         Outcome::Sampled
     }
 

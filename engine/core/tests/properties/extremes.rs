@@ -1,5 +1,5 @@
 //! No input makes the fold panic.
-use crate::world::{drafts, engine, events, hasty};
+use crate::world::{engine, events, hasty, lives};
 use proptest::prelude::*;
 use quell_core::{
     domain::{
@@ -50,7 +50,7 @@ fn range(at: i64, reach: i64) -> Range {
 proptest! {
     #[test]
     fn any_input_is_folded(
-        drafts in drafts(30, 0),
+        drafts in lives(30, 0),
         moves in prop::collection::vec(any_move(), 1..30),
         span in any_time(),
         clock in prop_oneof![Just(Clock::Wall), Just(Clock::Events)],

@@ -1,5 +1,6 @@
 //! What is always true of the fold, whatever the events (design rules 3, 7, 19, 20).
 mod extremes;
+mod known;
 mod order;
 mod packing;
 mod scopes;

@@ -144,6 +144,7 @@ fn the_truth_is_of_something() {
         since: None,
         kind: Kind::Alert,
         same_id: None,
+        value: None,
     };
     let found = truth(&disordered(&[draft(true), draft(false), draft(true)], |_| {}));
     let at = |s: i64| Timestamp(START + 1_000 * s);

@@ -1,5 +1,5 @@
 //! Packing is encoding only (rule 3): however a sequence is packed, read again and repeated, it is concluded once.
-use crate::world::{drafts, engine, events, fold, hasty};
+use crate::world::{engine, events, fold, hasty, lives};
 use proptest::prelude::*;
 use quell_core::{
     domain::{event::Event, policy::Clock, time::Timestamp},
@@ -116,7 +116,7 @@ fn wild(parts: &[Part], choices: &[u16]) -> Vec<Input> {
 proptest! {
     #[test]
     fn every_packing_concludes_the_same(
-        drafts in drafts(60, 60_000),
+        drafts in lives(60, 60_000),
         choices in prop::collection::vec(any::<u16>(), 7..200),
         events_clock in any::<bool>(),
     ) {
@@ -136,7 +136,7 @@ proptest! {
 
     /// Every event comes once, and has one outcome.
     #[test]
-    fn the_ledger_counts_each_record_once(drafts in drafts(60, 120_000), choices in prop::collection::vec(any::<u16>(), 7..200)) {
+    fn the_ledger_counts_each_record_once(drafts in lives(60, 120_000), choices in prop::collection::vec(any::<u16>(), 7..200)) {
         let parts = parts(events(&drafts), &choices);
         let mut inputs = wild(&parts, &choices);
         inputs.push(Input::Settle);

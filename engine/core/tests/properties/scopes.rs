@@ -1,5 +1,5 @@
 //! Nothing crosses a scope (rule 1).
-use crate::world::{drafts, engine, events, fold, hasty, reach};
+use crate::world::{engine, events, fold, hasty, lives, reach};
 use proptest::prelude::*;
 use quell_core::{
     domain::{event::Event, policy::Clock, time::Timestamp},
@@ -27,7 +27,7 @@ fn inputs(events: &[Event], only: Option<&str>) -> Vec<Input> {
 proptest! {
     #[test]
     fn a_scope_is_the_same_alone(
-        drafts in drafts(60, 60_000),
+        drafts in lives(60, 60_000),
         clock in prop_oneof![Just(Clock::Wall), Just(Clock::Events)],
     ) {
         let policy = hasty(clock);

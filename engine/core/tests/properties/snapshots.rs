@@ -1,5 +1,5 @@
 //! A snapshot is the whole memory: taken anywhere, also amid a pack, what follows is the same to the byte.
-use crate::world::{drafts, engine, events, fold, hasty, pack, reach, stormy, topology};
+use crate::world::{engine, events, fold, hasty, lives, pack, reach, stormy, topology};
 use proptest::prelude::*;
 use quell_core::{
     domain::{event::Event, policy::Clock, time::Timestamp},
@@ -35,7 +35,7 @@ fn cut_short(input: &Input, k: usize) -> Option<Input> {
 proptest! {
     #[test]
     fn what_follows_a_snapshot_is_the_same(
-        drafts in drafts(50, 60_000),
+        drafts in lives(50, 60_000),
         size in 1..9_usize,
         at in any::<prop::sample::Index>(),
         k in 0..9_usize,

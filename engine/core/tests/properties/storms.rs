@@ -1,5 +1,5 @@
 //! A storm and its branches tell the same of each other, and what was said last is how they stand.
-use crate::world::{drafts, engine, events, fold, pack, reach, stormy};
+use crate::world::{engine, events, fold, lives, pack, reach, stormy};
 use proptest::prelude::*;
 use quell_core::{
     domain::{
@@ -22,7 +22,7 @@ fn told(incident: &Incident) -> impl PartialEq + std::fmt::Debug + use<> {
 proptest! {
     #[test]
     fn storms_and_branches_agree(
-        drafts in drafts(60, 0),
+        drafts in lives(60, 0),
         most in prop_oneof![Just(4_usize), Just(1_000)],
         clock in prop_oneof![Just(Clock::Wall), Just(Clock::Events)],
     ) {

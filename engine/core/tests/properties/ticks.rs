@@ -1,5 +1,5 @@
 //! Timers fire at their own time (rule 7): for inputs in time order, where ticks fall changes nothing.
-use crate::world::{START, drafts, engine, events, fold, hasty, pack, reach};
+use crate::world::{START, engine, events, fold, hasty, lives, pack, reach};
 use proptest::prelude::*;
 use quell_core::{
     domain::{event::Event, policy::Clock, time::Timestamp},
@@ -32,7 +32,7 @@ fn inputs(events: &[Event], ticks: &[i64], reaches: bool) -> Vec<Input> {
 proptest! {
     #[test]
     fn where_ticks_fall_changes_nothing(
-        drafts in drafts(50, 0),
+        drafts in lives(50, 0),
         ticks in prop::collection::vec(0..900_000_i64, 0..60),
         clock in prop_oneof![Just(Clock::Wall), Just(Clock::Events)],
     ) {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use quell_core::{
     domain::{
         event::{Event, Kind, Status},
-        policy::{Absence, Clock, Inhibit, Policy, Silence, Storm},
+        policy::{Absence, Clock, ForecastOf, Inhibit, Policy, Silence, Storm},
         severity::Severity,
         time::{Span, Timestamp},
         topology::Topology,
@@ -33,8 +33,16 @@ pub fn hasty(clock: Clock) -> Policy {
         after: Span::seconds(20),
         severity: Severity::Major,
     }];
-    policy.score.threshold =
-        serde_json::from_str(r#"[{"check": "*", "warning": 10, "critical": 30}]"#).expect("thresholds");
+    let thresholds = r#"[{"check": "errors", "entity": "web-*", "adaptive": "mad", "direction": "both", "warning": 4, "critical": 20},
+        {"check": "*", "entity": "web-*", "warning": 10, "critical": 30}]"#;
+    policy.score.threshold = serde_json::from_str(thresholds).expect("thresholds");
+    policy.score.learn_samples = 16;
+    policy.score.new_usual = Span::seconds(90);
+    policy.score.old_usual = Span::seconds(200);
+    policy.score.calm = Span::seconds(10);
+    policy.score.forecast.of = ForecastOf::All;
+    policy.score.forecast.ahead = Span::seconds(5);
+    policy.score.cohesion.peers = serde_json::from_str(r#"[{"check": "latency"}]"#).expect("peers");
     policy.score.silence = Silence::All;
     policy.score.silence_min = Span::seconds(20);
     policy.score.keep = Span::seconds(300);
@@ -119,6 +127,8 @@ pub struct Draft {
     pub kind: Kind,
     /// It repeats the id of the event so many before it.
     pub same_id: Option<usize>,
+    /// Instead of one that follows from the gap.
+    pub value: Option<f64>,
 }
 
 const SEVERITIES: [Severity; 5] =
@@ -150,9 +160,57 @@ pub fn drafts(max: usize, delay_max: i64) -> impl Strategy<Value = Vec<Draft>> {
                 since,
                 kind,
                 same_id,
+                value: None,
             }
         });
     prop::collection::vec(draft, 1..max)
+}
+
+/// The same, of which some come to series that are known.
+pub fn lives(max: usize, delay_max: i64) -> impl Strategy<Value = Vec<Draft>> {
+    prop_oneof![15 => drafts(max, delay_max), 1 => known(max, delay_max)]
+}
+
+/// Rounds of samples, a second apart: after 30 detectors know what is usual (of a counter after twice as many), after as many more peers do.
+const ROUNDS: usize = 76;
+const LEAVES: usize = 12;
+
+/// Drafts after so many samples that something can be said of them: of latency everywhere, of errors of one, which are few, and of another, which are
+/// counted. Every second one is a sample, too.
+pub fn known(max: usize, delay_max: i64) -> impl Strategy<Value = Vec<Draft>> {
+    let sample = |entity: usize, check: usize, gap: i64, value: f64| Draft {
+        gap,
+        delay: 0,
+        entity,
+        check,
+        scope: 0,
+        firing: true,
+        severity: Severity::Info,
+        identity: 0,
+        since: None,
+        kind: Kind::Sample,
+        same_id: None,
+        value: Some(value),
+    };
+    let before = (0..ROUNDS).flat_map(move |round| {
+        let value = 4.0 + (7 * round % 5) as f64 / 4.0;
+        // Windows of maintenance are over by then.
+        let gap = if round == 0 { 200 } else { 1 };
+        let jump = if round + 1 < ROUNDS { 0 } else { 500 };
+        let counted = sample(3, 1, gap, (10 * round + round * 7 % 3 + jump) as f64);
+        let learned = (round >= ROUNDS / 2).then(|| sample(2, 1, 0, value));
+        // In the end one does not go with the others, and what is counted jumps.
+        let together = if round + LEAVES < ROUNDS { 0.0 } else { 2.0 };
+        let peers = (0..4).map(|entity| sample(entity, 0, 0, value + if entity == 3 { 0.0 } else { together }));
+        std::iter::once(counted).chain(learned).chain(peers.collect::<Vec<_>>())
+    });
+    let before: Vec<_> = before.collect();
+    drafts(max, delay_max).prop_map(move |mut drafts| {
+        for draft in drafts.iter_mut().step_by(2) {
+            (draft.kind, draft.scope, draft.check) = (Kind::Sample, 0, draft.check.min(1));
+        }
+        [before.clone(), drafts].concat()
+    })
 }
 
 /// The events of a draft by arrival, at offsets with holes.
@@ -181,7 +239,7 @@ pub fn events(drafts: &[Draft]) -> Vec<Event> {
             severity: draft.severity,
             summary: String::new(),
             // Spread over the thresholds, and the same each time.
-            value: Some((draft.gap * 7 % 50) as f64),
+            value: Some(draft.value.unwrap_or((draft.gap * 7 % 50) as f64)),
             labels: Vec::new(),
             service: String::new(),
             scope: ["east", "west"][draft.scope].to_owned(),

@@ -2,19 +2,22 @@
 use super::{
     Finding,
     said::{Said, fingerprint},
-    series::{Sample, Series},
+    series::Series,
 };
 use crate::{
     domain::{alert::Fingerprint, hash::Framed, policy::Peers, threshold::Number, time::Timestamp, topology::Topology},
     scope::Cx,
 };
 use quell_models::{
-    cohesion::{Cohesion, Distance, Given, Turn},
+    cohesion::{Beside, Cohesion, Distance, Given, Turn},
     detectors::Verdict,
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 const APART: &str = "apart";
 
@@ -26,10 +29,27 @@ struct Apart {
     said_at: Option<Timestamp>,
 }
 
+/// How a member that does what its peers do learns: as most of them do, or it would be off them afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lead {
+    /// As it would without them.
+    None,
+    /// What it does is told of it alone, and done by all.
+    Learns,
+    /// Most of them are told of: what they do is not learned.
+    Waits,
+    /// It waited, and what they do is their new usual.
+    Accepts,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Group {
     peers: Cohesion,
     apart: BTreeMap<Fingerprint, Apart>,
+    /// Members of which something is told.
+    told: BTreeSet<Fingerprint>,
+    /// When what one of them did became usual last.
+    accepted_at: Option<Timestamp>,
     /// What people are shown are deviations, as what is measured only grows.
     grows: bool,
 }
@@ -75,16 +95,43 @@ fn narrowest<'a>(
 }
 
 impl Groups {
+    /// How a sample of a member is about to be learned.
+    pub fn lead(&self, key: Fingerprint, series: &Series, cx: &Cx<'_>) -> Lead {
+        let group = series.peers().and_then(|id| self.groups.get(&id)).filter(|_| !series.is_apart);
+        let Some(group) = group.filter(|group| !group.told.is_empty() || group.accepted_at.is_some()) else {
+            return Lead::None;
+        };
+        let near = |beside: &Beside| beside.distance.0 < Distance::of(cx.policy.score.cohesion.leaves_at).0 / 2;
+        let Some(beside) = group.peers.beside(key.0).filter(near) else { return Lead::None };
+        let is_told = group.told.contains(&key);
+        match series.waits_since() {
+            _ if 2 * group.told.len() > beside.peers + 1 => Lead::Waits,
+            Some(since) if group.accepted_at.is_some_and(|at| at >= since) => Lead::Accepts,
+            _ if is_told => Lead::Learns,
+            _ => Lead::None,
+        }
+    }
+
+    /// Whether something is told of a member now, and whether that has become its new usual.
+    pub fn note(&mut self, key: Fingerprint, series: &Series, accepted: Option<Timestamp>) {
+        let Some(group) = series.peers().and_then(|id| self.groups.get_mut(&id)) else { return };
+        if series.speaks() || series.is_apart {
+            group.told.insert(key);
+        } else {
+            group.told.remove(&key);
+        }
+        group.accepted_at = accepted.or(group.accepted_at);
+    }
+
     /// A sample of a member, as its detector sees it. One of another series may end a round, and so tell of any.
     pub fn take(
         &mut self,
-        sample: Sample,
+        (key, value, at): (Fingerprint, f64, Timestamp),
         (verdict, teaches): (&Verdict, bool),
         all: &mut FxHashMap<Fingerprint, Box<Series>>,
         cx: &Cx<'_>,
         found: &mut Vec<Finding>,
     ) {
-        let Sample { key, value, at } = sample;
         let (Some(id), Some(usual)) = (all.get(&key).and_then(|series| series.peers()), verdict.usual) else { return };
         let group = self.groups.entry(id).or_default();
         group.grows = usual.is_rate;
@@ -126,6 +173,7 @@ impl Groups {
     pub fn leave(&mut self, id: u64, key: Fingerprint, series: &mut Series, at: Timestamp, found: &mut Vec<Finding>) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         group.peers.leave(key.0);
+        group.told.remove(&key);
         group.is_back(key, series, at, found);
         if group.peers.is_empty() {
             self.groups.remove(&id);

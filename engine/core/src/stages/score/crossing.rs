@@ -181,7 +181,7 @@ impl Crossing {
         cx: &Cx<'_>,
         found: &mut Vec<Finding>,
     ) {
-        let Sample { key, value, at } = sample;
+        let Sample { key, value, at, .. } = sample;
         let policy = &cx.policy.score;
         let Some(Figures { bands, during, title, unit }) = self.by.figures(&series.check, at, cx) else { return };
         let values = self.learned(during).filter(|values| values.count() >= policy.learn_samples);
@@ -194,7 +194,9 @@ impl Crossing {
                 let blank = if unit.is_empty() { "" } else { " " };
                 let words = bands.words(place.band, value, known);
                 let comma = if during.is_empty() { "" } else { ", " };
-                let summary = format!("{title} is {}{blank}{unit} ({severity} {words}{comma}{during})", Number(value));
+                let is_judged = bands.adaptive == Some(Adaptive::Usual);
+                let (shown, per) = if is_judged { sample.judged() } else { (Number(value), "") };
+                let summary = format!("{title} is {shown}{blank}{unit}{per} ({severity} {words}{comma}{during})");
                 Some((Some(severity), summary))
             }
             (Some(_), None) => Some((None, String::new())),
@@ -228,7 +230,7 @@ impl Crossing {
 
     /// The level of now is usual; what it has said holds no more.
     pub fn accept(&mut self, series: &Series, sample: Sample, cx: &Cx<'_>, found: &mut Vec<Finding>) {
-        let Sample { key, value, at } = sample;
+        let Sample { key, value, at, .. } = sample;
         if self.speaks() {
             self.say(None, String::new(), series, key, at, found);
         }

@@ -1,6 +1,7 @@
 //! One measured series.
 use super::{
-    Finding, cohesion,
+    Finding,
+    cohesion::{self, Lead},
     crossing::{By, Crossing, Learned},
     outlook::{self, Outlook},
     recurring::Recurring,
@@ -38,6 +39,18 @@ pub struct Sample {
     pub key: Fingerprint,
     pub value: f64,
     pub at: Timestamp,
+    /// Of a counter, by how much it grew in a second: what is judged, where it is by what is usual.
+    pub rate: Option<f64>,
+}
+
+impl Sample {
+    /// What was judged, and what stands behind its unit.
+    pub const fn judged(self) -> (Number, &'static str) {
+        match self.rate {
+            Some(rate) => (Number(rate), " a second"),
+            None => (Number(self.value), ""),
+        }
+    }
 }
 
 /// Since when a series is unusual.
@@ -52,18 +65,22 @@ struct Unusual {
     calm: bool,
 }
 
-/// What was usual before a new usual was learned at once: as it had lasted, or as a person said that what an alert tells of is normal,
-/// and may take back.
+/// What was usual before a change that lasted was learned as usual.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Former {
-    /// What that person spoke of.
-    by: Option<AlertId>,
     since: Timestamp,
+    detector: Kpi,
+    /// So many of the latest samples in a row were nearer to it.
+    nearer: u8,
+}
+
+/// What was usual before a person said that what an alert tells of is normal, who may take that back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Taught {
+    by: AlertId,
     detector: Kpi,
     /// What adaptive figures went by.
     figures: Vec<(By, Vec<Learned>)>,
-    /// So many of the latest samples in a row were nearer to it.
-    nearer: u8,
 }
 
 /// What is known of a series: about 900 bytes, 1,400 more where days of the week differ, as much again for some days after a new usual, 64 KiB more of shapes, and its names.
@@ -90,6 +107,7 @@ pub struct Series {
     recurring: Recurring,
     silent_since: Option<Timestamp>,
     former: Option<Box<Former>>,
+    taught: Option<Box<Taught>>,
     /// A timer waits for its silence.
     listening: bool,
     /// What it is held against, and as of which generation of policy and topology.
@@ -98,6 +116,8 @@ pub struct Series {
     peers: Option<u64>,
     /// It has left them.
     pub is_apart: bool,
+    /// It learns nothing, as most of them are told of, since then.
+    waits_since: Option<Timestamp>,
     bound: Option<u32>,
     /// What it will be, where that is asked.
     outlook: Option<Box<Outlook>>,
@@ -122,10 +142,12 @@ impl Series {
             recurring: Recurring::default(),
             silent_since: None,
             former: None,
+            taught: None,
             listening: false,
             crossings: Vec::new(),
             peers: None,
             is_apart: false,
+            waits_since: None,
             bound: None,
             outlook: None,
         }
@@ -134,6 +156,11 @@ impl Series {
     /// Its latest sample.
     pub const fn last_at(&self) -> Timestamp {
         self.last_at
+    }
+
+    /// Since when it learns nothing, as most of its peers are told of.
+    pub const fn waits_since(&self) -> Option<Timestamp> {
+        self.waits_since
     }
 
     /// The group of its peers.
@@ -176,6 +203,7 @@ impl Series {
             state.since = at;
         }
         self.disturbed_since = self.disturbed_since.map(|_| at);
+        self.waits_since = self.waits_since.map(|_| at);
     }
 
     /// Whether it was bound as of this generation.
@@ -216,18 +244,28 @@ impl Series {
     /// row is learned whatever incident it has opened, what is `worked_on` never.
     pub fn judge(
         &mut self,
-        (key, value): (Fingerprint, f64),
-        (at, teaches, worked_on): (Timestamp, bool, bool),
+        (key, value, since): (Fingerprint, f64, Timestamp),
+        (at, teaches, worked_on, lead): (Timestamp, bool, bool, Lead),
         cx: &mut Cx<'_>,
         found: &mut Vec<Finding>,
     ) -> Verdict {
-        let sample = Sample { key, value, at };
         let new_usual = cx.policy.score.new_usual;
+        let lasts = |since: Timestamp| at - since >= new_usual;
+        // One that was told of has accepted it by itself.
+        if lead == Lead::Accepts && !worked_on && self.accepted_at().is_none_or(lasts) {
+            self.accept(at, cx);
+        }
+        self.waits_since = (lead == Lead::Waits).then(|| self.waits_since.unwrap_or(at));
+        let before = self.detector.value();
         let moment = cx.policy.score.moment(at);
         self.recurring.turn(moment);
         let comes = self.disturbed_since.is_some() && !worked_on && self.recurring.comes(moment);
         // The sample that begins a disturbance is learned, clipped: or what keeps coming would be unusual for ever.
-        let learns = comes || teaches && self.disturbed_since.is_none_or(|since| at - since >= new_usual);
+        let learns = match lead {
+            Lead::Learns => !worked_on,
+            Lead::Waits => comes || teaches && self.disturbed_since.or(self.waits_since).is_some_and(lasts),
+            _ => comes || teaches && self.disturbed_since.is_none_or(lasts),
+        };
         let verdict = if comes {
             self.detector.take_recurring(moment, value)
         } else if learns || worked_on {
@@ -236,6 +274,14 @@ impl Series {
             self.detector.take_told(moment, value)
         };
         let verdict = self.or_as_before(verdict, (moment, at), value, cx);
+        if let Some(taught) = &mut self.taught {
+            // It goes on from here where that is taken back: a counter is judged by what it was at last.
+            taught.detector.take(moment, value, false);
+        }
+        let is_rate = verdict.usual.is_some_and(|usual| usual.is_rate);
+        let seconds = (moment.seconds - since.0.div_euclid(1_000)) as f64;
+        let rate = is_rate.then(|| (value - before) / seconds);
+        let sample = Sample { key, value, at, rate };
         let shape = self.shape.as_mut().filter(|_| teaches).map(|shape| shape.take(value));
         let verdict = verdict.with_shape(shape.unwrap_or_default());
         let mut crossings = std::mem::take(&mut self.crossings);
@@ -264,19 +310,26 @@ impl Series {
         value: f64,
         cx: &Cx<'_>,
     ) -> Verdict {
-        let Some(former) = self.former.as_mut().filter(|former| former.by.is_none()) else { return verdict };
-        if at - former.since > cx.policy.score.old_usual {
+        let Some(former) = &mut self.former else { return verdict };
+        let before = former.detector.take(moment, value, false);
+        // Of what turns out to be another kind of series nothing is known from before.
+        if at - former.since > cx.policy.score.old_usual || !former.detector.is_warm() {
             self.former = None;
             return verdict;
         }
-        let before = former.detector.take(moment, value, false);
+        // One of them says nothing of it: it is a counter's reset.
+        if before.usual.is_none() || verdict.usual.is_none() {
+            return verdict;
+        }
         if before.is_beyond() || before.deviations.abs() >= verdict.deviations.abs() {
             former.nearer = 0;
             return verdict;
         }
         former.nearer += 1;
-        if former.nearer >= BACK {
-            self.go_back();
+        if former.nearer >= BACK
+            && let Some(former) = self.former.take()
+        {
+            self.go_back(former.detector);
         }
         // That it comes back is no news.
         Verdict { event: Milli(0), ..before }
@@ -284,27 +337,29 @@ impl Series {
 
     /// How many deviations a value would be off what is usual, or was before and still is, at a moment to come.
     pub fn deviations_at(&self, at: Moment, value: f64) -> Option<f64> {
-        let before = self.former.iter().filter(|former| former.by.is_none()).map(|former| &former.detector);
-        let all = before.chain([&self.detector]).filter_map(|detector| detector.deviations_at(at, value));
+        let all = self
+            .former
+            .iter()
+            .map(|former| &former.detector)
+            .chain([&self.detector])
+            .filter_map(|detector| detector.deviations_at(at, value));
         all.min_by(|a, b| a.abs().total_cmp(&b.abs()))
     }
 
-    fn go_back(&mut self) {
-        if let Some(former) = self.former.take() {
-            self.detector = former.detector;
-            self.detector.resume();
-            for crossing in &mut self.crossings {
-                former.figures.iter().for_each(|before| crossing.restore(before));
-            }
-        }
+    /// What it does now is usual from here on. Adaptive figures learn it by themselves.
+    fn accept(&mut self, at: Timestamp, cx: &Cx<'_>) {
+        self.former = Some(Box::new(Former { since: at, detector: self.detector.clone(), nearer: 0 }));
+        self.detector.accept(cx.policy.score.moment(at));
     }
 
-    /// What it does now is usual from here on. Of what has lasted adaptive figures learn by themselves.
-    fn accept(&mut self, by: Option<AlertId>, at: Timestamp, cx: &Cx<'_>) {
-        let moved = self.crossings.iter().filter(|_| by.is_some());
-        let (detector, figures) = (self.detector.clone(), moved.map(Crossing::remembered).collect());
-        self.former = Some(Box::new(Former { by, since: at, detector, figures, nearer: 0 }));
-        self.detector.accept(cx.policy.score.moment(at));
+    /// When what was usual before the present usual was so last.
+    pub fn accepted_at(&self) -> Option<Timestamp> {
+        self.former.as_ref().map(|former| former.since)
+    }
+
+    fn go_back(&mut self, detector: Kpi) {
+        self.detector = detector;
+        self.detector.resume();
     }
 
     /// What a threshold has `told` is not told once more as unusual.
@@ -328,7 +383,7 @@ impl Series {
         };
         if at - state.since >= policy.new_usual {
             // What stays is the new usual.
-            self.accept(None, at, cx);
+            self.accept(at, cx);
             return self.recover(key, at, cx, found);
         }
         if unusual || verdict.is_beyond() {
@@ -372,11 +427,15 @@ impl Series {
     /// A person says that what it does now is normal.
     pub fn teach(&mut self, key: Fingerprint, alert: AlertId, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
         let at = cx.core.clock.max(self.last_at);
-        self.accept(Some(alert), at, cx);
+        let figures = self.crossings.iter().map(Crossing::remembered).collect();
+        self.taught = Some(Box::new(Taught { by: alert, detector: self.detector.clone(), figures }));
+        // Nothing else is usual any more.
+        self.former = None;
+        self.detector.accept(cx.policy.score.moment(at));
         if self.unusual.is_some() {
             self.recover(key, at, cx, found);
         }
-        let sample = Sample { key, value: self.detector.value(), at };
+        let sample = Sample { key, value: self.detector.value(), at, rate: None };
         let mut crossings = std::mem::take(&mut self.crossings);
         for crossing in crossings.iter_mut().filter(|crossing| crossing.is_adaptive(self, cx)) {
             crossing.accept(self, sample, cx, found);
@@ -387,13 +446,15 @@ impl Series {
         }
     }
 
-    /// It was not normal after all: what was usual before is usual again. Whether it was taught by that alert.
+    /// It was not normal after all: what was usual before is usual again, whatever has become so since. Whether it was taught by that alert.
     pub fn unteach(&mut self, alert: AlertId) -> bool {
-        let is_by_it = self.former.as_ref().is_some_and(|former| former.by == Some(alert));
-        if is_by_it {
-            self.go_back();
+        let Some(taught) = self.taught.take_if(|taught| taught.by == alert) else { return false };
+        for crossing in &mut self.crossings {
+            taught.figures.iter().for_each(|before| crossing.restore(before));
         }
-        is_by_it
+        self.go_back(taught.detector);
+        self.former = None;
+        true
     }
 
     /// The calm has lasted, unless something unusual came.
@@ -440,7 +501,7 @@ impl Series {
         // What it would be is not known any more.
         let mut outlook = self.outlook.take();
         if let Some(outlook) = &mut outlook {
-            outlook.withdraw(self, Sample { key, value: self.detector.value(), at: due }, found);
+            outlook.withdraw(self, Sample { key, value: self.detector.value(), at: due, rate: None }, found);
         }
         self.outlook = outlook;
         None
@@ -461,7 +522,7 @@ impl Series {
     }
 }
 
-/// `latency jumped to 93, usual 20 to 41 at 09:00 on weekdays`
+/// `latency jumped to 93, usual 20 to 41 at 09:00 on weekdays`; of a counter `requests is 93 a second, usual 20 to 41 a second`
 fn words(check: &str, sample: Sample, verdict: &Verdict, moment: Moment) -> String {
     let is = match verdict.what {
         What::Jump if verdict.event > verdict.severity => "jumped to",
@@ -470,11 +531,10 @@ fn words(check: &str, sample: Sample, verdict: &Verdict, moment: Moment) -> Stri
         What::Shape if verdict.event > verdict.severity => "does what it never did, at",
         _ => "is",
     };
-    let mut text = format!("{check} {is} {}", Number(sample.value));
+    let (judged, per) = sample.judged();
+    let mut text = format!("{check} {is} {judged}{per}");
     if let Some(usual) = verdict.usual {
-        let of = if usual.is_rate { "it grows by" } else { "usual" };
-        text += &format!(", {of} {} to {}", Number(usual.low), Number(usual.high));
-        text += if usual.is_rate { " a second" } else { "" };
+        text += &format!(", usual {} to {}{per}", Number(usual.low), Number(usual.high));
         if usual.is_of_hour {
             let days = match moment {
                 _ if usual.is_of_weekday => WEEKDAYS[usize::from(moment.weekday) % WEEKDAYS.len()],
@@ -496,12 +556,15 @@ mod tests {
     fn what_is_usual_on_a_day_of_the_week_is_told_as_such() {
         let usual = Usual { low: 20.0, high: 41.0, is_of_hour: true, is_of_weekday: true, is_rate: false };
         let verdict = Verdict { usual: Some(usual), severity: Milli(600), ..Verdict::default() };
-        let sample = Sample { key: Fingerprint(1), value: 93.0, at: Timestamp(0) };
+        let sample = Sample { key: Fingerprint(1), value: 93.0, at: Timestamp(0), rate: None };
         // 1970-01-06, a Tuesday.
         let said = |verdict: &Verdict| words("batch", sample, verdict, Moment::utc(5 * 86_400 + 7_200));
         assert_eq!(said(&verdict), "batch is 93, usual 20 to 41 at 02:00 on Tuesdays");
         let shape = verdict.with_shape(Milli(900));
         assert_eq!(said(&shape), "batch does what it never did, at 93, usual 20 to 41 at 02:00 on Tuesdays");
+        let counter = Sample { value: 5e6, rate: Some(93.0), ..sample };
+        let told = words("requests", counter, &verdict, Moment::utc(5 * 86_400 + 7_200));
+        assert_eq!(told, "requests is 93 a second, usual 20 to 41 a second at 02:00 on Tuesdays");
     }
 
     #[test]
