@@ -121,6 +121,14 @@ pub struct Beside {
     pub distance: Distance,
 }
 
+/// What a member usually is off its peers, as far as that was learned.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Usual {
+    off: f64,
+    variance: f64,
+    rounds: u32,
+}
+
 /// 96 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Member {
@@ -273,6 +281,20 @@ impl Cohesion {
         let member = &mut self.members[place];
         // Its next round says where that is.
         (member.distance, member.now, member.apart, member.rounds, member.off) = (0.0, 0.0, false, 0, 0.0);
+    }
+
+    /// What is usual of a member, to be [put back](Self::restore).
+    pub fn usual(&self, key: u128) -> Option<Usual> {
+        let place = self.members.binary_search_by(|member| member.key.cmp(&key)).ok()?;
+        let Member { off, variance, rounds, .. } = self.members[place];
+        Some(Usual { off, variance, rounds })
+    }
+
+    /// What was usual of a member is so again; how far it is from the others then, its next rounds say.
+    pub fn restore(&mut self, key: u128, Usual { off, variance, rounds }: Usual) {
+        let Ok(place) = self.members.binary_search_by(|member| member.key.cmp(&key)) else { return };
+        let member = Member { off, variance, rounds, distance: 0.0, now: 0.0, ..self.members[place] };
+        self.members[place] = member;
     }
 
     /// None is a member.

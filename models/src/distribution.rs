@@ -129,25 +129,36 @@ impl Distribution {
         quantile(&self.groups, share)
     }
 
-    /// The share of all that lies below a value, and half of what equals it.
+    /// The share of all that lies below a value, 0 to 1; a half where there is none.
     pub fn share_below(&self, value: f64) -> f64 {
+        self.shares(value).0
+    }
+
+    /// The share of all that lies above a value, 0 to 1; a half where there is none.
+    pub fn share_above(&self, value: f64) -> f64 {
+        1.0 - self.shares(value).1
+    }
+
+    /// What lies below a value, and what lies below or equals it.
+    fn shares(&self, value: f64) -> (f64, f64) {
         let all = self.weight();
         if all <= 0.0 {
-            return 0.5;
+            return (0.5, 0.5);
         }
         let (mut before, mut last) = (0.0, None);
         for group in &self.groups {
             let (begin, end) = group.ranks(before);
             if group.mean == value {
-                return f64::midpoint(begin, end) / all;
+                return (begin / all, end / all);
             }
             if group.mean > value {
-                return last.map_or(0.0, |last| between(last, (group.mean, begin), value)) / all;
+                let below = last.map_or(0.0, |last| between(last, (group.mean, begin), value)) / all;
+                return (below, below);
             }
             before += group.weight;
             last = Some((group.mean, end));
         }
-        1.0
+        (1.0, 1.0)
     }
 
     fn weight(&self) -> f64 {
@@ -323,8 +334,9 @@ mod tests {
         let mostly = of((0..1_600).map(|n| if n % 10 == 0 { 5.0 } else { 0.0 }));
         let deviation = mostly.summary().median_deviation;
         assert!((deviation - OF_MEAN * 0.5).abs() < 0.01, "{deviation}");
-        assert!((mostly.share_below(0.0) - 0.45).abs() < 0.01 && (mostly.share_below(5.0) - 0.95).abs() < 0.01);
-        assert!((mostly.share_below(2.0) - 0.9).abs() < 0.01 && mostly.share_below(6.0) == 1.0);
+        let shares = [0.0, 2.0, 5.0, 6.0].map(|value| [mostly.share_below(value), mostly.share_above(value)]);
+        let is = [[0.0, 0.1], [0.9, 0.1], [0.9, 0.0], [1.0, 0.0]];
+        assert!(shares.iter().flatten().zip(is.iter().flatten()).all(|(a, b)| (a - b).abs() < 0.01), "{shares:?}");
         let still = of([40.0; 64]);
         assert_eq!((still.summary().standard_deviation, still.summary().median_deviation), (0.04, 0.04));
     }

@@ -1,6 +1,7 @@
 //! Series that leave their peers, over what changes around them: the topology, a restart, a person's word, time.
 use quell_core::{
     domain::{
+        command::{Action, Command},
         event::{Event, Kind, Status},
         policy::{Clock, Policy, Silence},
         time::{Span, Timestamp},
@@ -61,6 +62,16 @@ impl World {
             }
             self.minute += 1;
         }
+    }
+
+    /// A person's word on the one that is told of.
+    fn normal(&mut self, undo: bool) {
+        let alerts = self.engine.views().remove(0).alerts;
+        let alert = alerts.iter().find(|update| &*update.alert.check == "cpu apart").expect("one was told of").alert.id;
+        let at = Timestamp(self.minute * 60_000);
+        let (actor, scope, request_id) = ("ann".to_owned(), "default".to_owned(), self.position.to_string());
+        let action = Action::MarkNormal { alert, undo };
+        self.fold(&Input::Command(Command { request_id, actor, scope, at, action, digest: 0 }));
     }
 
     /// Alerts of peers that are open, and what they say.
@@ -126,6 +137,22 @@ fn what_lasts_is_the_new_usual() {
     world.pass(40, true);
     assert_eq!(world.apart().len(), 1);
     world.pass(60, true);
+    assert_eq!(world.apart(), []);
+}
+
+#[test]
+fn where_a_member_stood_is_usual_again_once_a_word_is_taken_back() {
+    let mut world = World::new(SERVICE, |_| {});
+    world.pass(400, false);
+    world.pass(40, true);
+    assert_eq!(world.apart().len(), 1);
+    world.normal(false);
+    world.pass(5, true);
+    assert_eq!(world.apart(), []);
+    world.normal(true);
+    world.pass(20, true);
+    assert_eq!(world.apart().len(), 1, "it is not looked at anew");
+    world.pass(40, false);
     assert_eq!(world.apart(), []);
 }
 

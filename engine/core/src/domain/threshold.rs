@@ -226,7 +226,8 @@ impl Bands {
             _ => off(adaptive, value, known.values?),
         };
         let below = match adaptive {
-            Adaptive::Quantile | Adaptive::Range => 1.0 - above,
+            Adaptive::Quantile => known.values?.share_above(value),
+            Adaptive::Range => 1.0 - above,
             _ => -above,
         };
         Some(match self.direction {

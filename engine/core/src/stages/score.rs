@@ -152,7 +152,7 @@ impl Scorer {
                 && series.is_told_by(**key, alert.fingerprint, cx)
         };
         let Some((key, series)) = self.series.iter_mut().find(told) else { return false };
-        series.teach(*key, alert.id, cx, found);
+        series.teach(*key, (alert.id, self.peers.usual(*key, series)), cx, found);
         let at = cx.core.clock.max(series.last_at());
         self.peers.accept(*key, series, at, found);
         true
@@ -161,7 +161,13 @@ impl Scorer {
     /// It was not normal after all; whether a series was taught by that alert, and by none since.
     #[expect(clippy::disallowed_methods, reason = "at most one series was")]
     pub fn unteach(&mut self, alert: AlertId) -> bool {
-        self.series.values_mut().any(|series| series.unteach(alert))
+        let Some((key, series)) = self.series.iter_mut().find(|(_, series)| series.is_taught_by(alert)) else {
+            return false;
+        };
+        if let Some((group, usual)) = series.unteach() {
+            self.peers.restore(*key, group, usual);
+        }
+        true
     }
 
     /// Nothing unusual came for a while.

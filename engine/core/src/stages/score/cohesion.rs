@@ -9,7 +9,7 @@ use crate::{
     scope::Cx,
 };
 use quell_models::{
-    cohesion::{Beside, Cohesion, Distance, Given, Turn},
+    cohesion::{Beside, Cohesion, Distance, Given, Turn, Usual},
     detectors::Verdict,
 };
 use rustc_hash::FxHashMap;
@@ -159,6 +159,19 @@ impl Groups {
         if let Some(group) = series.peers().and_then(|id| self.groups.get_mut(&id)) {
             group.peers.accept(key.0);
             group.is_back(key, series, at, found);
+        }
+    }
+
+    /// How a member stands in which group as a rule.
+    pub fn usual(&self, key: Fingerprint, series: &Series) -> Option<(u64, Usual)> {
+        let id = series.peers()?;
+        Some((id, self.groups.get(&id)?.peers.usual(key.0)?))
+    }
+
+    /// How one stood is usual again, if it is still a member.
+    pub fn restore(&mut self, key: Fingerprint, id: u64, usual: Usual) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.peers.restore(key.0, usual);
         }
     }
 

@@ -20,7 +20,10 @@ use crate::{
     scope::Cx,
     timers::TimerKind,
 };
-use quell_models::detectors::{Kpi, Moment, Score as Milli, Shape, Verdict, What};
+use quell_models::{
+    cohesion::Usual,
+    detectors::{Kpi, Moment, Score as Milli, Shape, Verdict, What},
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -81,6 +84,8 @@ struct Taught {
     detector: Kpi,
     /// What adaptive figures went by.
     figures: Vec<(By, Vec<Learned>)>,
+    /// How it stood beside its peers, and whose group that was.
+    peers: Option<(u64, Usual)>,
 }
 
 /// What is known of a series: about 900 bytes, 1,400 more where days of the week differ, as much again for some days after a new usual, 64 KiB more of shapes, and its names.
@@ -425,10 +430,16 @@ impl Series {
     }
 
     /// A person says that what it does now is normal.
-    pub fn teach(&mut self, key: Fingerprint, alert: AlertId, cx: &mut Cx<'_>, found: &mut Vec<Finding>) {
+    pub fn teach(
+        &mut self,
+        key: Fingerprint,
+        (alert, peers): (AlertId, Option<(u64, Usual)>),
+        cx: &mut Cx<'_>,
+        found: &mut Vec<Finding>,
+    ) {
         let at = cx.core.clock.max(self.last_at);
         let figures = self.crossings.iter().map(Crossing::remembered).collect();
-        self.taught = Some(Box::new(Taught { by: alert, detector: self.detector.clone(), figures }));
+        self.taught = Some(Box::new(Taught { by: alert, detector: self.detector.clone(), figures, peers }));
         // Nothing else is usual any more.
         self.former = None;
         self.detector.accept(cx.policy.score.moment(at));
@@ -446,15 +457,20 @@ impl Series {
         }
     }
 
-    /// It was not normal after all: what was usual before is usual again, whatever has become so since. Whether it was taught by that alert.
-    pub fn unteach(&mut self, alert: AlertId) -> bool {
-        let Some(taught) = self.taught.take_if(|taught| taught.by == alert) else { return false };
+    /// Whether what an alert tells of was called normal, and nothing since.
+    pub fn is_taught_by(&self, alert: AlertId) -> bool {
+        self.taught.as_ref().is_some_and(|taught| taught.by == alert)
+    }
+
+    /// What was called normal was not after all: what was usual before is so again, whatever has become usual since. How it stood beside its peers.
+    pub fn unteach(&mut self) -> Option<(u64, Usual)> {
+        let taught = self.taught.take()?;
         for crossing in &mut self.crossings {
             taught.figures.iter().for_each(|before| crossing.restore(before));
         }
         self.go_back(taught.detector);
         self.former = None;
-        true
+        taught.peers
     }
 
     /// The calm has lasted, unless something unusual came.
