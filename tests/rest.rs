@@ -414,7 +414,7 @@ async fn an_overloaded_door_puts_off() -> anyhow::Result<()> {
     let directory = site(0)?;
     let path = directory.path().join("quell.toml");
     let config =
-        fs::read_to_string(&path)?.replace("64 KiB\"", "64 KiB\"\nin_flight_max = \"64 KiB\"\nrequest_max = \"2s\"");
+        fs::read_to_string(&path)?.replace("64 KiB\"", "64 KiB\"\nin_flight_max = \"64 KiB\"\nrequest_max = \"8s\"");
     fs::write(&path, config)?;
     let app = App::start(&Config::load(Some(&path))?, Membership::Group).await?;
     app.api.until_ready().await?;
