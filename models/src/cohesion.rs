@@ -37,7 +37,7 @@
 //! assert!(matches!(left[..], [turn] if turn.key == 2 && turn.apart), "{left:?}");
 //! assert!(replicas.beside(2).is_some_and(|beside| beside.peers == 4 && beside.own > beside.theirs.1));
 //! ```
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// Fewer are no group: one of three is no minority that could be told.
 pub const MEMBERS_MIN: usize = 4;
@@ -121,9 +121,9 @@ pub struct Beside {
     pub distance: Distance,
 }
 
-/// What a member usually is off its peers, as far as that was learned.
+/// Where a member stands beside its peers as a rule, as far as that was learned.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Usual {
+pub struct Standing {
     off: f64,
     variance: f64,
     rounds: u32,
@@ -151,7 +151,7 @@ struct Member {
 
 /// Peers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Stored")]
+#[serde(remote = "Self")]
 pub struct Cohesion {
     /// By key.
     members: Vec<Member>,
@@ -167,31 +167,24 @@ pub struct Cohesion {
     peers: usize,
 }
 
-/// As it is read: nothing of it is sure.
-#[derive(Deserialize)]
-struct Stored {
-    members: Vec<Member>,
-    spoken: Vec<u32>,
-    round: u32,
-    begin: i64,
-    gap: f64,
-    gaps: f64,
-    range: Option<(f64, f64)>,
-    peers: usize,
+impl Serialize for Cohesion {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, to)
+    }
 }
 
-impl TryFrom<Stored> for Cohesion {
-    type Error = &'static str;
-
-    fn try_from(kept: Stored) -> Result<Self, Self::Error> {
-        let Stored { members, spoken, round, begin, gap, gaps, range, peers } = kept;
+impl<'de> Deserialize<'de> for Cohesion {
+    /// Nothing of what is read is sure.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let read = Self::deserialize(from)?;
+        let Self { members, spoken, .. } = &read;
         if members.len() > MEMBERS_MAX || !members.is_sorted_by(|a, b| a.key < b.key) {
-            return Err("peers are at most 1,000, each once, by key");
+            return Err(D::Error::custom("peers are at most 1,000, each once, by key"));
         }
         if spoken.len() > members.len() || spoken.iter().any(|place| *place as usize >= members.len()) {
-            return Err("one that is no member gave something to a round of peers");
+            return Err(D::Error::custom("one that is no member gave something to a round of peers"));
         }
-        Ok(Self { members, spoken, round, begin, gap, gaps, range, peers })
+        Ok(read)
     }
 }
 
@@ -230,8 +223,7 @@ impl Cohesion {
 
     /// The place of a member, a new one too; `None` where there is none left.
     fn place_of(&mut self, key: u128, seconds: i64) -> Option<usize> {
-        let search = |members: &[Member]| members.binary_search_by(|member| member.key.cmp(&key));
-        let mut place = match search(&self.members) {
+        let mut place = match self.find(key) {
             Ok(place) => return Some(place),
             Err(place) => place,
         };
@@ -243,7 +235,7 @@ impl Cohesion {
                 return None;
             }
             self.leave(longest.key);
-            place = search(&self.members).unwrap_or_else(|place| place);
+            place = self.find(key).unwrap_or_else(|place| place);
         }
         if self.members.is_empty() {
             (self.begin, self.round) = (seconds, 1);
@@ -267,9 +259,14 @@ impl Cohesion {
         Some(place)
     }
 
+    /// Its place, or where that would be.
+    fn find(&self, key: u128) -> Result<usize, usize> {
+        self.members.binary_search_by(|member| member.key.cmp(&key))
+    }
+
     /// It is a member no more.
     pub fn leave(&mut self, key: u128) {
-        let Ok(place) = self.members.binary_search_by(|member| member.key.cmp(&key)) else { return };
+        let Ok(place) = self.find(key) else { return };
         self.members.remove(place);
         self.spoken.retain(|n| *n as usize != place);
         self.spoken.iter_mut().filter(|n| **n as usize > place).for_each(|n| *n -= 1);
@@ -277,24 +274,23 @@ impl Cohesion {
 
     /// Where it stands now is usual for it.
     pub fn accept(&mut self, key: u128) {
-        let Ok(place) = self.members.binary_search_by(|member| member.key.cmp(&key)) else { return };
+        let Ok(place) = self.find(key) else { return };
         let member = &mut self.members[place];
         // Its next round says where that is.
         (member.distance, member.now, member.apart, member.rounds, member.off) = (0.0, 0.0, false, 0, 0.0);
     }
 
-    /// What is usual of a member, to be [put back](Self::restore).
-    pub fn usual(&self, key: u128) -> Option<Usual> {
-        let place = self.members.binary_search_by(|member| member.key.cmp(&key)).ok()?;
-        let Member { off, variance, rounds, .. } = self.members[place];
-        Some(Usual { off, variance, rounds })
+    /// Where a member stands as a rule, to be [put back](Self::restore).
+    pub fn standing(&self, key: u128) -> Option<Standing> {
+        let Member { off, variance, rounds, .. } = self.members[self.find(key).ok()?];
+        Some(Standing { off, variance, rounds })
     }
 
-    /// What was usual of a member is so again; how far it is from the others then, its next rounds say.
-    pub fn restore(&mut self, key: u128, Usual { off, variance, rounds }: Usual) {
-        let Ok(place) = self.members.binary_search_by(|member| member.key.cmp(&key)) else { return };
-        let member = Member { off, variance, rounds, distance: 0.0, now: 0.0, ..self.members[place] };
-        self.members[place] = member;
+    /// Where a member stood is usual again; how far it is from the others then, its next rounds say.
+    pub fn restore(&mut self, key: u128, Standing { off, variance, rounds }: Standing) {
+        let Ok(place) = self.find(key) else { return };
+        let member = &mut self.members[place];
+        (member.off, member.variance, member.rounds, member.distance, member.now) = (off, variance, rounds, 0.0, 0.0);
     }
 
     /// None is a member.
@@ -304,8 +300,7 @@ impl Cohesion {
 
     /// A member beside those of the latest round.
     pub fn beside(&self, key: u128) -> Option<Beside> {
-        let place = self.members.binary_search_by(|member| member.key.cmp(&key)).ok()?;
-        let member = &self.members[place];
+        let member = &self.members[self.find(key).ok()?];
         let distance = Distance::of(member.distance);
         Some(Beside { peers: self.peers.saturating_sub(1), theirs: self.range?, own: member.shown, distance })
     }

@@ -13,26 +13,6 @@ pub use together::Together;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-impl Moment {
-    /// Of Unix time in seconds where clocks show so many seconds more than in UTC (less: negative); Saturdays and Sundays rest.
-    ///
-    /// ```
-    /// use quell_models::detectors::Moment;
-    ///
-    /// // 2026-01-05, a Monday, 20:00 in UTC is a quarter to two on Tuesday in Kathmandu.
-    /// let moment = Moment::local(1_767_643_200, 20_700);
-    /// assert_eq!((moment.weekday, moment.hour, moment.minute, moment.rests), (1, 1, 45, false));
-    /// assert_eq!(moment.seconds, 1_767_643_200);
-    /// // A holiday there.
-    /// let holiday = Moment { rests: true, ..moment };
-    /// assert_eq!(Moment::local(0, 0), Moment::utc(0));
-    /// # assert!(holiday.rests);
-    /// ```
-    pub fn local(seconds: i64, offset: i32) -> Self {
-        Self { seconds, ..Self::utc(seconds.saturating_add(i64::from(offset))) }
-    }
-}
-
 /// How unusual, in thousandths: 0 (as ever) to 1,000. Rounded before it is compared or leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Score(pub u16);

@@ -268,7 +268,8 @@ impl Kpi {
         }
         let value = value.clamp(-VALUE_MAX, VALUE_MAX);
         let day = self.at / DAY as u32;
-        let Some(x) = self.looked_at(at.seconds, value) else { return Verdict::default() };
+        let Some(looked) = self.looked_at(at.seconds, value) else { return Verdict::default() };
+        let x = looked as f32;
         self.is_whole &= value == value.trunc();
         self.is_positive &= x >= 0.0;
         if self.n == 0 {
@@ -306,7 +307,7 @@ impl Kpi {
             severity: Score::of(off, HALF),
             deviations: off,
             plain,
-            usual: Some(self.usual(from, is_off || expected.season > 0.5, expected.is_of_weekday)),
+            usual: Some(self.usual(from, looked, is_off || expected.season > 0.5, expected.is_of_weekday)),
         }
     }
 
@@ -354,7 +355,7 @@ impl Kpi {
     }
 
     /// The value that is looked at: of a counter how fast it grew since. `None` where that can't be told.
-    fn looked_at(&mut self, seconds: i64, value: f64) -> Option<f32> {
+    fn looked_at(&mut self, seconds: i64, value: f64) -> Option<f64> {
         let at = seconds as u32;
         let (gap, before) = (at.wrapping_sub(self.at) as f32, self.raw);
         let is_first = self.n == 0 && self.pace == 0.0;
@@ -389,15 +390,15 @@ impl Kpi {
                 if value < before {
                     return None;
                 }
-                let rate = ((value - before) / f64::from(gap)) as f32;
+                let rate = (value - before) / f64::from(gap);
                 if gap > GAP_PACES * self.pace {
-                    self.previous = rate;
+                    self.previous = rate as f32;
                 }
                 return Some(rate);
             }
             Kind::Gauge => {}
         }
-        Some(value as f32)
+        Some(value)
     }
 
     /// It is another kind of series than it seemed, and learned anew.
@@ -512,11 +513,12 @@ impl Kpi {
         self.long += long * (x - self.long).clamp(-far, far);
     }
 
-    fn usual(&self, from: Measure, is_of_hour: bool, is_of_weekday: bool) -> Usual {
+    fn usual(&self, from: Measure, looked: f64, is_of_hour: bool, is_of_weekday: bool) -> Usual {
         let reach = f64::from(CLIP * from.deviation);
         let (level, least) = (f64::from(from.level), if self.is_positive { 0.0 } else { -VALUE_MAX });
-        let (low, high, is_rate) = ((level - reach).max(least), level + reach, self.kind == Kind::Counter);
-        Usual { low, high, is_of_hour: is_of_hour || is_of_weekday, is_of_weekday, is_rate }
+        let rate = (self.kind == Kind::Counter).then_some(looked);
+        let (low, high) = ((level - reach).max(least), level + reach);
+        Usual { low, high, is_of_hour: is_of_hour || is_of_weekday, is_of_weekday, rate }
     }
 }
 

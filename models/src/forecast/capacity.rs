@@ -1,5 +1,5 @@
 //! When a series that grows reaches a limit.
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// Spans that are kept; of at least so many, and as many samples, something is told.
 const SPANS: usize = 64;
@@ -72,7 +72,7 @@ pub struct Capacity {
 
 /// The largest values of spans of time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Stored")]
+#[serde(remote = "Self")]
 struct Spans {
     /// Seconds, and how many they may become.
     span: i64,
@@ -87,34 +87,28 @@ struct Spans {
     tops: Vec<f32>,
 }
 
-/// As it is read: nothing of it is sure.
-#[derive(Deserialize)]
-struct Stored {
-    span: i64,
-    most: i64,
-    first: i64,
-    at: i64,
-    samples: u32,
-    base: f64,
-    tops: Vec<f32>,
+impl Serialize for Spans {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, to)
+    }
 }
 
-impl TryFrom<Stored> for Spans {
-    type Error = &'static str;
-
-    fn try_from(Stored { span, most, first, at, samples, base, tops }: Stored) -> Result<Self, Self::Error> {
-        let is_span = |seconds: i64| (SPAN..=WEEKS).contains(&seconds);
-        if !is_span(span) || !is_span(most) {
-            return Err("a span of a capacity is a minute to 30,720 seconds");
+impl<'de> Deserialize<'de> for Spans {
+    /// Nothing of what is read is sure.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let read = Self::deserialize(from)?;
+        let Self { span, most, first, base, tops, .. } = &read;
+        if ![span, most].iter().all(|seconds| (SPAN..=WEEKS).contains(*seconds)) {
+            return Err(D::Error::custom("a span of a capacity is a minute to 30,720 seconds"));
         }
         if tops.len() > SPANS || !(base.is_finite() && tops.iter().all(|top| top.is_finite())) {
-            return Err("a capacity is of at most 64 spans, each a number");
+            return Err(D::Error::custom("a capacity is of at most 64 spans, each a number"));
         }
         // None is before the first second there is, or ends after the last.
-        if !(i64::MIN / SPAN - 1..=i64::MAX / SPAN).contains(&first) {
-            return Err("a capacity begins within the seconds of 64 bits");
+        if !(i64::MIN / SPAN - 1..=i64::MAX / SPAN).contains(first) {
+            return Err(D::Error::custom("a capacity begins within the seconds of 64 bits"));
         }
-        Ok(Self { span, most, first, at, samples, base, tops })
+        Ok(read)
     }
 }
 

@@ -80,11 +80,17 @@ fn score(args: &ScoreArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Result<()
 }
 
 fn tell(row: &Row, column: Option<&Column>, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    let Column { verdict, rate, .. } = column.cloned().unwrap_or_default();
+    let verdict = column.map(|column| column.verdict).unwrap_or_default();
     let text = |number: Option<f64>| number.map(|number| number.to_string()).unwrap_or_default();
     write!(out, "{},{},{},", text(row.values.first().copied().flatten()), verdict.event, verdict.severity)?;
     let usual = verdict.usual;
-    writeln!(out, "{},{},{}", text(usual.map(|usual| usual.low)), text(usual.map(|usual| usual.high)), text(rate))
+    writeln!(
+        out,
+        "{},{},{}",
+        text(usual.map(|usual| usual.low)),
+        text(usual.map(|usual| usual.high)),
+        text(usual.and_then(|usual| usual.rate))
+    )
 }
 
 /// A series, with what was said of its last value.
@@ -93,19 +99,12 @@ struct Column {
     detector: Kpi,
     shape: Option<Shape>,
     verdict: Verdict,
-    /// Of a counter, what was judged: by how much it grew in a second.
-    rate: Option<f64>,
-    /// The second of its last value.
-    seconds: i64,
 }
 
 impl Column {
     fn take(&mut self, moment: Moment, value: f64) {
-        let before = (self.detector.value(), std::mem::replace(&mut self.seconds, moment.seconds));
         let new = self.shape.as_mut().map(|shape| shape.take(value)).unwrap_or_default();
         self.verdict = self.detector.take(moment, value, true).with_shape(new);
-        let is_rate = self.verdict.usual.is_some_and(|usual| usual.is_rate);
-        self.rate = is_rate.then(|| (value - before.0) / (moment.seconds - before.1) as f64);
     }
 }
 
@@ -146,7 +145,7 @@ impl<M: Fn(Timestamp) -> Moment> Scored<M> {
         for (column, value) in self.columns.iter_mut().zip(&row.values) {
             match value {
                 Some(value) => column.take(moment, *value),
-                None => (column.verdict, column.rate) = (Verdict::default(), None),
+                None => column.verdict = Verdict::default(),
             }
         }
         self.together.take(self.columns.iter().map(|column| column.verdict.severity))

@@ -124,7 +124,6 @@ impl Scorer {
             // Recorded data tells late, too: it came when others had come so far.
             Clock::Events => cx.core.clock,
         };
-        let since = series.last_at();
         series.hear(key, (at, heard_at), found);
         bind(series, (key, at), (*generation, shapes, peers), cx, found);
         if worked_on {
@@ -132,7 +131,7 @@ impl Scorer {
             peers.put_off(key, series, at);
         }
         let lead = peers.lead(key, series, cx);
-        let verdict = series.judge((key, value, since), (at, teaches, worked_on, lead), cx, found);
+        let verdict = series.judge((key, value), (at, teaches, worked_on, lead), cx, found);
         peers.note(key, series, series.accepted_at().filter(|accepted| *accepted == at));
         if is_watched(series, &cx.policy.score)
             && let Some(due) = series.listen(&cx.policy.score)
@@ -152,7 +151,7 @@ impl Scorer {
                 && series.is_told_by(**key, alert.fingerprint, cx)
         };
         let Some((key, series)) = self.series.iter_mut().find(told) else { return false };
-        series.teach(*key, (alert.id, self.peers.usual(*key, series)), cx, found);
+        series.teach(*key, (alert.id, self.peers.standing(*key, series)), cx, found);
         let at = cx.core.clock.max(series.last_at());
         self.peers.accept(*key, series, at, found);
         true
@@ -164,8 +163,8 @@ impl Scorer {
         let Some((key, series)) = self.series.iter_mut().find(|(_, series)| series.is_taught_by(alert)) else {
             return false;
         };
-        if let Some((group, usual)) = series.unteach() {
-            self.peers.restore(*key, group, usual);
+        if let Some((group, standing)) = series.unteach() {
+            self.peers.restore(*key, group, standing);
         }
         true
     }

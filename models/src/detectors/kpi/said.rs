@@ -24,6 +24,24 @@ impl Moment {
         let (hour, minute) = ((of_day / 3_600) as u8, (of_day % 3_600 / 60) as u8);
         Self { seconds, hour, minute, weekday, rests: weekday >= 5 }
     }
+
+    /// Of Unix time in seconds where clocks show so many seconds more than in UTC (less: negative); Saturdays and Sundays rest.
+    ///
+    /// ```
+    /// use quell_models::detectors::Moment;
+    ///
+    /// // 2026-01-05, a Monday, 20:00 in UTC is a quarter to two on Tuesday in Kathmandu.
+    /// let moment = Moment::local(1_767_643_200, 20_700);
+    /// assert_eq!((moment.weekday, moment.hour, moment.minute, moment.rests), (1, 1, 45, false));
+    /// assert_eq!(moment.seconds, 1_767_643_200);
+    /// // A holiday there.
+    /// let holiday = Moment { rests: true, ..moment };
+    /// assert_eq!(Moment::local(0, 0), Moment::utc(0));
+    /// # assert!(holiday.rests);
+    /// ```
+    pub fn local(seconds: i64, offset: i32) -> Self {
+        Self { seconds, ..Self::utc(seconds.saturating_add(i64::from(offset))) }
+    }
 }
 
 /// What speaks most for an event.
@@ -79,12 +97,14 @@ impl Verdict {
 /// What a series usually is: between these.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Usual {
+    /// What is below is unusual.
     pub low: f64,
+    /// What is above is.
     pub high: f64,
     /// At that hour, and not at any.
     pub is_of_hour: bool,
     /// At that hour of that day of the week, and not of others.
     pub is_of_weekday: bool,
-    /// Of what it grows by in a second: it is a counter.
-    pub is_rate: bool,
+    /// Of a counter what was judged, and these are of: what it grew by in a second since its last sample.
+    pub rate: Option<f64>,
 }

@@ -253,7 +253,7 @@ fn a_counter_is_looked_at_by_its_rate() {
     let calm: Vec<f64> = (0..1_000).map(|_| grow(10.0)).collect();
     assert!(series.all(calm).iter().all(|verdict| !speaks(verdict)));
     let usual = series.one(grow(10.0)).usual.expect("it is warm");
-    assert!(usual.is_rate && usual.low > 5.0 && usual.high < 15.0, "{usual:?}");
+    assert!(usual.rate.is_some() && usual.low > 5.0 && usual.high < 15.0, "{usual:?}");
     // It has begun from 0 again, and counted since.
     let mut after = 0.0;
     let reset: Vec<f64> = (0..200)
@@ -273,7 +273,7 @@ fn what_grew_at_first_and_falls_slowly_is_no_counter() {
     let wave = |n: usize| 100.0 - 50.0 * libm::cos(core::f64::consts::TAU * n as f64 / 600.0);
     let verdicts = series.all((0..6_000).map(wave));
     assert!(verdicts.iter().all(|verdict| !speaks(verdict)), "{:?}", verdicts.iter().position(speaks));
-    assert!(verdicts.last().and_then(|verdict| verdict.usual).is_some_and(|usual| !usual.is_rate));
+    assert!(verdicts.last().and_then(|verdict| verdict.usual).is_some_and(|usual| usual.rate.is_none()));
 }
 
 #[test]

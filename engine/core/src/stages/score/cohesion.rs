@@ -9,7 +9,7 @@ use crate::{
     scope::Cx,
 };
 use quell_models::{
-    cohesion::{Beside, Cohesion, Distance, Given, Turn, Usual},
+    cohesion::{Beside, Cohesion, Distance, Given, Standing, Turn},
     detectors::Verdict,
 };
 use rustc_hash::FxHashMap;
@@ -134,9 +134,9 @@ impl Groups {
     ) {
         let (Some(id), Some(usual)) = (all.get(&key).and_then(|series| series.peers()), verdict.usual) else { return };
         let group = self.groups.entry(id).or_default();
-        group.grows = usual.is_rate;
+        group.grows = usual.rate.is_some();
         let deviation = verdict.plain;
-        let shown = if usual.is_rate { deviation } else { value };
+        let shown = if group.grows { deviation } else { value };
         let given = Given { seconds: at.0.div_euclid(1_000), deviation, shown, teaches };
         for Turn { key, apart } in group.peers.take(key.0, given, Distance::of(cx.policy.score.cohesion.leaves_at)) {
             let key = Fingerprint(key);
@@ -162,16 +162,16 @@ impl Groups {
         }
     }
 
-    /// How a member stands in which group as a rule.
-    pub fn usual(&self, key: Fingerprint, series: &Series) -> Option<(u64, Usual)> {
+    /// Where a member stands as a rule, and in which group.
+    pub fn standing(&self, key: Fingerprint, series: &Series) -> Option<(u64, Standing)> {
         let id = series.peers()?;
-        Some((id, self.groups.get(&id)?.peers.usual(key.0)?))
+        Some((id, self.groups.get(&id)?.peers.standing(key.0)?))
     }
 
-    /// How one stood is usual again, if it is still a member.
-    pub fn restore(&mut self, key: Fingerprint, id: u64, usual: Usual) {
+    /// Where one stood is usual again, if it is still a member.
+    pub fn restore(&mut self, key: Fingerprint, id: u64, standing: Standing) {
         if let Some(group) = self.groups.get_mut(&id) {
-            group.peers.restore(key.0, usual);
+            group.peers.restore(key.0, standing);
         }
     }
 

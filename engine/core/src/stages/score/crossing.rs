@@ -2,7 +2,7 @@
 use super::{
     Finding, Measured,
     said::Said,
-    series::{Sample, Series},
+    series::{Sample, Series, judged},
 };
 use crate::{
     domain::{
@@ -10,7 +10,7 @@ use crate::{
         kpi::{Kpi, KpiLevel},
         policy::{Threshold, ThresholdDuring},
         severity::Severity,
-        threshold::{Adaptive, Bands, Known, Number, Place, holding},
+        threshold::{Adaptive, Bands, Known, Place, holding},
         time::Timestamp,
     },
     scope::Cx,
@@ -181,7 +181,7 @@ impl Crossing {
         cx: &Cx<'_>,
         found: &mut Vec<Finding>,
     ) {
-        let Sample { key, value, at, .. } = sample;
+        let Sample { key, value, at } = sample;
         let policy = &cx.policy.score;
         let Some(Figures { bands, during, title, unit }) = self.by.figures(&series.check, at, cx) else { return };
         let values = self.learned(during).filter(|values| values.count() >= policy.learn_samples);
@@ -195,7 +195,7 @@ impl Crossing {
                 let words = bands.words(place.band, value, known);
                 let comma = if during.is_empty() { "" } else { ", " };
                 let is_judged = bands.adaptive == Some(Adaptive::Usual);
-                let (shown, per) = if is_judged { sample.judged() } else { (Number(value), "") };
+                let (shown, per) = judged(value, verdict.usual.filter(|_| is_judged));
                 let summary = format!("{title} is {shown}{blank}{unit}{per} ({severity} {words}{comma}{during})");
                 Some((Some(severity), summary))
             }
@@ -230,7 +230,7 @@ impl Crossing {
 
     /// The level of now is usual; what it has said holds no more.
     pub fn accept(&mut self, series: &Series, sample: Sample, cx: &Cx<'_>, found: &mut Vec<Finding>) {
-        let Sample { key, value, at, .. } = sample;
+        let Sample { key, value, at } = sample;
         if self.speaks() {
             self.say(None, String::new(), series, key, at, found);
         }

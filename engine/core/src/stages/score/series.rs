@@ -21,8 +21,8 @@ use crate::{
     timers::TimerKind,
 };
 use quell_models::{
-    cohesion::Usual,
-    detectors::{Kpi, Moment, Score as Milli, Shape, Verdict, What},
+    cohesion::Standing,
+    detectors::{Kpi, Moment, Score as Milli, Shape, Usual, Verdict, What},
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -42,17 +42,13 @@ pub struct Sample {
     pub key: Fingerprint,
     pub value: f64,
     pub at: Timestamp,
-    /// Of a counter, by how much it grew in a second: what is judged, where it is by what is usual.
-    pub rate: Option<f64>,
 }
 
-impl Sample {
-    /// What was judged, and what stands behind its unit.
-    pub const fn judged(self) -> (Number, &'static str) {
-        match self.rate {
-            Some(rate) => (Number(rate), " a second"),
-            None => (Number(self.value), ""),
-        }
+/// What was judged of a sample, and what stands behind its unit.
+pub fn judged(value: f64, usual: Option<Usual>) -> (Number, &'static str) {
+    match usual.and_then(|usual| usual.rate) {
+        Some(rate) => (Number(rate), " a second"),
+        None => (Number(value), ""),
     }
 }
 
@@ -85,7 +81,7 @@ struct Taught {
     /// What adaptive figures went by.
     figures: Vec<(By, Vec<Learned>)>,
     /// How it stood beside its peers, and whose group that was.
-    peers: Option<(u64, Usual)>,
+    peers: Option<(u64, Standing)>,
 }
 
 /// What is known of a series: about 900 bytes, 1,400 more where days of the week differ, as much again for some days after a new usual, 64 KiB more of shapes, and its names.
@@ -249,7 +245,7 @@ impl Series {
     /// row is learned whatever incident it has opened, what is `worked_on` never.
     pub fn judge(
         &mut self,
-        (key, value, since): (Fingerprint, f64, Timestamp),
+        (key, value): (Fingerprint, f64),
         (at, teaches, worked_on, lead): (Timestamp, bool, bool, Lead),
         cx: &mut Cx<'_>,
         found: &mut Vec<Finding>,
@@ -261,7 +257,6 @@ impl Series {
             self.accept(at, cx);
         }
         self.waits_since = (lead == Lead::Waits).then(|| self.waits_since.unwrap_or(at));
-        let before = self.detector.value();
         let moment = cx.policy.score.moment(at);
         self.recurring.turn(moment);
         let comes = self.disturbed_since.is_some() && !worked_on && self.recurring.comes(moment);
@@ -283,10 +278,7 @@ impl Series {
             // It goes on from here where that is taken back: a counter is judged by what it was at last.
             taught.detector.take(moment, value, false);
         }
-        let is_rate = verdict.usual.is_some_and(|usual| usual.is_rate);
-        let seconds = (moment.seconds - since.0.div_euclid(1_000)) as f64;
-        let rate = is_rate.then(|| (value - before) / seconds);
-        let sample = Sample { key, value, at, rate };
+        let sample = Sample { key, value, at };
         let shape = self.shape.as_mut().filter(|_| teaches).map(|shape| shape.take(value));
         let verdict = verdict.with_shape(shape.unwrap_or_default());
         let mut crossings = std::mem::take(&mut self.crossings);
@@ -433,7 +425,7 @@ impl Series {
     pub fn teach(
         &mut self,
         key: Fingerprint,
-        (alert, peers): (AlertId, Option<(u64, Usual)>),
+        (alert, peers): (AlertId, Option<(u64, Standing)>),
         cx: &mut Cx<'_>,
         found: &mut Vec<Finding>,
     ) {
@@ -446,7 +438,7 @@ impl Series {
         if self.unusual.is_some() {
             self.recover(key, at, cx, found);
         }
-        let sample = Sample { key, value: self.detector.value(), at, rate: None };
+        let sample = Sample { key, value: self.detector.value(), at };
         let mut crossings = std::mem::take(&mut self.crossings);
         for crossing in crossings.iter_mut().filter(|crossing| crossing.is_adaptive(self, cx)) {
             crossing.accept(self, sample, cx, found);
@@ -463,7 +455,7 @@ impl Series {
     }
 
     /// What was called normal was not after all: what was usual before is so again, whatever has become usual since. How it stood beside its peers.
-    pub fn unteach(&mut self) -> Option<(u64, Usual)> {
+    pub fn unteach(&mut self) -> Option<(u64, Standing)> {
         let taught = self.taught.take()?;
         for crossing in &mut self.crossings {
             taught.figures.iter().for_each(|before| crossing.restore(before));
@@ -517,7 +509,7 @@ impl Series {
         // What it would be is not known any more.
         let mut outlook = self.outlook.take();
         if let Some(outlook) = &mut outlook {
-            outlook.withdraw(self, Sample { key, value: self.detector.value(), at: due, rate: None }, found);
+            outlook.withdraw(self, Sample { key, value: self.detector.value(), at: due }, found);
         }
         self.outlook = outlook;
         None
@@ -547,8 +539,8 @@ fn words(check: &str, sample: Sample, verdict: &Verdict, moment: Moment) -> Stri
         What::Shape if verdict.event > verdict.severity => "does what it never did, at",
         _ => "is",
     };
-    let (judged, per) = sample.judged();
-    let mut text = format!("{check} {is} {judged}{per}");
+    let (shown, per) = judged(sample.value, verdict.usual);
+    let mut text = format!("{check} {is} {shown}{per}");
     if let Some(usual) = verdict.usual {
         text += &format!(", usual {} to {}{per}", Number(usual.low), Number(usual.high));
         if usual.is_of_hour {
@@ -566,20 +558,19 @@ fn words(check: &str, sample: Sample, verdict: &Verdict, moment: Moment) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quell_models::detectors::Usual;
 
     #[test]
     fn what_is_usual_on_a_day_of_the_week_is_told_as_such() {
-        let usual = Usual { low: 20.0, high: 41.0, is_of_hour: true, is_of_weekday: true, is_rate: false };
+        let usual = Usual { low: 20.0, high: 41.0, is_of_hour: true, is_of_weekday: true, rate: None };
         let verdict = Verdict { usual: Some(usual), severity: Milli(600), ..Verdict::default() };
-        let sample = Sample { key: Fingerprint(1), value: 93.0, at: Timestamp(0), rate: None };
+        let sample = Sample { key: Fingerprint(1), value: 93.0, at: Timestamp(0) };
         // 1970-01-06, a Tuesday.
         let said = |verdict: &Verdict| words("batch", sample, verdict, Moment::utc(5 * 86_400 + 7_200));
         assert_eq!(said(&verdict), "batch is 93, usual 20 to 41 at 02:00 on Tuesdays");
         let shape = verdict.with_shape(Milli(900));
         assert_eq!(said(&shape), "batch does what it never did, at 93, usual 20 to 41 at 02:00 on Tuesdays");
-        let counter = Sample { value: 5e6, rate: Some(93.0), ..sample };
-        let told = words("requests", counter, &verdict, Moment::utc(5 * 86_400 + 7_200));
+        let counter = Verdict { usual: Some(Usual { rate: Some(93.0), ..usual }), ..verdict };
+        let told = words("requests", Sample { value: 5e6, ..sample }, &counter, Moment::utc(5 * 86_400 + 7_200));
         assert_eq!(told, "requests is 93 a second, usual 20 to 41 a second at 02:00 on Tuesdays");
     }
 
