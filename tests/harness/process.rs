@@ -41,6 +41,19 @@ pub struct Quell {
     log: PathBuf,
 }
 
+/// Tries until it is so.
+///
+/// # Errors
+/// Where it is not within half a minute, or can't be tried.
+pub fn until(mut is_so: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let since = Instant::now();
+    while !is_so()? {
+        ensure!(since.elapsed() < Duration::from_secs(30), "it does not come to that");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 /// A port that nobody is given who asks for any, for a minute: a connection to it has ended there just now (`TIME_WAIT`). By its number it can be
 /// listened on at once (`SO_REUSEADDR`).
 pub fn free_port() -> u16 {
@@ -157,15 +170,12 @@ impl Quell {
     /// # Errors
     /// Where it is not within half a minute.
     pub fn metric_becomes(&self, name: &str, value: f64) -> anyhow::Result<()> {
-        let since = Instant::now();
-        loop {
-            let now = self.metric(name)?;
-            if now == value {
-                return Ok(());
-            }
-            ensure!(since.elapsed() < Duration::from_secs(30), "{name} is {now}, not {value}");
-            thread::sleep(Duration::from_millis(20));
-        }
+        let mut now = value;
+        let becomes = until(|| {
+            now = self.metric(name)?;
+            Ok(now == value)
+        });
+        becomes.with_context(|| format!("{name} is {now}, not {value}"))
     }
 
     /// The sum of a metric over its labels; 0 where it is not there.

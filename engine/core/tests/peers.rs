@@ -52,16 +52,23 @@ impl World {
     fn pass(&mut self, minutes: i64, leaves: bool) {
         const WAVE: [f64; 8] = [20.0, 30.0, 45.0, 60.0, 70.0, 60.0, 45.0, 30.0];
         for _ in 0..minutes {
-            for host in 0..5 {
-                let value = WAVE[(self.minute % 8) as usize] + f64::from(host) + (self.minute % 3) as f64;
-                let value = if leaves && host == 2 { 46.0 + (self.minute % 2) as f64 } else { value };
-                let at = Timestamp(self.minute * 60_000);
-                let event = told::event(self.position, at, &format!("h{host}"), Status::Firing);
-                let event = Event { kind: Kind::Sample, value: Some(value), check: "cpu".to_owned(), ..event };
-                self.fold(&Input::Pack(Pack { range: None, events: vec![event], rejected: Vec::new() }));
-            }
-            self.minute += 1;
+            self.pass_one(|minute, host| {
+                let value = WAVE[(minute % 8) as usize] + host as f64 + (minute % 3) as f64;
+                if leaves && host == 2 { 46.0 + (minute % 2) as f64 } else { value }
+            });
         }
+    }
+
+    /// A minute of five hosts, by minute and host.
+    fn pass_one(&mut self, value: impl Fn(i64, i64) -> f64) {
+        for host in 0..5 {
+            let at = Timestamp(self.minute * 60_000);
+            let event = told::event(self.position, at, &format!("h{host}"), Status::Firing);
+            let value = Some(value(self.minute, host));
+            let event = Event { kind: Kind::Sample, value, check: "cpu".to_owned(), ..event };
+            self.fold(&Input::Pack(Pack { range: None, events: vec![event], rejected: Vec::new() }));
+        }
+        self.minute += 1;
     }
 
     /// A person's word on the one that is told of.
@@ -178,6 +185,12 @@ fn equal_states_are_equal_bytes_and_go_on_alike() {
     assert!(world.engine.snapshot().expect("a form") == again.engine.snapshot().expect("a form"));
 }
 
+/// Noise that all share, and that of each: of the first hosts little.
+fn noisy(minute: i64, host: i64, quiet: i64) -> f64 {
+    let noise = |n: i64| ((n * 7_919 + n * n * 31) % 101) as f64 / 50.0 - 1.0;
+    50.0 + 2.0 * noise(minute) + noise(5 * minute + host) * if host < quiet { 0.5 } else { 3.0 }
+}
+
 /// Some move so much for what is usual of them that they are told of, others do not. What they do is learned of all of them or of none, or they
 /// would be off each other when it ends.
 #[test]
@@ -185,17 +198,9 @@ fn what_all_do_takes_nobody_from_the_others_though_it_is_told_of_some() {
     let mut some = 0;
     for (quiet, moved) in [(1, 8.0), (4, 8.0), (1, 12.0), (4, 12.0)] {
         let mut world = World::new(SERVICE, |_| {});
-        let noise = |n: i64| ((n * 7_919 + n * n * 31) % 101) as f64 / 50.0 - 1.0;
         for minute in 0..860 {
             let all = if (700..820).contains(&minute) { moved } else { 0.0 };
-            for host in 0..5 {
-                let own = noise(5 * minute + host) * if host < quiet { 0.5 } else { 3.0 };
-                let value = 50.0 + 2.0 * noise(minute) + own + all;
-                let at = Timestamp(minute * 60_000);
-                let event = told::event(world.position, at, &format!("h{host}"), Status::Firing);
-                let event = Event { kind: Kind::Sample, value: Some(value), check: "cpu".to_owned(), ..event };
-                world.fold(&Input::Pack(Pack { range: None, events: vec![event], rejected: Vec::new() }));
-            }
+            world.pass_one(|minute, host| noisy(minute, host, quiet) + all);
             assert_eq!(world.apart(), [], "{quiet} {moved} {minute}");
         }
         let is_told = |body: &Body| matches!(body, Body::Alert(_));
@@ -208,16 +213,9 @@ fn what_all_do_takes_nobody_from_the_others_though_it_is_told_of_some() {
 #[test]
 fn what_all_go_on_doing_is_usual_for_all_of_them() {
     let mut world = World::new(SERVICE, |policy| policy.score.new_usual = Span::hours(1));
-    let noise = |n: i64| ((n * 7_919 + n * n * 31) % 101) as f64 / 50.0 - 1.0;
     for minute in 0..900 {
-        for host in 0..5 {
-            let own = noise(5 * minute + host) * if host < 4 { 0.5 } else { 3.0 };
-            let value = 50.0 + 2.0 * noise(minute) + own + if minute >= 700 { 12.0 } else { 0.0 };
-            let at = Timestamp(minute * 60_000);
-            let event = told::event(world.position, at, &format!("h{host}"), Status::Firing);
-            let event = Event { kind: Kind::Sample, value: Some(value), check: "cpu".to_owned(), ..event };
-            world.fold(&Input::Pack(Pack { range: None, events: vec![event], rejected: Vec::new() }));
-        }
+        let all = if minute >= 700 { 12.0 } else { 0.0 };
+        world.pass_one(|minute, host| noisy(minute, host, 4) + all);
         assert_eq!(world.apart(), [], "{minute}");
     }
     let open = world.engine.views().remove(0).alerts.iter().filter(|update| update.alert.open).count();
