@@ -1,18 +1,16 @@
 //! The unit of the fold: its own clock, ids, counters and limits; nothing crosses it (design rule 1).
 use crate::{
     domain::{
-        alert::{Alert, AlertId, Fingerprint},
-        command::{Act, Action, Code, Command, CommandResult, IncidentAct, Refusal},
-        correction::CorrectionId,
+        alert::{Alert, Fingerprint},
+        command::CommandResult,
         episode::EpisodeId,
         event::{Event, Kind, ORIGIN, Status},
-        incident::{Incident, IncidentId},
         maintenance::Maintenance,
         matcher::AlertView,
         policy::{Clock, Policy},
         recurrence::Problem,
         silence::Silence,
-        time::{Span, Timestamp},
+        time::Timestamp,
         topology::{Topologies, Topology},
     },
     ledger::{Ledger, Outcome},
@@ -32,16 +30,18 @@ use crate::{
         score::{Finding, Scorer},
         suppress::{PolicyIndex, Suppressor},
     },
-    timers::{Timer, TimerKind, Timers},
+    timers::{TimerKind, Timers},
     totals::{Evicted, Regroupings, Suggestions, Totals},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, sync::Arc};
 
 mod apart;
+mod commands;
 mod correct;
 mod regroup;
 mod suppression;
+mod time;
 
 /// What every stage of a scope shares.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -126,9 +126,6 @@ pub struct World<'a> {
     /// By source index: how far it is read; `None` where it feeds no more.
     pub reaches: &'a [Option<Timestamp>],
 }
-
-/// How far a clock may run ahead of the slowest source that feeds it.
-const REACH_SLACK: Span = Span::seconds(10);
 
 /// A scope.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -422,93 +419,6 @@ impl Scope {
         }
     }
 
-    /// A person or a program asks for something.
-    pub fn on_command(&mut self, command: &Command, world: World<'_>, out: &mut Outputs) {
-        if world.policy.clock == Clock::Wall {
-            self.core.top = self.core.top.max(command.at);
-        }
-        self.advance(world, out);
-        if self.requests.knows(&command.request_id) || self.questions.knows(&command.request_id) {
-            return;
-        }
-        let done = match &command.action {
-            Action::WhyNot(a, b) => return self.answer(command, [*a, *b], world, out),
-            Action::Incident(act) => self.on_act(act, command, world, out),
-            Action::CreateSilence { silence, force } => self.create_silence(silence, *force, world, out),
-            Action::ExpireSilence(id) => self.expire_silence(id, world, out),
-            Action::CreateWindow(window) => self.create_window(window, world, out),
-            Action::ExpireWindow(id) => self.expire_window(id, world, out),
-            Action::MarkNormal { alert, undo } => self.mark_normal(*alert, *undo, &command.actor, world, out),
-            Action::Relate(relating) => self.relate(relating, command, world, out),
-            Action::UndoCorrection(id) => self.undo_correction(*id, world, out),
-        };
-        let result = command.result(done);
-        let cx = cx(&mut self.core, world, out);
-        let (clock, horizon) = (cx.core.clock, cx.policy.raise.request_horizon);
-        cx.core.evicted.requests += self.requests.keep(result.clone(), clock, horizon, cx.policy.limits.requests);
-        out.say(Body::Result(Box::new(result)));
-    }
-
-    /// Commands that were folded may be folded again; for tests.
-    pub(crate) fn forget_requests(&mut self) {
-        (self.requests, self.questions) = Default::default();
-    }
-
-    fn on_act(
-        &mut self,
-        act: &IncidentAct,
-        command: &Command,
-        world: World<'_>,
-        out: &mut Outputs,
-    ) -> Result<String, Refusal> {
-        let done = match &act.act {
-            Act::Merge(other) => self.merge(act, *other, command, world, out),
-            Act::Split(alerts) => self.split(act, alerts, command, world, out),
-            Act::Move { alerts, into } => self.move_alerts(act, (alerts, *into), command, world, out),
-            Act::State(_) | Act::Acknowledge | Act::Assign(_) | Act::Comment | Act::Ticket(_) => {
-                let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
-                self.raiser.act(act, &command.actor, by, &mut cx(&mut self.core, world, out))
-            }
-        };
-        done.map(|id| Incident::name(&self.core.name, id))
-    }
-
-    /// What an alert tells of is normal, or is so no more; its name. It need not be kept any more for that.
-    fn mark_normal(
-        &mut self,
-        id: AlertId,
-        undo: bool,
-        actor: &str,
-        world: World<'_>,
-        out: &mut Outputs,
-    ) -> Result<String, Refusal> {
-        let alert = self.deduplicator.iter().find(|alert| alert.id == id).cloned();
-        let mut cx = cx(&mut self.core, world, out);
-        let mut found = Vec::new();
-        if undo {
-            if !self.scorer.unteach(id) {
-                let why = format!("of no series was it said by the alert {id}, or it was said by another since");
-                return Err(Refusal::new(Code::NotFound, why));
-            }
-        } else {
-            let alert =
-                alert.as_ref().ok_or_else(|| Refusal::new(Code::NotFound, format!("there is no alert {id}")))?;
-            if !alert.open {
-                return Err(Refusal::new(Code::FailedPrecondition, "it is clear: what it told of is over"));
-            }
-            if !self.scorer.teach(alert, &mut cx, &mut found) {
-                let why = "it is not measured against what is usual: there is nothing to learn";
-                return Err(Refusal::new(Code::FailedPrecondition, why));
-            }
-        }
-        if let Some(alert) = alert {
-            let by = &evidence(&mut self.correlator, &self.health, &self.changes);
-            self.raiser.on_marked_normal(&alert, undo, actor, by, &mut cx);
-        }
-        self.conclude(found, world, out);
-        Ok(Alert::name(&self.core.name, id))
-    }
-
     /// A dead man's switch is kept as an alert and has no other consequence than that of its silence.
     fn follow_switch(&mut self, key: Fingerprint, change: Change, world: World<'_>, out: &mut Outputs) {
         let mut cx = cx(&mut self.core, world, out);
@@ -542,115 +452,6 @@ impl Scope {
             let alert = suggestion.alert.and_then(|key| self.deduplicator.get(key));
             self.raiser.suggest(suggestion, alert, by, &mut cx);
         }
-    }
-
-    /// Time passes for everyone.
-    pub fn on_tick(&mut self, wall: Timestamp, world: World<'_>, out: &mut Outputs) {
-        self.core.top = self.core.top.max(wall);
-        self.advance(world, out);
-    }
-
-    /// A source that feeds it has been read further.
-    pub fn on_reach(&mut self, source: usize, world: World<'_>, out: &mut Outputs) {
-        if self.core.feeds.contains(&source) {
-            self.advance(world, out);
-        }
-    }
-
-    /// Time passes until nothing more can happen.
-    pub fn on_settle(&mut self, world: World<'_>, out: &mut Outputs) {
-        self.scorer.on_settle(&mut cx(&mut self.core, world, out));
-        self.fire(Timestamp::MAX, world, out);
-    }
-
-    /// Moves the clock to the highest time folded, but not past the slowest source that feeds the scope.
-    fn advance(&mut self, world: World<'_>, out: &mut Outputs) {
-        let hold = match world.policy.clock {
-            Clock::Events => Timestamp::MAX,
-            Clock::Wall => {
-                let reaches = self.core.feeds.iter().filter_map(|s| world.reaches.get(*s).copied().flatten());
-                reaches.min().map_or(Timestamp::MAX, |lowest| lowest + REACH_SLACK)
-            }
-        };
-        let to = self.core.top.min(hold);
-        self.fire(to, world, out);
-        self.core.clock = self.core.clock.max(to);
-    }
-
-    /// Each timer fires at its own time, as if the scope had been looked at just then.
-    fn fire(&mut self, to: Timestamp, world: World<'_>, out: &mut Outputs) {
-        while let Some(timer) = self.core.timers.pop(to) {
-            self.core.clock = self.core.clock.max(timer.fires_at);
-            self.on_timer(timer, world, out);
-        }
-    }
-
-    fn on_timer(&mut self, timer: Timer, world: World<'_>, out: &mut Outputs) {
-        let mut cx = cx(&mut self.core, world, out);
-        let (key, due) = (Fingerprint(timer.id), timer.due);
-        // Ids of episodes and incidents are 64 bits wide.
-        let id = timer.id as u64;
-        let by = &mut evidence(&mut self.correlator, &self.health, &self.changes);
-        let mut found = Vec::new();
-        match timer.kind {
-            TimerKind::Suppress => {
-                self.judge(key, due, world, out);
-            }
-            TimerKind::Calm => self.scorer.on_calm(key, due, &mut cx, &mut found),
-            TimerKind::Silent => self.scorer.on_silent(key, due, &mut cx, &mut found),
-            TimerKind::BurstEnd => found.extend(self.scorer.on_burst_end(id, due, &mut cx)),
-            TimerKind::ForgetSeries => self.scorer.on_sweep(due, &mut cx, &mut found),
-            TimerKind::Revise => {
-                let (alerts, raiser) = (&mut self.deduplicator, &mut self.raiser);
-                let moves = self.correlator.on_revise(key, due, alerts, raiser, &mut cx);
-                self.tell(moves, world, out);
-            }
-            TimerKind::Settle => {
-                if let Some(alert) = self.deduplicator.get(key) {
-                    self.raiser.on_settle(alert, due, by, &mut cx);
-                }
-            }
-            TimerKind::Many => self.raiser.on_many(EpisodeId(id), due, by, &mut cx),
-            TimerKind::SpeakAlert => {
-                if let Some(alert) = self.deduplicator.get_mut(key).filter(|a| a.unsaid) {
-                    say_alert(alert, &mut cx);
-                }
-            }
-            TimerKind::Branch => self.raiser.on_branch(IncidentId(id), by, &mut cx),
-            TimerKind::SpeakIncident => self.raiser.on_speak(IncidentId(id), by, &mut cx),
-            TimerKind::SpeakServices => self.health.on_speak(&mut cx),
-            TimerKind::Orphan => self.deduplicator.on_orphan(key, &mut cx),
-            TimerKind::AutoClear => {
-                if let Some(change) = self.deduplicator.on_auto_clear(key, due, &mut cx) {
-                    self.follow(key, change, world, out);
-                }
-            }
-            TimerKind::Resolve => self.raiser.on_resolve(IncidentId(id), due, by, &mut cx),
-            TimerKind::Flap => {
-                if let Some(change) = self.deduplicator.on_flap(key, due, &mut cx) {
-                    self.follow(key, change, world, out);
-                }
-            }
-            TimerKind::Absence => {
-                let alert = self.deduplicator.get_mut(key).map(Arc::make_mut);
-                if let Some(event) = alert.and_then(|alert| absence::on_timer(alert, due, &mut cx)) {
-                    self.derive(&event, world, out);
-                }
-            }
-            TimerKind::EndEpisode => self.correlator.on_end(EpisodeId(id), due, &mut cx),
-            TimerKind::Close => self.raiser.on_close(IncidentId(id), due, by, &mut cx),
-            TimerKind::ForgetAlert => {
-                let may_go_on = self.deduplicator.may_go_on_until(key, &cx).filter(|(until, _)| *until > due);
-                match may_go_on.filter(|(_, alert)| self.raiser.may_reopen(alert, by.correlator)) {
-                    Some((until, _)) => cx.set(TimerKind::ForgetAlert, key.0, until),
-                    None => self.deduplicator.on_forget(key, due, &mut cx),
-                }
-            }
-            TimerKind::ForgetSuppressor => self.suppressor.on_forget(id, due, &mut cx),
-            TimerKind::ForgetCorrection => self.forget_correction(CorrectionId(id), world, out),
-            TimerKind::ForgetIncident => self.raiser.on_forget(IncidentId(id), &mut self.correlator, &mut cx),
-        }
-        self.conclude(found, world, out);
     }
 
     /// Its name.
