@@ -30,7 +30,7 @@ const SHUFFLES: u64 = 5;
 /// A rule, as it is switched.
 type Part = fn(&mut Parts) -> &mut bool;
 
-const PARTS: [(&str, Part); 16] = [
+const PARTS: [(&str, Part); 17] = [
     ("digit", |p| &mut p.digit),
     ("path", |p| &mut p.path),
     ("url", |p| &mut p.url),
@@ -47,6 +47,7 @@ const PARTS: [(&str, Part); 16] = [
     ("slots", |p| &mut p.slots),
     ("together", |p| &mut p.together),
     ("names", |p| &mut p.names),
+    ("phrases", |p| &mut p.phrases),
 ];
 
 fn main() -> anyhow::Result<()> {

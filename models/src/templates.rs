@@ -23,6 +23,9 @@
 //! closed set), on how long the rest of the sentence is, and on whether they are known: names that other slots took, or that the caller knows ([`Miner::learn_with`]: of a topology, of labels). Several places at
 //! once are found with the rarest words of a skeleton left out.
 //!
+//! **Phrases.** What an error says at the end of a line, behind a colon, has several words (`bind failed: Address already in use`). Words that stand behind heads which
+//! have little in common are a phrase that is passed on; a head with three tails, most of them phrases, is a template whose tail varies.
+//!
 //! **Ids.** The id of a skeleton is a hash of its words, in order: it depends on nothing else, neither on what came before nor
 //! on the machine nor on names that are known. Templates merge, they never split: a merged id stays valid ([`Miner::resolve`]).
 //!
@@ -33,6 +36,7 @@
 mod lex;
 mod mask;
 mod miner;
+mod phrase;
 mod skeleton;
 mod slots;
 mod snapshot;
@@ -86,6 +90,8 @@ pub struct Settings {
     pub beside_variable: usize,
     /// but not fewer than these (2 beside what varies).
     pub least: usize,
+    /// Different tails behind a head (see below) after which they vary.
+    pub behind: usize,
     /// Slots that may vary at once; at least two words, and two fifths of them, do not.
     pub together_max: usize,
 }
@@ -104,7 +110,7 @@ impl Default for Settings {
             identifiers: 4,
             plain: 4,
             first: 12,
-
+            behind: 3,
             together: 6,
             sure: 4,
             beside_variable: 1,
@@ -150,6 +156,8 @@ pub struct Parts {
     pub together: bool,
     /// Names that are known count as evidence.
     pub names: bool,
+    /// Phrases behind a colon.
+    pub phrases: bool,
 }
 
 impl Default for Parts {
@@ -171,6 +179,7 @@ impl Default for Parts {
             slots: true,
             together: true,
             names: true,
+            phrases: true,
         }
     }
 }

@@ -84,6 +84,50 @@ fn names_beside_brackets_units_and_days_are_one_template() {
     }
 }
 
+/// Heads of different statements, and what is behind them.
+fn with_errors(heads: &[&str], errors: &[&str]) -> Vec<String> {
+    heads.iter().flat_map(|head| errors.iter().map(move |error| format!("{head}: {error}"))).collect()
+}
+
+#[test]
+fn what_errors_say_behind_a_colon_varies() {
+    let errors = ["Connection refused", "No such file or directory", "Permission denied", "Broken pipe"];
+    let heads = ["could not open the index", "failed to renew lease 7 of the leader", "probe gave up after 3 tries"];
+    let mut miner = mined(with_errors(&heads, &errors).iter().map(String::as_str));
+    let mut found = texts(&miner);
+    found.sort_unstable();
+    let wanted =
+        ["could not open the index", "failed to renew lease <*> of the leader", "probe gave up after <*> tries"];
+    assert_eq!(found, wanted.map(|head| format!("{head}: <*>")));
+    // One that is new needs no entry, a sentence of its own is another template, and ids stay valid.
+    let first = miner.skeleton("could not open the index: Broken pipe");
+    let template = miner.resolve(first);
+    assert_eq!(Some(miner.learn("could not open the index: Is a directory").template), template);
+    assert_eq!(Some(miner.learn("could not open the index: 17").template), template);
+    assert_ne!(
+        Some(miner.learn("could not open the index: 3 of 4 replicas (primary=db) are behind").template),
+        template
+    );
+    let kept = serde_json::to_string(&miner).expect("a miner");
+    let mut again: Miner = serde_json::from_str(&kept).expect("a miner");
+    assert_eq!(Some(again.learn("could not open the index: Is a directory").template), template);
+}
+
+#[test]
+fn statements_of_a_component_are_no_phrases() {
+    // A name and its statements, the same of all that have one.
+    let heads = ["volume manager alpha", "volume manager beta", "volume manager gamma"];
+    let statements = ["has been mounted", "is full now", "was taken offline", "needs a repair"];
+    let lines = with_errors(&heads[..2], &statements);
+    assert_eq!(mined(lines.iter().map(String::as_str)).len(), 8);
+    // One word names a component.
+    let lines = with_errors(&["kernel", "nightly backup of the ledger"], &statements);
+    assert!(texts(&mined(lines.iter().map(String::as_str))).contains(&"kernel: is full now".to_owned()));
+    // What nobody else says.
+    let lines = with_errors(&["state of the door is"], &statements);
+    assert_eq!(mined(lines.iter().map(String::as_str)).len(), 4);
+}
+
 #[test]
 fn states_are_told_apart_longer_than_names() {
     for words in [

@@ -88,6 +88,8 @@ pub enum Kind {
     Word,
     /// One character that belongs to no word, or what ends a sentence.
     Mark,
+    /// The words behind a colon, to the end, where they vary, as was learned.
+    Phrase,
 }
 
 /// A piece of a line; 16 bytes.
@@ -111,7 +113,7 @@ impl Token {
     }
 
     pub fn is_variable(&self) -> bool {
-        matches!(self.kind, Kind::Variable | Kind::Absent | Kind::Open)
+        matches!(self.kind, Kind::Variable | Kind::Absent | Kind::Open | Kind::Phrase)
     }
 
     /// As it is written.

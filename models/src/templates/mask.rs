@@ -41,7 +41,7 @@ pub fn joins(token: &Token, line: &[u8]) -> bool {
             matches!(token.mark(line), b',' | b':' | b'-' | b'/' | b'|' | b'#' | b';' | b'+' | b'.' | b'*')
         }
         Kind::Word => matches!(token.text(line), b"##" | b"x"),
-        Kind::Variable | Kind::Absent | Kind::Open => false,
+        Kind::Variable | Kind::Absent | Kind::Open | Kind::Phrase => false,
     }
 }
 

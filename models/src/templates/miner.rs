@@ -3,6 +3,7 @@ use super::{
     Settings, Template,
     lex::{Kind, Token, VARIABLE},
     mask::collapse,
+    phrase::{self, Cut},
     skeleton::read,
     slots::{self, Keys, MEMBERS_MAX, Patterns, Slot, Together, fits},
     snapshot::Snapshot,
@@ -20,6 +21,14 @@ pub struct Seen {
     pub skeleton: u64,
     /// Id of its template, as far as is known now; it may be merged into another later.
     pub template: u64,
+}
+
+/// What varies in the skeletons of a template.
+enum Varies {
+    /// In these places.
+    At(Vec<usize>),
+    /// All from there on.
+    Behind(usize),
 }
 
 /// Learns templates from lines.
@@ -176,8 +185,10 @@ impl Miner {
         entry.together = cuts.iter().map(|(key, _)| *key).collect();
         self.store.insert(entry);
         self.patterns.add(id, &tokens);
-        for (_, key) in &places {
-            self.slots.entry(*key).and_modify(|slot| slot.add(id)).or_insert(Slot::One(id));
+        let cut = if parts.slots && parts.phrases { phrase::cut(&tokens, bytes) } else { None };
+        let keys_of_cut = cut.iter().flat_map(Cut::keys);
+        for key in places.iter().map(|(_, key)| *key).chain(keys_of_cut) {
+            self.slots.entry(key).and_modify(|slot| slot.add(id)).or_insert(Slot::One(id));
         }
         for (key, cut) in &cuts {
             let places = || cut.iter().map(|at| *at as u16).collect();
@@ -189,12 +200,26 @@ impl Miner {
         }
         for (key, cut) in cuts {
             if self.varies_together(key, &cut) {
-                return self.merge(id, &cut, is_known);
+                return self.merge(id, &Varies::At(cut), is_known);
+            }
+        }
+        if let Some(cut) = cut {
+            // What it says may be what other heads were lacking.
+            let alike =
+                cut.tail.and_then(|tail| self.slots.get(&tail)).map_or(Vec::new(), |slot| slot.members().to_vec());
+            for one in [id].into_iter().chain(alike) {
+                let cut = self.store.get(one).and_then(Entry::cut);
+                if let Some(cut) = cut.filter(|cut| self.varies_behind(cut)) {
+                    self.merge(one, &Varies::Behind(cut.at), is_known);
+                }
+            }
+            if let Some(template) = self.resolve(id).filter(|template| *template != id) {
+                return template;
             }
         }
         for (at, key) in places.iter().copied() {
             if self.varies(key, at, is_known) {
-                return self.merge(id, &[at], is_known);
+                return self.merge(id, &Varies::At(vec![at]), is_known);
             }
         }
         id
@@ -294,8 +319,33 @@ impl Miner {
         many >= needed.saturating_sub(known).max(if variables.is_empty() { settings.least } else { 2 })
     }
 
-    /// The skeleton of a template with words that vary in these places.
-    fn opened(&self, entry: &Entry, places: &[usize]) -> Vec<Token> {
+    /// Whether what stands behind a head varies.
+    fn varies_behind(&self, cut: &Cut) -> bool {
+        let Some(of_head) = self.slots.get(&cut.head).map(Slot::members) else { return false };
+        let is_phrase = |entry: &&Entry| match entry.cut().and_then(|cut| cut.tail) {
+            Some(tail) => self.is_phrase(tail, &entry.tokens[..cut.at]),
+            None => true,
+        };
+        let phrases = of_head.iter().filter_map(|id| self.store.get(*id)).filter(is_phrase).count();
+        of_head.len() >= self.settings.behind && phrases * 2 >= of_head.len() && phrases >= 2
+    }
+
+    /// Whether a tail was found behind another head, or to vary.
+    fn is_phrase(&self, tail: u64, head: &[Token]) -> bool {
+        let is_other = |entry: &Entry| entry.cut().is_some_and(|cut| phrase::are_apart(&entry.tokens[..cut.at], head));
+        self.names.contains_key(&tail)
+            || (self
+                .slots
+                .get(&tail)
+                .is_some_and(|slot| slot.members().iter().filter_map(|id| self.store.get(*id)).any(is_other)))
+    }
+
+    /// The skeleton of a template with what varies.
+    fn opened(&self, entry: &Entry, varies: &Varies) -> Vec<Token> {
+        let places = match varies {
+            Varies::At(places) => places,
+            Varies::Behind(at) => return behind(entry, *at),
+        };
         let mut tokens = entry.tokens.clone();
         for at in places {
             if let Some(token) = tokens.get_mut(*at) {
@@ -308,10 +358,10 @@ impl Miner {
         if fits(&opened, entry.line.as_bytes(), &entry.tokens) { opened } else { tokens.into_vec() }
     }
 
-    /// All skeletons that are like this one but for these places are of one template: which.
-    fn merge(&mut self, id: u64, places: &[usize], is_known: &dyn Fn(&str) -> bool) -> u64 {
+    /// All skeletons that are like this one but for what varies are of one template: which.
+    fn merge(&mut self, id: u64, varies: &Varies, is_known: &dyn Fn(&str) -> bool) -> u64 {
         let Some(entry) = self.store.get(id) else { return id };
-        let mut merged = self.opened(entry, places);
+        let mut merged = self.opened(entry, varies);
         let merged_id = slots::id(&merged);
         let (many, mut line) = (entry.tokens.len(), entry.line.clone());
         let gone: Vec<u64> = (self.store.all())
@@ -322,18 +372,16 @@ impl Miner {
         let mut children: Vec<Entry> = gone.into_iter().filter_map(|id| self.take_out(id)).collect();
         children.sort_unstable_by_key(|entry| (entry.founded, entry.id));
         // As it was written first.
-        if let Some(first) = children.iter().find(|child| child.tokens.len() == many) {
-            let opened = self.opened(first, places);
+        if let Some(first) =
+            children.iter().find(|child| child.tokens.len() == many || matches!(varies, Varies::Behind(_)))
+        {
+            let opened = self.opened(first, varies);
             if slots::id(&opened) == merged_id {
                 (merged, line) = (opened, first.line.clone());
             }
         }
-        for child in children.iter().filter(|child| child.tokens.len() == many) {
-            for at in places {
-                if let Some(token) = child.tokens.get(*at).filter(|token| !token.is_variable()) {
-                    self.know(token.hash);
-                }
-            }
+        for child in &children {
+            self.know_all(child, varies, many);
         }
         let template = match self.store.get(merged_id).map(|entry| entry.id) {
             Some(template) => {
@@ -351,20 +399,38 @@ impl Miner {
         template
     }
 
-    /// A template whose places varied by how they were written takes in words there, too.
+    /// A template that varied by how it was written takes in words there, too.
     fn open(&mut self, template: u64, merged: &[Token]) {
         let Some(entry) = self.store.get_mut(template) else { return };
         if entry.tokens.len() != merged.len() {
             return;
         }
         for (token, merged) in entry.tokens.iter_mut().zip(merged) {
-            if token.is_variable() && merged.kind == Kind::Open {
-                token.kind = Kind::Open;
+            if token.is_variable() && matches!(merged.kind, Kind::Open | Kind::Phrase) {
+                token.kind = merged.kind;
             }
         }
         let tokens = entry.tokens.clone();
         self.patterns.remove(template, &tokens);
         self.patterns.add(template, &tokens);
+    }
+
+    /// What a template had where it varies.
+    fn know_all(&mut self, child: &Entry, varies: &Varies, many: usize) {
+        match varies {
+            Varies::At(places) if child.tokens.len() == many => {
+                for at in places {
+                    if let Some(token) = child.tokens.get(*at).filter(|token| !token.is_variable()) {
+                        self.know(token.hash);
+                    }
+                }
+            }
+            Varies::At(_) => {}
+            Varies::Behind(_) => {
+                let tail = child.cut().and_then(|cut| cut.tail);
+                tail.into_iter().for_each(|tail| self.know(tail));
+            }
+        }
     }
 
     fn know(&mut self, word: u64) {
@@ -383,8 +449,9 @@ impl Miner {
         let entry = self.store.remove(id)?;
         self.patterns.remove(id, &entry.tokens);
         let keys = Keys::new(&entry.tokens);
-        for at in entry.places() {
-            let key = keys.without(&[at]);
+        let cut = entry.cut();
+        let places = entry.places().map(|at| keys.without(&[at]));
+        for key in places.chain(cut.iter().flat_map(Cut::keys)) {
             if let Some(slot) = self.slots.get_mut(&key) {
                 match slot.without(id) {
                     Some(left) => *slot = left,
@@ -415,4 +482,12 @@ impl Miner {
             self.forgotten += gone as u64;
         }
     }
+}
+
+/// The skeleton of a template whose words from a place on vary.
+fn behind(entry: &Entry, at: usize) -> Vec<Token> {
+    let (head, tail) = entry.tokens.split_at(at.min(entry.tokens.len()));
+    let (Some(first), Some(last)) = (tail.first(), tail.last()) else { return head.to_vec() };
+    let tail = Token { kind: Kind::Phrase, ..Token::variable(first.start.into(), last.end.into()) };
+    head.iter().copied().chain([tail]).collect()
 }

@@ -5,6 +5,7 @@
 use super::{
     lex::{Kind, Token, VARIABLE},
     mask::joins,
+    phrase,
     store::may_vary,
 };
 use crate::stir::stir;
@@ -103,7 +104,7 @@ pub struct Patterns(BTreeMap<u64, Vec<u64>>);
 impl Patterns {
     /// One more; where there are too many, it takes the place of the oldest.
     pub fn add(&mut self, id: u64, tokens: &[Token]) {
-        if !tokens.iter().any(|token| token.kind == Kind::Open) {
+        if !tokens.iter().any(|token| matches!(token.kind, Kind::Open | Kind::Phrase)) {
             return;
         }
         let of_first = self.0.entry(first(tokens)).or_default();
@@ -138,6 +139,9 @@ fn first(tokens: &[Token]) -> u64 {
 pub fn fits(template: &[Token], line: &[u8], tokens: &[Token]) -> bool {
     let mut rest = tokens;
     for (at, wanted) in template.iter().enumerate() {
+        if wanted.kind == Kind::Phrase {
+            return phrase::is_one(rest, line);
+        }
         if wanted.kind == Kind::Open {
             let next = template.get(at + 1).map(|token| token.hash);
             let Some(taken) = span(line, rest, next) else { return false };

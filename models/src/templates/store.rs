@@ -1,6 +1,7 @@
 //! Templates by number, and the ids that lead to them.
 use super::{
     lex::{Kind, Token},
+    phrase::{self, Cut},
     words,
 };
 use rustc_hash::FxHashMap;
@@ -50,6 +51,11 @@ impl Entry {
     pub fn places(&self) -> impl Iterator<Item = usize> {
         let line = self.line.as_bytes();
         (0..self.tokens.len()).filter(move |at| self.tokens[*at].is_variable() || may_vary(&self.tokens[*at], line))
+    }
+
+    /// Where it is cut into what a program says and what an error does.
+    pub fn cut(&self) -> Option<Cut> {
+        phrase::cut(&self.tokens, self.line.as_bytes())
     }
 
     /// Words that may vary.
