@@ -258,6 +258,10 @@ pub const SCORE: &str = "score";
 pub const MEASURED_BY: &str = "measured_by";
 /// How the checks of what is only predicted end.
 pub const PREDICTED: &str = "predicted";
+/// The label of what is predicted: how far ahead.
+pub const PREDICTION: &str = "prediction";
+/// The label of an alert of a KPI: which of its service.
+pub const KPI: &str = "kpi";
 /// The label of an alert about the way between two that names the other end: an entity.
 const PEER: &str = "peer";
 /// What is further out is out as far.

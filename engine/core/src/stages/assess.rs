@@ -1,10 +1,16 @@
 //! How well services do: the least of what their KPIs say, what their open alerts leave, and what they borrow from what
 //! they depend on. Kept as sums; a change costs what it changes.
 use crate::{
-    domain::{alert::Alert, event::ORIGIN, health::Level, time::Span},
+    domain::{
+        alert::Alert,
+        episode::{KPI, PREDICTION},
+        event::ORIGIN,
+        health::Level,
+        time::Span,
+    },
     output::{Body, ServiceUpdate},
     scope::Cx,
-    stages::score::{Measured, PREDICTION},
+    stages::score::Measured,
     timers::TimerKind,
 };
 use rustc_hash::FxHashMap;
@@ -37,7 +43,7 @@ pub struct HealthBoard {
 /// Whether an alert takes points: work that was announced, and what people chose not to hear of, is no ill health.
 fn counts(alert: &Alert) -> bool {
     // What a KPI's level says counts as the KPI's, and what is only predicted is not so yet.
-    let is_other = |key: &str| key == "kpi" || key == PREDICTION;
+    let is_other = |key: &str| key == KPI || key == PREDICTION;
     let is_other = *alert.origin == *ORIGIN && alert.labels.iter().any(|(key, _)| is_other(key));
     alert.open && alert.suppressed_by.is_none() && !is_other
 }

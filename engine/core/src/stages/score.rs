@@ -31,7 +31,6 @@ mod series;
 use bursts::Bursts;
 use cohesion::Groups;
 use rhythms::Rhythms;
-pub use said::PREDICTION;
 use series::Series;
 
 /// A share of this of the series goes when there are too many.

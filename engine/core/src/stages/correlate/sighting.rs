@@ -7,7 +7,7 @@ use super::{
 use crate::domain::{
     alert::Alert,
     check::CheckKind,
-    episode::SCORE,
+    episode::{KPI, MEASURED_BY, PREDICTION, SCORE},
     hash::{Framed, hash_of},
     policy::{Clue, Correlate, Policy},
     time::Timestamp,
@@ -213,8 +213,10 @@ fn label_ground((key, value): &(Arc<str>, Arc<str>), alert: &Alert, framed: &mut
 fn carried(alert: &Alert, cx: &Lens<'_>) -> Vec<(u64, Name)> {
     let mut framed = Framed::default();
     let mut carried: Vec<(u64, Name)> = Vec::with_capacity(alert.labels.len() + alert.services.len());
-    // How large something is says nothing of where.
-    for label in alert.labels.iter().filter(|(key, value)| !value.is_empty() && **key != *SCORE) {
+    // How large something is says nothing of where, nor what the engine says of its own finding.
+    let own: &[&str] = if alert.series().is_some() { &[KPI, MEASURED_BY, PREDICTION] } else { &[] };
+    let is_told = |key: &str| key != SCORE && !own.contains(&key);
+    for label in alert.labels.iter().filter(|(key, value)| !value.is_empty() && is_told(key)) {
         let word = hash_of(&label.1);
         let ground = label_ground(label, alert, &mut framed, cx).unwrap_or(word);
         carried.push((word, Name { text: label.1.clone(), ground, key: hash_of(&label.0) }));

@@ -2,15 +2,12 @@
 use super::{Finding, series::Series};
 use crate::domain::{
     alert::Fingerprint,
-    episode::{MEASURED_BY, SCORE},
+    episode::{KPI, MEASURED_BY, PREDICTION, SCORE},
     event::{Event, Kind, ORIGIN, Status},
     hash::Framed,
     severity::Severity,
     time::{Span, Timestamp},
 };
-
-/// The label of what is a prediction: how far ahead.
-pub const PREDICTION: &str = "prediction";
 
 /// Who is further off is off as far.
 const OFF_MAX: f64 = 100.0;
@@ -48,7 +45,7 @@ impl<'a> Said<'a> {
     pub fn about(self, series: &Series, key: Fingerprint, at: Timestamp) -> Finding {
         let mut labels = vec![(MEASURED_BY.to_owned(), series.origin.to_string())];
         if let Some(kpi) = self.kpi {
-            labels.insert(0, ("kpi".to_owned(), kpi.to_owned()));
+            labels.insert(0, (KPI.to_owned(), kpi.to_owned()));
         }
         if let Some(ahead) = self.ahead {
             labels.push((PREDICTION.to_owned(), ahead.to_string()));
