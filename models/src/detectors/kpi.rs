@@ -35,7 +35,7 @@
 use super::Score;
 use expected::{Expected, Measure};
 use habit::Habit;
-use ranks::Ranks;
+use ranks::{Ranked, Ranks};
 pub use said::{Moment, Usual, Verdict, What};
 use serde::{Deserialize, Serialize};
 use week::Week;
@@ -279,11 +279,11 @@ impl Kpi {
         }
         let expected = self.expected(at, x);
         let (from, is_off, is_usual) = self.measured(x, expected);
-        let (evidence, what) = self.evidence(x, expected, teaches);
+        let Ranked { nats: evidence, what, beyond } = self.evidence(x, expected, teaches);
         let z = from.of(x);
         let is_warm = self.is_warm();
         let nats = self.nats(evidence, if is_warm { z.abs() } else { 0.0 });
-        let nats = if is_off { nats.max(news(z)) } else { nats };
+        let nats = nats.max(if is_off { news(z.abs() / habit::NEWS) } else { 0.0 }).max(if is_warm { news(beyond) } else { 0.0 });
         let event = self.gate(if is_usual { 0.0 } else { nats }, teaches);
         let is_new_day = self.at / DAY as u32 != day;
         if learns != Learns::Nothing {
@@ -408,7 +408,7 @@ impl Kpi {
     }
 
     /// The four evidences, each ranked in its own past: their mean, in nats, and the largest.
-    fn evidence(&mut self, x: f32, expected: Expected, teaches: bool) -> (f32, What) {
+    fn evidence(&mut self, x: f32, expected: Expected, teaches: bool) -> Ranked {
         let r = x - expected.base;
         let far = expected.far;
         let y = self.long + r.clamp(-far, far);
@@ -523,8 +523,7 @@ impl Kpi {
 }
 
 /// What is beyond all habit, in nats.
-fn news(z: f32) -> f32 {
-    let beyond = z.abs() / habit::NEWS;
+fn news(beyond: f32) -> f32 {
     if beyond > 1.0 { NEWS_NATS + YOUNG_NATS * libm::logf(beyond) } else { 0.0 }
 }
 

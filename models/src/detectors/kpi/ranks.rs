@@ -11,6 +11,10 @@ const COUNTED_MAX: u32 = 65_000;
 /// The pseudo count of a rank, and from which multiple of the mean on it falls.
 const PSEUDO: f32 = 2.0;
 const PSEUDO_TAIL: f32 = 30.0;
+/// A lasting departure is news by itself beyond so many times what all but so few of the departures before it were, and beyond so many mean ones.
+const BEYOND: f32 = 2.0;
+const RARE: f32 = 0.001;
+const RECORD_LEAST: f32 = 5.0;
 /// What is said of an event is the first evidence, in their order, unless another is so much larger.
 const CLEARLY: f32 = 1.2;
 
@@ -22,6 +26,17 @@ pub(super) struct Ranks {
     histograms: [[u16; BINS]; 4],
 }
 
+/// What was found beside what was before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ranked {
+    /// The mean of the ranks.
+    pub nats: f32,
+    /// The largest.
+    pub what: What,
+    /// How far the departure is beyond all that was; beyond 1 it is news.
+    pub beyond: f32,
+}
+
 impl Ranks {
     /// The mean distance from the base.
     pub const fn off(&self) -> f32 {
@@ -29,12 +44,15 @@ impl Ranks {
     }
 
     /// The mean of the ranks of what was found, in nats, and the largest. It is counted where it `teaches`: the `n`th sample, `pace` seconds apart.
-    pub fn take(&mut self, found: [f32; 4], (n, pace): (f32, f32), teaches: bool) -> (f32, What) {
+    pub fn take(&mut self, found: [f32; 4], (n, pace): (f32, f32), teaches: bool) -> Ranked {
         let (long, all) = (LONG.step(n, pace), self.counted as f32);
-        let (mut sum, mut most) = (0.0, (0.0, What::Level));
+        let (mut sum, mut most, mut beyond) = (0.0, (0.0, What::Level), 0.0);
         let whats = [What::Jump, What::Level, What::Shift, What::Departure];
         for (n, (f, mean)) in found.into_iter().zip(&mut self.means).enumerate() {
             let multiple = if *mean > 1e-12 { f / *mean } else { 1_000.0 * f32::from(u8::from(f > 1e-12)) };
+            if whats[n] == What::Departure && multiple > RECORD_LEAST {
+                beyond = multiple / (BEYOND * record(&self.histograms[n], all));
+            }
             let nats = rank(&mut self.histograms[n], all, multiple, teaches);
             sum += nats;
             most = if nats > CLEARLY * most.0 { (nats, whats[n]) } else { most };
@@ -47,8 +65,21 @@ impl Ranks {
             self.histograms.iter_mut().flatten().for_each(|count| *count /= 2);
             self.counted /= 2;
         }
-        (0.25 * sum, most.1)
+        Ranked { nats: 0.25 * sum, what: most.1, beyond }
     }
+}
+
+/// What all but one in a thousand were below, in multiples of the mean.
+fn record(histogram: &[u16; BINS], all: f32) -> f32 {
+    let (mut beyond, mut bin) = (0.0, BINS);
+    while bin > 0 {
+        beyond += f32::from(histogram[bin - 1]);
+        if beyond > RARE * all {
+            break;
+        }
+        bin -= 1;
+    }
+    libm::exp2f(bin as f32 / BINS_AN_OCTAVE - OCTAVES_BELOW)
 }
 
 /// `-ln` of how often so large a multiple of the mean, or a larger one, was seen; it is counted where it `teaches`.
