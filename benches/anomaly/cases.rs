@@ -33,6 +33,47 @@ pub fn quiet() {
     println!();
 }
 
+/// What is not far off and stays: level and how it is drawn, usually and then. `wave`: as a day's one.
+const LASTING: [(&str, f64, f64, bool); 9] = [
+    ("Gaussian, +3 deviations", 100.0, 115.0, false),
+    ("Gaussian, +5 deviations", 100.0, 125.0, false),
+    ("Gaussian, +8 deviations", 100.0, 140.0, false),
+    ("Gaussian on a wave, +3 deviations", 100.0, 115.0, true),
+    ("Gaussian on a wave, +5 deviations", 100.0, 125.0, true),
+    ("Poisson 1, then none", 1.0, 0.0, false),
+    ("Poisson 2, then none", 2.0, 0.0, false),
+    ("Poisson 5, then none", 5.0, 0.0, false),
+    ("Poisson 20, then none", 20.0, 0.0, false),
+];
+
+/// How often it is told within an hour, and when, after six days and after 23.
+pub fn lasting() {
+    println!("| it stays so for an hour | told after 6 days, minutes | after 23 days |\n|---|---|---|");
+    for (name, usual, then, wave) in LASTING {
+        let told = |days: usize| {
+            let begins = days * DAY + 600;
+            let first = |seed: u64| {
+                let mut random = Random::new(seed);
+                let one = |minute: usize| {
+                    let level = if minute < begins { usual } else { then };
+                    if name.starts_with("Poisson") {
+                        return if level > 0.0 { random.poisson(level) } else { 0.0 };
+                    }
+                    level + 5.0 * random.gaussian() + if wave { 50.0 * season(minute) } else { 0.0 }
+                };
+                let all = verdicts(&(0..begins + LASTS).map(one).collect::<Vec<f64>>());
+                all[begins..].iter().position(|verdict| verdict.score().0 >= SPEAKS)
+            };
+            let mut minutes: Vec<usize> = (1..=SEEDS).filter_map(first).collect();
+            minutes.sort_unstable();
+            let median = minutes.get(minutes.len() / 2).map_or(String::new(), |median| format!(", {median}"));
+            format!("{} of {SEEDS}{median}", minutes.len())
+        };
+        println!("| {name} | {} | {} |", told(6), told(23));
+    }
+    println!();
+}
+
 /// What happens in a made-up series.
 const CASES: [&str; 6] = ["spike", "level shift", "variance", "drift", "missing season", "gap, then a shift"];
 /// It lasts so long, three weeks after the beginning.

@@ -26,6 +26,7 @@ fn main() -> anyhow::Result<()> {
         cases::quiet();
         cases::found();
         cases::weekday();
+        cases::lasting();
         shapes::quiet();
         shapes::found();
     }

@@ -353,7 +353,10 @@ impl Cohesion {
         for place in spoken {
             let member = &mut self.members[*place as usize];
             let distance = Distance::of(member.distance);
-            let apart = if member.apart { distance.0 >= leaves_at.0 / 2 } else { together && distance >= leaves_at };
+            // What is far by its past alone is on its way back.
+            let is_near = Distance::of(member.now).0 < leaves_at.0 / 2;
+            let leaves = together && distance >= leaves_at && !is_near;
+            let apart = if member.apart { distance.0 >= leaves_at.0 / 2 } else { leaves };
             if apart != member.apart {
                 member.apart = apart;
                 turns.push(Turn { key: member.key, apart });

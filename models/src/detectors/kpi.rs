@@ -21,6 +21,9 @@
 //! **Severity.** `z = (x − b') / max(d, 1.253·s_h − d)` deviations, `d = √v + 0.03·range + ½·hours/(1 + days²)` (a value beyond all so far is part of the
 //! range, whose ends fade over a week; no sample moves them by more than ten deviations. `hours` is how far the means of the hours lie apart: after one day that may have been a trend) and `s_h` the mean absolute error at that hour, which counts where it is more than twice as wide as others; `b'`, `v` and `s_h` are learned from values clipped at 3 deviations (Huber's ψ, 1964).
 //!
+//! **Lasting.** Ranks end at the largest that was seen, and a change of level is in two of the four at once and in two others later: of what is old, no mean is large enough. A departure that is 1.5 times what all but
+//! one in a thousand of those before it were is an event by itself, of `6.4 + 3·ln(ratio)` nats, where 2.5 is the most (it grows for a while, and is one event): the means of a control chart (Shewhart, 1931; Roberts' exponentially weighted one, 1959), with the series' own tail in place of a normal one.
+//!
 //! **Habit.** Within a season ranks are blind to what other hours have seen, and so is a spread over all hours. Where the season is seen and explains
 //! most of the series, a second measure is from what it does at that hour in its latest spread and record (`kpi/habit.rs`): what is beyond five of
 //! its deviations is an event by itself, of `6.4 + 3·ln(z/5)` nats, and so severe.
@@ -74,6 +77,8 @@ const YOUNG_NATS: f32 = 3.0;
 const NATS: f32 = 9.2;
 /// What is beyond habit is worth a look.
 const NEWS_NATS: f32 = 6.4;
+/// What lasts grows for a while, which is no second event.
+const LASTING_MOST: f32 = 2.5;
 /// Samples before it says anything.
 const WARM_UP: u32 = 30;
 /// A value is clipped at so many deviations when it is learned; beyond it is unusual.
@@ -100,6 +105,8 @@ const HALF: f64 = 10.0;
 const STILL_SHARE: f32 = 0.001;
 /// What counts and has a smaller mean error hardly ever moves: by one in fewer than one sample of 500.
 const HARDLY: f32 = 0.002;
+/// And one with a larger one moves often.
+const OFTEN: f32 = 0.3;
 /// A gap of so many paces is none of a series that goes on.
 const GAP_PACES: f32 = 5.0;
 /// A gap below this share of the pace of a young series is its pace.
@@ -283,8 +290,13 @@ impl Kpi {
         let z = from.of(x);
         let is_warm = self.is_warm();
         let nats = self.nats(evidence, if is_warm { z.abs() } else { 0.0 });
-        let nats = nats.max(if is_off { news(z.abs() / habit::NEWS) } else { 0.0 }).max(if is_warm { news(beyond) } else { 0.0 });
-        let event = self.gate(if is_usual { 0.0 } else { nats }, teaches);
+        let nats = if is_off { nats.max(news(z.abs() / habit::NEWS)) } else { nats };
+        let nats = if is_usual { 0.0 } else { nats };
+        // Of small counts none is off by much, however long it lasts.
+        let is_small = self.is_whole && self.ranks.off() > OFTEN && expected.base.abs() * STILL_SHARE < 1.0;
+        let lasting = if is_warm && (is_small || !is_usual) { news(beyond.min(LASTING_MOST)) } else { 0.0 };
+        let what = if lasting > nats { What::Departure } else { what };
+        let event = self.gate(nats.max(lasting), teaches);
         let is_new_day = self.at / DAY as u32 != day;
         if learns != Learns::Nothing {
             self.learn_week(at, x, expected.without, is_new_day);

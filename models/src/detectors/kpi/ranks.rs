@@ -12,7 +12,7 @@ const COUNTED_MAX: u32 = 65_000;
 const PSEUDO: f32 = 2.0;
 const PSEUDO_TAIL: f32 = 30.0;
 /// A lasting departure is news by itself beyond so many times what all but so few of the departures before it were, and beyond so many mean ones.
-const BEYOND: f32 = 2.0;
+const BEYOND: f32 = 1.5;
 const RARE: f32 = 0.001;
 const RECORD_LEAST: f32 = 5.0;
 /// What is said of an event is the first evidence, in their order, unless another is so much larger.

@@ -107,6 +107,37 @@ fn a_new_level_is_one_event_and_a_state_that_lasts() {
     assert!(verdicts[..15].iter().all(|verdict| verdict.deviations > 5.0), "it is no usual state");
 }
 
+/// What is not far but stays: means know of it, no single sample does.
+#[test]
+fn what_lasts_is_an_event_in_old_series_too() {
+    let days = 23 * MINUTES_OF_DAY;
+    let mut numbers = Numbers(11);
+    let mut poisson = |rate: f64| {
+        let (mut count, mut product) = (0.0, numbers.uniform());
+        while product > libm::exp(-rate) {
+            (count, product) = (count + 1.0, product * numbers.uniform());
+        }
+        count
+    };
+    for seed in 0..6 {
+        for deviations in [3.0, 8.0] {
+            let mut series = Series::new();
+            series.all(gaussian(seed, 100.0, 5.0).take(days));
+            let then = series.all(gaussian(seed + 100, 100.0 + 5.0 * deviations, 5.0).take(60));
+            // It may be seen at once, and again when it has lasted.
+            assert!((1..=2).contains(&events(&then)), "Gaussian, {deviations} deviations, seed {seed}");
+        }
+        for rate in [2.0, 5.0, 20.0] {
+            let mut series = Series::new();
+            let before: Vec<f64> = (0..days).map(|_| poisson(rate)).collect();
+            series.all(before);
+            let then = series.all([0.0; 90]);
+            assert!((1..=2).contains(&events(&then)), "{rate} a minute, then none, seed {seed}");
+            assert!(then.iter().any(|verdict| speaks(verdict) && verdict.what == What::Departure));
+        }
+    }
+}
+
 #[test]
 fn a_second_outage_of_the_day_is_severe_though_it_is_no_news() {
     let mut series = Series::new();

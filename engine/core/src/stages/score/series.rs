@@ -530,12 +530,18 @@ impl Series {
     }
 }
 
+/// In the lower half of what is usual, or below it.
+fn is_low(value: f64, usual: Option<Usual>) -> bool {
+    usual.is_some_and(|usual| usual.rate.unwrap_or(value) < f64::midpoint(usual.low, usual.high))
+}
+
 /// `latency jumped to 93, usual 20 to 41 at 09:00 on weekdays`; of a counter `requests is 93 a second, usual 20 to 41 a second`
 fn words(check: &str, sample: Sample, verdict: &Verdict, moment: Moment) -> String {
     let is = match verdict.what {
         What::Jump if verdict.event > verdict.severity => "jumped to",
         What::Shift if verdict.event > verdict.severity => "has another level, at",
-        What::Departure if verdict.event > verdict.severity => "stays at",
+        What::Departure if verdict.event > verdict.severity && is_low(sample.value, verdict.usual) => "stays low, at",
+        What::Departure if verdict.event > verdict.severity => "stays high, at",
         What::Shape if verdict.event > verdict.severity => "does what it never did, at",
         _ => "is",
     };
