@@ -1,6 +1,6 @@
 //! Figures that a measured value is held against: values, or what was learned of the series; at all times, or by day and hour.
 use super::{schedule::Schedule, time::Timestamp};
-use quell_models::distribution::Distribution;
+use quell_models::distribution::{Distribution, Summary};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -51,7 +51,8 @@ pub struct Bands {
     pub adaptive: Option<Adaptive>,
     /// Where each band begins.
     pub figures: [Option<f64>; BANDS],
-    /// A band is left where the value has come back by this share of its figure.
+    /// A band is left where the value has come back by this share of its figure: of a quantile `q` where more than `(1 − q)^(1 − margin)` of
+    /// all values are as far out, of ranges within the range at the latest.
     pub margin: f64,
     /// So many samples in a row have to lie in a worse band.
     pub samples: u16,
@@ -227,7 +228,10 @@ impl Bands {
         };
         let below = match adaptive {
             Adaptive::Quantile => known.values?.share_above(value),
-            Adaptive::Range => 1.0 - above,
+            Adaptive::Range => {
+                let s = known.values?.summary();
+                (s.high - value) / range(s)
+            }
             _ => -above,
         };
         Some(match self.direction {
@@ -239,9 +243,20 @@ impl Bands {
 
     /// The worst band up to `most` that `x` lies in, each begun earlier by the margin.
     fn worst(&self, x: f64, margin: f64, most: u8) -> u8 {
-        let begins = |figure: f64| if self.adaptive.is_some() { figure } else { self.sign() * figure };
-        let lies_in = |(_, figure): &(u8, Option<f64>)| figure.is_some_and(|f| x >= begins(f) - margin * f.abs());
+        let lies_in = |(_, figure): &(u8, Option<f64>)| figure.is_some_and(|f| x >= self.begins(f, margin));
         (1..).zip(self.figures).take(usize::from(most)).filter(lies_in).map(|(band, _)| band).last().unwrap_or(0)
+    }
+
+    /// Where a band begins, as [measured](Self::measure); by a margin, where one that holds ends.
+    fn begins(&self, figure: f64, margin: f64) -> f64 {
+        let earlier = self.sign() * figure - margin * figure.abs();
+        match self.adaptive {
+            // By its share of ln(1 − figure): of the milder ones it would be many times what lies beyond.
+            Some(Adaptive::Quantile) if margin > 0.0 => 1.0 - libm::pow(1.0 - figure, 1.0 - margin),
+            // What lies within the range is beside it: each end is one range from the other.
+            Some(Adaptive::Range) if figure >= 1.0 => earlier.max(1.0_f64.next_up()),
+            _ => earlier,
+        }
     }
 
     const fn sign(&self) -> f64 {
@@ -305,7 +320,7 @@ fn off(adaptive: Adaptive, value: f64, values: &Distribution) -> f64 {
         Adaptive::Mad => (value - s.median) / s.median_deviation,
         Adaptive::Percentage => 100.0 * (value - s.mean) / s.mean.abs().max(f64::MIN_POSITIVE),
         Adaptive::Quantile => values.share_below(value),
-        Adaptive::Range => (value - s.low) / (s.high - s.low).max(s.standard_deviation),
+        Adaptive::Range => (value - s.low) / range(s),
     }
 }
 
@@ -318,8 +333,13 @@ fn begins_at(adaptive: Adaptive, figure: f64, is_below: bool, values: &Distribut
         Adaptive::Mad => s.median + up * s.median_deviation,
         Adaptive::Percentage => s.mean + up / 100.0 * s.mean.abs(),
         Adaptive::Quantile => values.quantile(if is_below { 1.0 - figure } else { figure }),
-        Adaptive::Range => (if is_below { s.high } else { s.low }) + up * (s.high - s.low).max(s.standard_deviation),
+        Adaptive::Range => (if is_below { s.high } else { s.low }) + up * range(s),
     }
+}
+
+/// How wide a range is: where nearly all is one value, a standard deviation.
+fn range(of: &Summary) -> f64 {
+    (of.high - of.low).max(of.standard_deviation)
 }
 
 /// A number as people read it: about four digits that count, `812`, `0.0231`, `1.235e12`.
@@ -378,6 +398,49 @@ mod tests {
         assert_eq!(walk(&below, &[21.0, 20.0, 9.0, 10.4, 10.6, 20.9, 21.1]), [0, 2, 5, 5, 2, 2, 0]);
         let negative = bands(Direction::Above, None, [None, Some(-10.0), None, None, None]);
         assert_eq!(walk(&negative, &[-11.0, -10.0, -10.4, -10.6]), [0, 2, 2, 0]);
+    }
+
+    /// The bands of a series, of which one of these figures begins the second.
+    fn learned(values: &Distribution, of: &Bands, samples: &[f64]) -> Vec<u8> {
+        let known = Known { deviations: None, values: Some(values) };
+        let mut place = Place::default();
+        let one = |value: &f64| {
+            place = of.place(*value, known, place);
+            place.band
+        };
+        samples.iter().map(one).collect()
+    }
+
+    #[test]
+    fn what_lies_within_the_range_ends_what_lay_beyond() {
+        let range = |direction| bands(direction, Some(Adaptive::Range), [None, Some(1.02), None, None, None]);
+        let mut mostly_none = Distribution::default();
+        (0..1_600).for_each(|n| mostly_none.take(n, f64::from(u8::from(n % 50 == 0)), 1e15));
+        assert_eq!(learned(&mostly_none, &range(Direction::Both), &[0.0, 3.0, 0.0, -1.0, 1.0]), [0, 2, 0, 2, 0]);
+        let beyond = bands(Direction::Both, Some(Adaptive::Range), [None, Some(1.0), None, None, None]);
+        assert_eq!(learned(&mostly_none, &beyond, &[0.0, 1.0, 1.01, -0.01, 0.0]), [0, 0, 2, 2, 0]);
+        let (above, below) = (range(Direction::Above), range(Direction::Below));
+        assert_eq!(learned(&evenly(), &above, &[100.0, 102.1, 100.5, 100.0]), [0, 2, 2, 0]);
+        assert_eq!(learned(&evenly(), &below, &[0.0, -2.1, -0.5, 0.0]), [0, 2, 2, 0]);
+        // One that stands still has a range of a thousandth, to both sides.
+        let mut still = Distribution::default();
+        (0..64).for_each(|n| still.take(n, 40.0, 1e15));
+        let sides = [40.0, 40.03, 39.97, 40.05, 40.0, 39.95];
+        assert_eq!(learned(&still, &range(Direction::Both), &sides), [0, 0, 0, 2, 0, 2]);
+    }
+
+    #[test]
+    fn a_quantile_is_left_by_what_lies_beyond() {
+        let values = evenly();
+        let of = |direction, margin| Bands {
+            margin,
+            ..bands(direction, Some(Adaptive::Quantile), [None, Some(0.95), None, None, None])
+        };
+        // 0.05 to the power of 0.95 is 0.058: 94 of a hundred are milder; of 0.5 it is 0.224.
+        assert_eq!(learned(&values, &of(Direction::Above, 0.05), &[94.0, 99.0, 92.0]), [0, 2, 0]);
+        assert_eq!(learned(&values, &of(Direction::Both, 0.05), &[94.0, 99.0, 92.0, 1.0, 8.0]), [0, 2, 0, 2, 0]);
+        assert_eq!(learned(&values, &of(Direction::Below, 0.5), &[10.0, 1.0, 20.0, 25.0]), [0, 2, 2, 0]);
+        assert_eq!(learned(&values, &of(Direction::Above, 0.0), &[99.0, 94.0]), [2, 0]);
     }
 
     #[test]

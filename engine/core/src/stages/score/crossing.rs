@@ -82,7 +82,18 @@ pub struct Crossing {
 pub struct Learned {
     /// The time policy, or empty for all other times.
     during: Arc<str>,
+    /// Of a counter: how fast it grows.
+    is_rate: bool,
     values: Distribution,
+}
+
+/// What was found of a sample.
+#[derive(Clone, Copy, Debug)]
+pub struct Looked<'a> {
+    pub verdict: &'a Verdict,
+    /// What adaptive figures are held against: of a counter how fast it grows. `None` where that can't be told.
+    pub level: Option<f64>,
+    pub learns: bool,
 }
 
 /// The figures that hold at a time and what surrounds them.
@@ -140,14 +151,17 @@ impl Crossing {
         self
     }
 
-    /// What was learned for a time policy.
-    pub fn learned(&self, during: &str) -> Option<&Distribution> {
-        self.learned.iter().find(|known| *known.during == *during).map(|known| &known.values)
+    /// What was learned for a time policy, of rates or of values.
+    pub fn learned(&self, during: &str, is_rate: bool) -> Option<&Distribution> {
+        let is_it = |known: &&Learned| *known.during == *during && known.is_rate == is_rate;
+        self.learned.iter().find(is_it).map(|known| &known.values)
     }
 
-    fn learned_mut(&mut self, during: &str) -> &mut Distribution {
+    fn learned_mut(&mut self, during: &str, is_rate: bool) -> &mut Distribution {
+        // The values of a counter before it was known for one tell nothing of its rate.
+        self.learned.retain(|known| known.is_rate == is_rate);
         let known = self.learned.iter().position(|known| *known.during == *during).unwrap_or_else(|| {
-            self.learned.push(Learned { during: during.into(), values: Distribution::default() });
+            self.learned.push(Learned { during: during.into(), is_rate, values: Distribution::default() });
             self.learned.len() - 1
         });
         &mut self.learned[known].values
@@ -177,34 +191,44 @@ impl Crossing {
         &mut self,
         series: &Series,
         sample: Sample,
-        (verdict, learns): (&Verdict, bool),
+        Looked { verdict, level, learns }: Looked<'_>,
         cx: &Cx<'_>,
         found: &mut Vec<Finding>,
     ) {
         let Sample { key, value, at } = sample;
         let policy = &cx.policy.score;
         let Some(Figures { bands, during, title, unit }) = self.by.figures(&series.check, at, cx) else { return };
-        let values = self.learned(during).filter(|values| values.count() >= policy.learn_samples);
+        let is_adaptive = bands.adaptive.is_some();
+        if is_adaptive && level.is_none() && series.is_warm() {
+            // A counter's reset tells nothing: it stays where it is.
+            return;
+        }
+        let is_rate = series.is_counter();
+        let values = level.and_then(|_| self.learned(during, is_rate));
+        let values = values.filter(|values| values.count() >= policy.learn_samples);
         let known = Known { deviations: verdict.usual.map(|_| verdict.deviations), values };
-        let place = bands.place(value, known, self.place);
+        let held = level.filter(|_| is_adaptive).unwrap_or(value);
+        let place = bands.place(held, known, self.place);
         let (before, now) = (self.severity(self.place.band), self.severity(place.band));
         let again = at - self.said_at >= cx.policy.deduplicate.count_interval;
         let said = match (before, now) {
             (_, Some(severity)) if before != now || again => {
                 let blank = if unit.is_empty() { "" } else { " " };
-                let words = bands.words(place.band, value, known);
+                let words = bands.words(place.band, held, known);
                 let comma = if during.is_empty() { "" } else { ", " };
-                let is_judged = bands.adaptive == Some(Adaptive::Usual);
-                let (shown, per) = judged(value, verdict.usual.filter(|_| is_judged));
+                let (shown, per) = judged(value, verdict.usual.filter(|_| is_adaptive));
                 let summary = format!("{title} is {shown}{blank}{unit}{per} ({severity} {words}{comma}{during})");
                 Some((Some(severity), summary))
             }
             (Some(_), None) => Some((None, String::new())),
             _ => None,
         };
-        if learns && bands.adaptive.is_some_and(Adaptive::is_of_distribution) {
+        if learns
+            && bands.adaptive.is_some_and(Adaptive::is_of_distribution)
+            && let Some(level) = level
+        {
             let half_life = policy.learn_half_life.0 as f64 / 1_000.0;
-            self.learned_mut(during).take(at.0.div_euclid(1_000), value, half_life);
+            self.learned_mut(during, is_rate).take(at.0.div_euclid(1_000), level, half_life);
         }
         self.place = place;
         if let Some((severity, summary)) = said {
@@ -228,15 +252,17 @@ impl Crossing {
         figures.is_some_and(|figures| figures.bands.adaptive.is_some())
     }
 
-    /// The level of now is usual; what it has said holds no more.
+    /// The level of now, of a counter its rate, is usual; what it has said holds no more.
     pub fn accept(&mut self, series: &Series, sample: Sample, cx: &Cx<'_>, found: &mut Vec<Finding>) {
         let Sample { key, value, at } = sample;
+        let is_rate = series.is_counter();
         if self.speaks() {
             self.say(None, String::new(), series, key, at, found);
         }
         self.place = Place::default();
         if let Some(figures) = self.by.figures(&series.check, at, cx)
-            && let Some(known) = self.learned.iter_mut().find(|known| *known.during == *figures.during)
+            && let Some(known) =
+                self.learned.iter_mut().find(|known| *known.during == *figures.during && known.is_rate == is_rate)
         {
             let moved = value - known.values.summary().median;
             known.values.shift(moved, cx.policy.score.learn_samples as f64);

@@ -178,7 +178,11 @@ fn soon(
 ) -> Option<Ahead> {
     let within = Span::seconds(i64::from(forecast.after));
     let Figures { bands, during, title, unit } = crossing.by.figures(&series.check, at + within, cx)?;
-    let values = crossing.learned(during).filter(|values| values.count() >= cx.policy.score.learn_samples);
+    // Values to come tell nothing of a counter's rate.
+    if bands.adaptive.is_some() && series.is_counter() {
+        return None;
+    }
+    let values = crossing.learned(during, false).filter(|values| values.count() >= cx.policy.score.learn_samples);
     let then = cx.policy.score.moment(at + within);
     let known = |value: f64| Known { deviations: series.deviations_at(then, value), values };
     let reached = |value: f64| bands.reached(value, known(value));

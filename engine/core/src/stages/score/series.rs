@@ -2,7 +2,7 @@
 use super::{
     Finding,
     cohesion::{self, Lead},
-    crossing::{By, Crossing, Learned},
+    crossing::{By, Crossing, Learned, Looked},
     outlook::{self, Outlook},
     recurring::Recurring,
     said::{Said, fingerprint, rounded},
@@ -93,6 +93,10 @@ pub struct Series {
     /// The one that its first sample named, or empty.
     pub service: Arc<str>,
     detector: Kpi,
+    /// It is judged by how fast it grows.
+    is_counter: bool,
+    /// What adaptive figures were held against last: its value, or how fast it grew.
+    level: f64,
     /// Where shapes are asked for.
     shape: Option<Box<Shape>>,
     last_at: Timestamp,
@@ -133,6 +137,8 @@ impl Series {
             check: event.check.as_str().into(),
             service: event.service.as_str().into(),
             detector: Kpi::default(),
+            is_counter: false,
+            level: 0.0,
             shape: None,
             last_at: at,
             heard_at: at,
@@ -172,6 +178,16 @@ impl Series {
     /// What it is held against, or what is usual for it, says something.
     pub fn speaks(&self) -> bool {
         self.unusual.is_some() || self.crossings.iter().any(Crossing::speaks)
+    }
+
+    /// What is said of it is how fast it grows.
+    pub const fn is_counter(&self) -> bool {
+        self.is_counter
+    }
+
+    /// Enough is known of it to say what is usual.
+    pub const fn is_warm(&self) -> bool {
+        self.detector.is_warm()
     }
 
     /// It tells how well a service does.
@@ -266,6 +282,7 @@ impl Series {
             Lead::Waits => comes || teaches && self.disturbed_since.or(self.waits_since).is_some_and(lasts),
             _ => comes || teaches && self.disturbed_since.is_none_or(lasts),
         };
+        let was_warm = self.is_warm();
         let verdict = if comes {
             self.detector.take_recurring(moment, value)
         } else if learns || worked_on {
@@ -273,7 +290,14 @@ impl Series {
         } else {
             self.detector.take_told(moment, value)
         };
+        self.is_counter = match verdict.usual {
+            Some(usual) => usual.rate.is_some(),
+            // It has turned out to be another kind of series, and is learned anew.
+            None => self.is_counter != (was_warm && !self.is_warm()),
+        };
         let verdict = self.or_as_before(verdict, (moment, at), value, cx);
+        let level = if self.is_counter { verdict.usual.and_then(|usual| usual.rate) } else { Some(value) };
+        self.level = level.unwrap_or(self.level);
         if let Some(taught) = &mut self.taught {
             // It goes on from here where that is taken back: a counter is judged by what it was at last.
             taught.detector.take(moment, value, false);
@@ -283,7 +307,7 @@ impl Series {
         let verdict = verdict.with_shape(shape.unwrap_or_default());
         let mut crossings = std::mem::take(&mut self.crossings);
         for crossing in &mut crossings {
-            crossing.judge(self, sample, (&verdict, learns), cx, found);
+            crossing.judge(self, sample, Looked { verdict: &verdict, level, learns }, cx, found);
         }
         self.crossings = crossings;
         let told = self.crossings.iter().any(Crossing::speaks);
@@ -438,7 +462,7 @@ impl Series {
         if self.unusual.is_some() {
             self.recover(key, at, cx, found);
         }
-        let sample = Sample { key, value: self.detector.value(), at };
+        let sample = Sample { key, value: self.level, at };
         let mut crossings = std::mem::take(&mut self.crossings);
         for crossing in crossings.iter_mut().filter(|crossing| crossing.is_adaptive(self, cx)) {
             crossing.accept(self, sample, cx, found);
