@@ -84,13 +84,10 @@ fn tell(row: &Row, column: Option<&Column>, out: &mut (impl Write + ?Sized)) -> 
     let text = |number: Option<f64>| number.map(|number| number.to_string()).unwrap_or_default();
     write!(out, "{},{},{},", text(row.values.first().copied().flatten()), verdict.event, verdict.severity)?;
     let usual = verdict.usual;
-    writeln!(
-        out,
-        "{},{},{}",
-        text(usual.map(|usual| usual.low)),
-        text(usual.map(|usual| usual.high)),
-        text(usual.and_then(|usual| usual.rate))
-    )
+    // As exact as it is known.
+    let known = |number: Option<f64>| number.map(|number| (number as f32).to_string()).unwrap_or_default();
+    let (low, high) = (usual.map(|usual| usual.low), usual.map(|usual| usual.high));
+    writeln!(out, "{},{},{}", known(low), known(high), known(usual.and_then(|usual| usual.rate)))
 }
 
 /// A series, with what was said of its last value.
