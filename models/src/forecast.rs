@@ -23,16 +23,21 @@
 //!
 //! **Interval.** Adaptive conformal: the 10th and the 90th percentile of the errors of each of the three are followed by steps (Gibbs and Candès, 2021;
 //! Angelopoulos, Candès and Tibshirani, "Conformal PID control", 2023), so that in the long run 80 % of what comes lies within, whatever the series does.
+//!
+//! **Glitches.** A lone sample a hundred mean deviations off is passed over, and any counts for no more than ten thousand of them; values are kept in single precision above
+//! a base that follows where they are.
 use crate::detectors::Moment;
 use interval::Interval;
 use profile::Profile;
 use regression::Regression;
 use serde::{Deserialize, Serialize};
+use usual::Usual;
 
 mod capacity;
 mod interval;
 mod profile;
 mod regression;
+mod usual;
 pub use capacity::{Capacity, Full};
 
 /// Forecasts that wait for their outcome.
@@ -81,12 +86,19 @@ pub struct Forecast {
     pub is_adopted: bool,
 }
 
-/// A forecast that waits for its outcome. Values are above the series' first.
+/// A forecast that waits for its outcome. Values are above the series' base.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Pending {
     due: i64,
     experts: [f32; EXPERTS],
     combined: f32,
+}
+
+impl Pending {
+    fn shift(&mut self, by: f32) {
+        self.experts.iter_mut().for_each(|told| *told -= by);
+        self.combined -= by;
+    }
 }
 
 /// The memory of a series: at most 2 KiB, with what it points to.
@@ -103,7 +115,8 @@ pub struct Forecaster {
     outcomes: u32,
     /// Seconds between samples, as usual.
     pace: f32,
-    /// The first value: all others are kept above it.
+    usual: Usual,
+    /// All values are kept above it: the first, or what is usual since.
     base: f64,
     x: f32,
     levels: [f32; LEVELS.len()],
@@ -142,6 +155,7 @@ impl Forecaster {
             samples: 0,
             outcomes: 0,
             pace: 0.0,
+            usual: Usual::default(),
             base: 0.0,
             x: 0.0,
             levels: [0.0; LEVELS.len()],
@@ -170,10 +184,17 @@ impl Forecaster {
             return;
         }
         let value = value.clamp(-VALUE_MAX, VALUE_MAX);
+        if self.usual.is_beside_it(self.base, value) {
+            *self = Self::new(self.ahead);
+        }
+        let Some(value) = self.usual.take(value) else { return };
         if self.samples == 0 {
             (self.base, self.at, self.made_at) = (value, at.seconds, at.seconds);
         }
         let gap = (at.seconds.saturating_sub(self.at) as f32).min(GAP_MAX);
+        if let Some(base) = self.usual.base(self.base) {
+            self.keep_above(base);
+        }
         self.is_positive &= value >= 0.0;
         self.samples = self.samples.saturating_add(1);
         self.follow_pace(gap);
@@ -182,6 +203,18 @@ impl Forecaster {
         self.settle();
         self.learn(gap.min(self.horizon()));
         self.promise();
+    }
+
+    /// All that is kept above the base is kept above about this one.
+    fn keep_above(&mut self, base: f64) {
+        let by = (base - self.base) as f32;
+        self.base += f64::from(by);
+        self.levels.iter_mut().for_each(|level| *level -= by);
+        self.pending.iter_mut().for_each(|pending| pending.shift(by));
+        self.profile.shift(by);
+        for one in [&mut self.x, &mut self.median, &mut self.trend[0]] {
+            *one -= by;
+        }
     }
 
     /// What it will be; `None` while it warms up.
