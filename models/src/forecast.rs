@@ -24,7 +24,7 @@
 //! **Interval.** Adaptive conformal: the 10th and the 90th percentile of the errors of each of the three are followed by steps (Gibbs and Candès, 2021;
 //! Angelopoulos, Candès and Tibshirani, "Conformal PID control", 2023), so that in the long run 80 % of what comes lies within, whatever the series does.
 //!
-//! **Glitches.** A lone sample a hundred mean deviations off is passed over, and any counts for no more than ten thousand of them; values are kept in single precision above
+//! **Glitches.** A lone sample a thousand mean deviations off is passed over, and any counts for no more than ten thousand of them; values are kept in single precision above
 //! a base that follows where they are.
 use crate::detectors::Moment;
 use interval::Interval;
@@ -84,6 +84,8 @@ pub struct Forecast {
     pub high: f64,
     /// It has beaten the naive and the seasonal naive forecast; else it is the better of these.
     pub is_adopted: bool,
+    /// It is the seasonal naive forecast: what that half hour was a day ago.
+    pub is_seasonal: bool,
 }
 
 /// A forecast that waits for its outcome. Values are above the series' base.
@@ -178,6 +180,20 @@ impl Forecaster {
         self.ahead
     }
 
+    /// Outcomes that have to be seen before something is told,
+    pub const OUTCOMES_MIN: u32 = WARM_UP;
+
+    /// and how many seconds of samples as far apart as so far that takes, about; `None` before the second sample.
+    pub fn warms_up_in(&self) -> Option<u32> {
+        if self.samples < 2 {
+            return None;
+        }
+        let paces = |seconds: f32| libm::ceilf(seconds / self.pace).max(1.0) * self.pace;
+        let every = paces(libm::floorf(self.horizon() / PENDING as f32));
+        let first = every.max((FIRST - 1) as f32 * self.pace);
+        Some((first + paces(self.horizon()) + (WARM_UP - 1) as f32 * every) as u32)
+    }
+
     /// Learns a sample, no older than the last; what is no number says nothing.
     pub fn take(&mut self, at: Moment, value: f64) {
         if value.is_nan() || (self.samples > 0 && at.seconds < self.at) {
@@ -236,6 +252,7 @@ impl Forecaster {
             low,
             high,
             is_adopted: told == COMBINED,
+            is_seasonal: told == SEASONAL,
         })
     }
 

@@ -137,6 +137,14 @@ impl Default for Capacity {
 }
 
 impl Capacity {
+    /// So many seconds, and so many samples, have to be seen before something is told.
+    pub const NEEDS: (i64, u32) = (SEEN_MIN, SPANS_MIN as u32);
+
+    /// How many were.
+    pub const fn seen(&self) -> (i64, u32) {
+        if self.weeks.samples == 0 { (0, 0) } else { (self.weeks.seen(), self.weeks.samples) }
+    }
+
     /// Learns a sample; one that is older than the memory of it, and what is no number, says nothing.
     pub fn take(&mut self, seconds: i64, value: f64) {
         self.weeks.take(seconds, value);

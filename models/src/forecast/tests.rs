@@ -117,6 +117,21 @@ fn it_says_nothing_before_twenty_outcomes() {
 }
 
 #[test]
+fn how_long_that_is_is_told() {
+    for (pace, ahead) in [(1, 1_800), (10, 1_800), (60, 1_800), (300, 1_800), (3_600, 1_800), (60, 1_820), (60, 43_200)]
+    {
+        let (mut forecaster, mut n) = (Forecaster::new(ahead), 0);
+        assert_eq!(forecaster.warms_up_in(), None);
+        while forecaster.forecast().is_none() {
+            forecaster.take(Moment::utc(MONDAY + pace * n), (n % 7) as f64);
+            n += 1;
+        }
+        let (told, is) = (f64::from(forecaster.warms_up_in().unwrap()), (pace * (n - 1)) as f64);
+        assert!((told / is - 1.0).abs() < 0.1, "{pace} s, {ahead} s ahead: {told} of {is}");
+    }
+}
+
+#[test]
 fn what_never_moves_stays_and_is_not_said_to_be_better() {
     let mut forecaster = Forecaster::new(1_800);
     for minute in 0..3_000 {
