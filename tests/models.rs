@@ -184,7 +184,18 @@ fn what_teaches_nothing_is_said() -> anyhow::Result<()> {
         ensure!(output.status.code() == Some(2) && told.contains(what), "{:?} {told}", output.status);
         anyhow::Ok(())
     };
-    fails(&[], "decisions to learn from, where 100 are needed")?;
+    let few = "events.jsonl: only 0 decisions to learn from, where 100 are needed: ";
+    fails(&[], &format!("{few}a longer history is needed"))?;
+    fails(&[], "lines: 1; events: 1; alerts: 1\nA decision is an alert")?;
+    let other = path("other.csv");
+    fs::write(&other, "event_id,label\nnone,x\n")?;
+    fails(&["--labels", &other], &format!("{few}no `event_id` of the labels is"))?;
+    fails(&["--labels", &other], "alerts: 1; labels of its events: 0 of 1")?;
+    for (text, what) in [("", "there is nothing in it"), ("no event\n", "none of its lines is an event")] {
+        fs::write(&events, text)?;
+        fails(&[], &format!("{few}{what}"))?;
+    }
+    fs::write(&events, event(0, 0, "db-1", "latency", "firing") + "\n")?;
     fails(&["--labels", &labels], "labels.csv:1: it has no columns `event_id` and `label`")?;
     ensure!(!Path::new(&out).exists());
     fs::write(path("none.jsonl"), event(0, 0, "db-1", "latency", "resolved") + "\nno event\n")?;
@@ -192,7 +203,8 @@ fn what_teaches_nothing_is_said() -> anyhow::Result<()> {
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.code() == Some(2) && told.contains("none.jsonl: nothing in it fires; of what"), "{told}");
     let output = quell(&["model", "apply", &labels])?;
-    ensure!(output.status.code() == Some(2), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(2) && told.contains("labels.csv: this is no model"), "{told}");
     Ok(())
 }
 

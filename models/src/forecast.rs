@@ -23,16 +23,21 @@
 //!
 //! **Interval.** Adaptive conformal: the 10th and the 90th percentile of the errors of each of the three are followed by steps (Gibbs and Candès, 2021;
 //! Angelopoulos, Candès and Tibshirani, "Conformal PID control", 2023), so that in the long run 80 % of what comes lies within, whatever the series does.
+//!
+//! **Glitches.** A lone sample a thousand mean deviations off is passed over, and any counts for no more than ten thousand of them; values are kept in single precision above
+//! a base that follows where they are.
 use crate::detectors::Moment;
 use interval::Interval;
 use profile::Profile;
 use regression::Regression;
 use serde::{Deserialize, Serialize};
+use usual::Usual;
 
 mod capacity;
 mod interval;
 mod profile;
 mod regression;
+mod usual;
 pub use capacity::{Capacity, Full};
 
 /// Forecasts that wait for their outcome.
@@ -79,14 +84,23 @@ pub struct Forecast {
     pub high: f64,
     /// It has beaten the naive and the seasonal naive forecast; else it is the better of these.
     pub is_adopted: bool,
+    /// It is the seasonal naive forecast: what that half hour was a day ago.
+    pub is_seasonal: bool,
 }
 
-/// A forecast that waits for its outcome. Values are above the series' first.
+/// A forecast that waits for its outcome. Values are above the series' base.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Pending {
     due: i64,
     experts: [f32; EXPERTS],
     combined: f32,
+}
+
+impl Pending {
+    fn shift(&mut self, by: f32) {
+        self.experts.iter_mut().for_each(|told| *told -= by);
+        self.combined -= by;
+    }
 }
 
 /// The memory of a series: at most 2 KiB, with what it points to.
@@ -103,7 +117,8 @@ pub struct Forecaster {
     outcomes: u32,
     /// Seconds between samples, as usual.
     pace: f32,
-    /// The first value: all others are kept above it.
+    usual: Usual,
+    /// All values are kept above it: the first, or what is usual since.
     base: f64,
     x: f32,
     levels: [f32; LEVELS.len()],
@@ -142,6 +157,7 @@ impl Forecaster {
             samples: 0,
             outcomes: 0,
             pace: 0.0,
+            usual: Usual::default(),
             base: 0.0,
             x: 0.0,
             levels: [0.0; LEVELS.len()],
@@ -164,16 +180,37 @@ impl Forecaster {
         self.ahead
     }
 
+    /// Outcomes that have to be seen before something is told,
+    pub const OUTCOMES_MIN: u32 = WARM_UP;
+
+    /// and how many seconds of samples as far apart as so far that takes, about; `None` before the second sample.
+    pub fn warms_up_in(&self) -> Option<u32> {
+        if self.samples < 2 {
+            return None;
+        }
+        let paces = |seconds: f32| libm::ceilf(seconds / self.pace).max(1.0) * self.pace;
+        let every = paces(libm::floorf(self.horizon() / PENDING as f32));
+        let first = every.max((FIRST - 1) as f32 * self.pace);
+        Some((first + paces(self.horizon()) + (WARM_UP - 1) as f32 * every) as u32)
+    }
+
     /// Learns a sample, no older than the last; what is no number says nothing.
     pub fn take(&mut self, at: Moment, value: f64) {
         if value.is_nan() || (self.samples > 0 && at.seconds < self.at) {
             return;
         }
         let value = value.clamp(-VALUE_MAX, VALUE_MAX);
+        if self.usual.is_beside_it(self.base, value) {
+            *self = Self::new(self.ahead);
+        }
+        let Some(value) = self.usual.take(value) else { return };
         if self.samples == 0 {
             (self.base, self.at, self.made_at) = (value, at.seconds, at.seconds);
         }
         let gap = (at.seconds.saturating_sub(self.at) as f32).min(GAP_MAX);
+        if let Some(base) = self.usual.base(self.base) {
+            self.keep_above(base);
+        }
         self.is_positive &= value >= 0.0;
         self.samples = self.samples.saturating_add(1);
         self.follow_pace(gap);
@@ -182,6 +219,18 @@ impl Forecaster {
         self.settle();
         self.learn(gap.min(self.horizon()));
         self.promise();
+    }
+
+    /// All that is kept above the base is kept above about this one.
+    fn keep_above(&mut self, base: f64) {
+        let by = (base - self.base) as f32;
+        self.base += f64::from(by);
+        self.levels.iter_mut().for_each(|level| *level -= by);
+        self.pending.iter_mut().for_each(|pending| pending.shift(by));
+        self.profile.shift(by);
+        for one in [&mut self.x, &mut self.median, &mut self.trend[0]] {
+            *one -= by;
+        }
     }
 
     /// What it will be; `None` while it warms up.
@@ -203,6 +252,7 @@ impl Forecaster {
             low,
             high,
             is_adopted: told == COMBINED,
+            is_seasonal: told == SEASONAL,
         })
     }
 

@@ -85,9 +85,21 @@ impl KafkaLog {
     /// When a property is refused, no broker answers in 10 s, a topic can't be made, or one stands with a setting under
     /// which Quell's promises do not hold.
     pub async fn open(config: KafkaLogConfig) -> Result<Self, KafkaLogError> {
+        Self::connect(config, false).await
+    }
+
+    /// The same of a log that is there, to read it: no topic is made.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and where a topic is missing.
+    pub async fn find(config: KafkaLogConfig) -> Result<Self, KafkaLogError> {
+        Self::connect(config, true).await
+    }
+
+    async fn connect(config: KafkaLogConfig, reads: bool) -> Result<Self, KafkaLogError> {
         check_properties(&config.properties)?;
         let readers = read::Consumers::new(&config).map_err(|error| config.refused(error))?;
-        topics::prepare(&config, &readers).await?;
+        topics::prepare(&config, &readers, reads).await?;
         let producers = append::Producers::new(&config).map_err(|error| config.refused(error))?;
         Ok(Self { inner: Arc::new(Inner { config, producers, readers }) })
     }

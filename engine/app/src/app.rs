@@ -249,17 +249,32 @@ pub async fn open_log(config: &Config) -> anyhow::Result<(Arc<dyn Log>, Syncs)> 
             let counted = log.clone();
             (log, Some(Arc::new(move || counted.syncs())))
         }
-        JournalKind::Kafka => {
-            let log = KafkaLog::open(KafkaLogConfig {
-                brokers: config.kafka.brokers.clone(),
-                prefix: config.kafka.prefix.clone(),
-                partitions: config.journal.partitions,
-                properties: config.kafka_properties(),
-            })
-            .await?;
-            (Arc::new(log), None)
-        }
+        JournalKind::Kafka => (Arc::new(KafkaLog::open(kafka_log(config)).await?), None),
     })
+}
+
+/// Opens one that is there, to read it: nothing is made.
+///
+/// # Errors
+/// With the place where none is.
+pub async fn find_log(config: &Config) -> anyhow::Result<Arc<dyn Log>> {
+    match config.journal.kind {
+        JournalKind::Local => {
+            let directory = std::path::absolute(config.data_dir.join("journal"))?;
+            anyhow::ensure!(directory.join("records").is_dir(), "{}: there is no journal here", directory.display());
+            Ok(open_log(config).await?.0)
+        }
+        JournalKind::Kafka => Ok(Arc::new(KafkaLog::find(kafka_log(config)).await?)),
+    }
+}
+
+fn kafka_log(config: &Config) -> KafkaLogConfig {
+    KafkaLogConfig {
+        brokers: config.kafka.brokers.clone(),
+        prefix: config.kafka.prefix.clone(),
+        partitions: config.journal.partitions,
+        properties: config.kafka_properties(),
+    }
 }
 
 async fn start_ingest(

@@ -10,6 +10,9 @@ const FORMAT: u32 = 1;
 /// A file is no larger.
 pub const BYTES_MAX: usize = 1024 * 1024;
 
+/// What is said of what is something else.
+const NO_MODEL: &str = "this is no model: one is the JSON that `quell learn` and `quell causes` write with --out";
+
 /// What was learned: what each part of the log-odds counts, or which checks cause which, or both.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
@@ -110,8 +113,11 @@ impl Model {
     pub fn read(json: &str) -> anyhow::Result<Self> {
         ensure!(json.len() <= BYTES_MAX, "{} bytes; a model has at most {BYTES_MAX}", json.len());
         let mut reader = serde_json::Deserializer::from_str(json);
-        let written: Written = serde_path_to_error::deserialize(&mut reader)?;
-        reader.end()?;
+        let written = serde_path_to_error::deserialize(&mut reader).map_err(anyhow::Error::from);
+        let written: Written = written.and_then(|written| Ok(reader.end().map(|()| written)?)).map_err(|error| {
+            let told = serde_json::from_str::<serde_json::Value>(json);
+            if told.is_ok_and(|told| told.get("format").is_some()) { error } else { error.context(NO_MODEL) }
+        })?;
         let Written { format, weights, learned, held_out, causality, patterns } = written;
         ensure!(format == FORMAT, "format: {format} is not known; this version reads {FORMAT}");
         let weighing = match (weights, learned, held_out) {
@@ -135,7 +141,7 @@ impl Model {
     /// With the file and what is wrong.
     pub fn read_file(path: &Path) -> anyhow::Result<Self> {
         let of = || path.display().to_string();
-        Self::read(&fs::read_to_string(path).with_context(of)?).with_context(of)
+        Self::read(&String::from_utf8_lossy(&fs::read(path).with_context(of)?)).with_context(of)
     }
 
     /// As it is written.
@@ -237,6 +243,10 @@ mod tests {
         ] {
             let error = format!("{:#}", Model::read(json).expect_err(what));
             assert!(error.contains(what), "{error}");
+        }
+        for json in ["timestamp,value\n1,2\n", "", "{}", r#"{"alerts": []}"#, "\u{fffd}PNG"] {
+            let error = format!("{:#}", Model::read(json).expect_err(json));
+            assert!(error.starts_with("this is no model: one is the JSON that `quell learn`"), "{error}");
         }
         assert!(Model::read("{").is_err() && Model::read(&" ".repeat(BYTES_MAX + 1)).is_err());
     }

@@ -24,6 +24,11 @@ const TURN: f64 = 6.0;
 const EARLY: f64 = 0.5;
 /// Above this `e^x` overflows before what it is multiplied with makes it small: that is left out, at most .04 of a probability.
 const POWER_MAX: f64 = 50.0;
+/// What stands alone above all but an eighth of the spans, by so many times what these range over, is a glitch.
+const GLITCH: f32 = 4.0;
+const ALL_BUT: usize = 8;
+/// The base moves to a value that it is so many times as far from as that is from 0.
+const TIMES: f64 = 100.0;
 /// What is above all before by this share of what that ranges over is new.
 const NEW_GROUND: f64 = 0.25;
 /// Steps of a bisection.
@@ -50,6 +55,8 @@ pub struct Full {
 /// `1.2·σ_η²/n + 12·σ_e²/n³`; `σ_e` and `σ_η` are those of the variogram `E (x(t + k) − x(t) − μk)² = 2σ_e² + σ_η²·k`, so that teeth of a saw, which come back,
 /// are noise. Where the series has turned, `μ` is the slope since: of two lines, before and after, those that leave least (Quandt, 1958), if their slopes
 /// differ by six of their deviations and it has left the line of before as it never did. The time to the limit is that of a Brownian motion with drift to pass it first (Schrödinger, 1915), averaged over what `μ` may be.
+///
+/// What comes up once, far above all else, and is gone with its span is no part of it.
 ///
 /// What the hours tell goes before where the weeks tell nothing or leave it open, and where it is higher than it was in the weeks before them, by a
 /// quarter of what these range over.
@@ -82,7 +89,7 @@ struct Spans {
     /// Of the latest sample, and how many there were.
     at: i64,
     samples: u32,
-    /// Above which the values are kept: the first.
+    /// Above which the values are kept: the first, or one much nearer to 0.
     base: f64,
     tops: Vec<f32>,
 }
@@ -130,6 +137,14 @@ impl Default for Capacity {
 }
 
 impl Capacity {
+    /// So many seconds, and so many samples, have to be seen before something is told.
+    pub const NEEDS: (i64, u32) = (SEEN_MIN, SPANS_MIN as u32);
+
+    /// How many were.
+    pub const fn seen(&self) -> (i64, u32) {
+        if self.weeks.samples == 0 { (0, 0) } else { (self.weeks.seen(), self.weeks.samples) }
+    }
+
     /// Learns a sample; one that is older than the memory of it, and what is no number, says nothing.
     pub fn take(&mut self, seconds: i64, value: f64) {
         self.weeks.take(seconds, value);
@@ -151,7 +166,7 @@ impl Capacity {
     /// It is well above all that came before the hours that are remembered: of what comes back each day half grows, too.
     fn is_on_new_ground(&self) -> bool {
         let begin = self.hours.first.saturating_mul(self.hours.span);
-        let now = self.hours.tops.last().map(|x| self.hours.base + f64::from(*x));
+        let now = self.hours.clean().last().map(|x| self.hours.base + f64::from(*x));
         let before = self.weeks.before(begin).map(|range| range.map(|x| self.weeks.base + f64::from(x)));
         now.zip(before).is_some_and(|(now, [low, high])| now > high + NEW_GROUND * (high - low))
     }
@@ -170,7 +185,7 @@ impl Spans {
     /// The least and the largest of what ended before.
     fn before(&self, seconds: i64) -> Option<[f32; 2]> {
         let count = seconds.div_euclid(self.span).saturating_sub(self.first).clamp(0, SPANS as i64);
-        let all = self.tops.iter().take(count as usize).map(|x| [*x, *x]);
+        let all = self.clean().into_iter().take(count as usize).map(|x| [x, x]);
         all.reduce(|[low, high], [x, _]| [low.min(x), high.max(x)])
     }
 
@@ -182,6 +197,12 @@ impl Spans {
         if self.tops.is_empty() {
             (self.at, self.base) = (seconds, value);
             self.first = seconds.div_euclid(self.span);
+        }
+        if (value - self.base).abs() > TIMES * value.abs() {
+            // So near to 0 most of it would be lost.
+            let by = (value - self.base) as f32;
+            self.tops.iter_mut().for_each(|top| *top -= by);
+            self.base += f64::from(by);
         }
         let x = (value - self.base) as f32;
         (self.at, self.samples) = (self.at.max(seconds), self.samples.saturating_add(1));
@@ -222,9 +243,27 @@ impl Spans {
         (self.span, self.first) = (2 * self.span, self.first.div_euclid(2));
     }
 
+    /// Its values without glitches: those far above the others that others follow, and a last one that none confirms.
+    fn clean(&self) -> Vec<f32> {
+        let mut sorted = self.tops.clone();
+        sorted.sort_unstable_by(f32::total_cmp);
+        let (Some(first), few) = (sorted.first().copied(), sorted.len() / ALL_BUT) else { return sorted };
+        let (low, high) = (sorted[few], sorted[sorted.len() - 1 - few]);
+        let most = high + GLITCH * (high - low);
+        let latest = self.tops.iter().rev().take_while(|top| **top > most).count();
+        let kept = self.tops.len() - if latest > 1 { latest } else { 0 };
+        let mut before = self.tops.iter().copied().find(|top| *top <= most).unwrap_or(first);
+        let one = |(n, top): (usize, &f32)| {
+            before = if *top > most && n < kept { before } else { *top };
+            before
+        };
+        self.tops.iter().enumerate().map(one).collect()
+    }
+
     fn full(&self, limit: f64) -> Option<Full> {
-        let walk = self.walk()?;
-        let now = f64::from(*self.tops.last()?);
+        let clean = self.clean();
+        let walk = self.walk(&clean)?;
+        let now = f64::from(*clean.last()?);
         let limit = limit - self.base;
         // Noise comes up to the limit before the level does.
         let left = limit - walk.level - EARLY * walk.noise.sqrt();
@@ -251,9 +290,9 @@ impl Spans {
     }
 
     /// What the whole spans are like, if they grow.
-    fn walk(&self) -> Option<Walk> {
-        let whole = self.tops.len().saturating_sub(1);
-        let tops: Vec<f64> = self.tops.iter().take(whole).map(|x| f64::from(*x)).collect();
+    fn walk(&self, clean: &[f32]) -> Option<Walk> {
+        let whole = clean.len().saturating_sub(1);
+        let tops: Vec<f64> = clean.iter().take(whole).map(|x| f64::from(*x)).collect();
         let is_enough = whole >= SPANS_MIN && self.samples as usize >= SPANS_MIN;
         let is_clear = |walk: &Walk| walk.slope > CLEAR * WIDER * walk.of_slope.sqrt();
         is_enough.then(|| Walk::since_turn(&tops).unwrap_or_else(|| Walk::of(&tops))).filter(is_clear)

@@ -10,6 +10,8 @@ const YOUNG: f32 = 20.0;
 const MEMORY: f32 = 100.0;
 /// Of so many the least and the largest begin it.
 const FIRST: f32 = 5.0;
+/// A tenth lies beyond ten mean errors at most (Markov); of a mean that forgets sooner than the ends move, beyond so many.
+const REACH: f32 = 100.0;
 
 /// The 10th and the 90th percentile of the errors of a forecast: `q ← q + η·(0.1 − [beyond q])`, which is the gradient of the pinball loss.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,5 +37,7 @@ impl Interval {
         let step = STEP * self.error * (YOUNG / n).max(1.0);
         self.low += step * (BEYOND - f32::from(u8::from(off < self.low)));
         self.high -= step * (BEYOND - f32::from(u8::from(off > self.high)));
+        let most = REACH * self.error;
+        (self.low, self.high) = (self.low.max(-most), self.high.min(most));
     }
 }

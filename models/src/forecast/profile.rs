@@ -34,6 +34,12 @@ impl Profile {
         self.count += 1.0;
     }
 
+    /// All values are so much lower.
+    pub fn shift(&mut self, by: f32) {
+        self.means.iter_mut().chain([&mut self.latest]).flatten().flatten().for_each(|mean| *mean -= by);
+        self.sum -= by * self.count;
+    }
+
     fn close(&mut self) {
         let Some((slot, rests)) = self.now else { return };
         let (kind, half, n) =

@@ -117,6 +117,21 @@ fn it_says_nothing_before_twenty_outcomes() {
 }
 
 #[test]
+fn how_long_that_is_is_told() {
+    for (pace, ahead) in [(1, 1_800), (10, 1_800), (60, 1_800), (300, 1_800), (3_600, 1_800), (60, 1_820), (60, 43_200)]
+    {
+        let (mut forecaster, mut n) = (Forecaster::new(ahead), 0);
+        assert_eq!(forecaster.warms_up_in(), None);
+        while forecaster.forecast().is_none() {
+            forecaster.take(Moment::utc(MONDAY + pace * n), (n % 7) as f64);
+            n += 1;
+        }
+        let (told, is) = (f64::from(forecaster.warms_up_in().unwrap()), (pace * (n - 1)) as f64);
+        assert!((told / is - 1.0).abs() < 0.1, "{pace} s, {ahead} s ahead: {told} of {is}");
+    }
+}
+
+#[test]
 fn what_never_moves_stays_and_is_not_said_to_be_better() {
     let mut forecaster = Forecaster::new(1_800);
     for minute in 0..3_000 {
@@ -232,4 +247,60 @@ fn altered_bytes_are_survived() {
         }
         assert!(altered.pending.len() <= PENDING, "{n}");
     }
+}
+
+/// Five days of a disk, a sample every five minutes, and what of them the last day of forecasts covers.
+fn covered(glitches: &[(i64, f64)]) -> (f64, f64) {
+    let (mut forecaster, mut numbers) = (Forecaster::new(1_800), Numbers(9));
+    let (mut told, mut count, mut within, mut width) = (std::collections::VecDeque::new(), 0.0, 0.0, 0.0);
+    for n in 0..5 * 288 {
+        let glitch = glitches.iter().find(|(at, _)| *at == n).map(|(_, value)| *value);
+        let value = 50.0 + n as f64 / 144.0 + numbers.near();
+        if n >= 4 * 288 && glitch.is_none() {
+            let Forecast { low, high, .. } = told.pop_front().unwrap();
+            count += 1.0;
+            within += f64::from(u8::from(low <= value && value <= high));
+            width += high - low;
+        }
+        forecaster.take(Moment::utc(MONDAY + 300 * n), glitch.unwrap_or(value));
+        if n + 6 >= 4 * 288 {
+            told.push_back(forecaster.forecast().unwrap());
+        }
+    }
+    (within / count, width / count)
+}
+
+#[test]
+fn a_glitch_blinds_it_nowhere() {
+    let huge = 4_294_967_295.0;
+    let all: [&[(i64, f64)]; 9] = [
+        &[],
+        &[(0, huge)],
+        &[(0, huge), (1, huge)],
+        &[(2, huge)],
+        &[(0, -huge)],
+        &[(0, 1e18)],
+        &[(700, huge)],
+        &[(700, -huge), (1_000, huge)],
+        &[(0, huge), (300, 0.0), (700, 4_000.0)],
+    ];
+    for glitches in all {
+        let (within, width) = covered(glitches);
+        assert!((0.72..0.88).contains(&within) && width < 4.0, "{glitches:?}: {within} within {width}");
+    }
+}
+
+/// What was at 2³² for hours goes to 50, and is told by its own errors again.
+#[test]
+fn the_base_follows_where_values_are() {
+    let (mut forecaster, mut numbers) = (Forecaster::new(1_800), Numbers(10));
+    let mut far = 0;
+    for n in 0..30 * 1_440_i64 {
+        let level = if n < 300 { 4_294_967_295.0 } else { 50.0 };
+        forecaster.take(Moment::utc(MONDAY + 60 * n), level + numbers.near());
+        let told = forecaster.forecast();
+        far += usize::from(n > 29 * 1_440 && !told.is_some_and(|told| told.low > 40.0 && told.high < 60.0));
+    }
+    assert!(forecaster.base.abs() < 1e4, "{}", forecaster.base);
+    assert_eq!(far, 0, "{:?}", forecaster.forecast());
 }

@@ -213,6 +213,16 @@ async fn a_producer_that_failed_for_good_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_is_not_made() {
+    let cluster = MockCluster::new(1).expect("a mock");
+    for _ in 0..2 {
+        let error =
+            KafkaLog::find(config(cluster.bootstrap_servers())).await.expect_err("nothing is there").to_string();
+        assert!(error.contains("there is no journal: it has no topic log"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_broker_is_an_error_in_words() {
     let config = KafkaLogConfig { partitions: 1, ..config("127.0.0.1:1".to_owned()) };
     let error = KafkaLog::open(config).await.expect_err("nothing listens there").to_string();

@@ -55,11 +55,14 @@ impl Cluster {
     }
 }
 
-/// Makes what is missing and looks at all the rest.
-pub(super) async fn prepare(config: &KafkaLogConfig, consumers: &Consumers) -> Result<(), KafkaLogError> {
+/// Makes what is missing, unless it only `reads`, and looks at all the rest.
+pub(super) async fn prepare(config: &KafkaLogConfig, consumers: &Consumers, reads: bool) -> Result<(), KafkaLogError> {
     let mut cluster = Cluster::ask(config, consumers).await?;
     let missing: Vec<_> =
         Topic::ALL.into_iter().filter(|topic| !cluster.topics.contains_key(&config.topic(*topic))).collect();
+    if let Some(topic) = missing.first().filter(|_| reads) {
+        return Err(config.refused(format!("there is no journal: it has no topic {}", config.topic(*topic))));
+    }
     let admin = admin(config).map_err(|error| config.refused(error))?;
     let result = async {
         if !missing.is_empty() {

@@ -82,11 +82,14 @@ fn forecast(args: &ForecastArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Res
         let is_there = last.is_some_and(|last| sign * last >= sign * limit);
         if is_there { Some(now) } else { capacity.full(sign * limit) }
     };
-    let mut last = None;
+    let (mut last, mut count, mut since, mut seen) = (None, 0_u64, None, Span(0));
     while let Some(row) = rows.next().map_err(bad_input)? {
+        count += 1;
         let value = row.values.first().copied().flatten();
         if let Some(value) = value {
             last = Some(value);
+            let begin: Timestamp = *since.get_or_insert(row.at);
+            seen = row.at - begin;
             forecaster.take(moment(row.at), value);
             capacity.take(row.at.0.div_euclid(1_000), sign * value);
         }
@@ -98,9 +101,15 @@ fn forecast(args: &ForecastArgs, out: &mut (impl Write + ?Sized)) -> anyhow::Res
             tell_row(value, forecaster.forecast(), full, out)?;
         }
     }
+    if last.is_none() {
+        let what = if count == 0 { "it has a header and no rows" } else { "none of its rows has a value" };
+        bail!(bad_input(anyhow::anyhow!("{}: {what}: there is nothing to forecast", rows.name())));
+    }
     if !args.rows {
-        let full = args.limit.and_then(|limit| full(&capacity, last, limit));
-        tell(args, forecaster.forecast(), full, out)?;
+        tell(&forecaster, seen, out)?;
+        if let Some(limit) = args.limit {
+            tell_limit(Number(limit), full(&capacity, last, limit), &capacity, out)?;
+        }
     }
     Ok(())
 }
@@ -125,26 +134,47 @@ fn tell_row(
     writeln!(out)
 }
 
-/// For people.
-fn tell(
-    args: &ForecastArgs,
-    forecast: Option<Forecast>,
+/// For people, by samples of so long.
+fn tell(forecaster: &Forecaster, seen: Span, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    if let Some(Forecast { after, value, low, high, is_adopted, is_seasonal }) = forecaster.forecast() {
+        let by = match (is_adopted, is_seasonal) {
+            (true, _) => "",
+            (false, true) => " (as it was a day before: no forecast has been better)",
+            (false, false) => " (as it was: no forecast has been better)",
+        };
+        let [value, low, high] = [value, low, high].map(Number);
+        let after = Span::seconds(i64::from(after));
+        return writeln!(out, "in {after}: {value}, 80 %: {low} to {high}{by}");
+    }
+    let outcomes = Forecaster::OUTCOMES_MIN;
+    write!(out, "no forecast yet: {outcomes} of them have to have come about first, ")?;
+    match forecaster.warms_up_in() {
+        Some(needed) => {
+            let needed = Span::seconds(i64::from(needed));
+            writeln!(out, "with samples as far apart as these about {needed}; there are samples of {seen}")
+        }
+        None => writeln!(out, "and there is one sample"),
+    }
+}
+
+fn tell_limit(
+    limit: Number,
     full: Option<Full>,
+    capacity: &Capacity,
     out: &mut (impl Write + ?Sized),
 ) -> io::Result<()> {
-    match forecast {
-        Some(Forecast { after, value, low, high, is_adopted }) => {
-            let by = if is_adopted { "" } else { " (as it was: no forecast has been better)" };
-            let [value, low, high] = [value, low, high].map(Number);
-            let after = Span::seconds(i64::from(after));
-            writeln!(out, "in {after}: {value}, 80 %: {low} to {high}{by}")?;
-        }
-        None => writeln!(out, "no forecast yet: 20 of them have to have come about first")?,
-    }
-    let Some(limit) = args.limit.map(Number) else { return Ok(()) };
+    let ((seconds_min, samples_min), (seconds, samples)) = (Capacity::NEEDS, capacity.seen());
     match full {
         Some(full) if full.median <= 0.0 => writeln!(out, "at {limit} now"),
         Some(full) => writeln!(out, "at {limit} in {}", Lead(full)),
+        None if seconds < seconds_min || samples < samples_min => {
+            let [needed, seen] = [seconds_min, seconds].map(Span::seconds);
+            let there = if samples == 1 { "is 1 sample".to_owned() } else { format!("are {samples} samples") };
+            writeln!(
+                out,
+                "at {limit}: no trend can be told yet: it takes {samples_min} samples over {needed}; there {there} over {seen}"
+            )
+        }
         None => writeln!(out, "at {limit}: no trend that would lead there within eight times as long as was seen"),
     }
 }
@@ -206,6 +236,45 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_little_is_said_to_be_and_how_much_there_is() -> anyhow::Result<()> {
+        let grows = |hours: i32| -> String {
+            let rows = (0..hours * 12).map(|n| format!("{}\n", 20.0 * 1.2_f64.powf(f64::from(n) / 288.0)));
+            "value\n".to_owned() + &rows.collect::<String>()
+        };
+        let limit = |args: &mut ForecastArgs| args.limit = Some(95.0);
+        let text = told(&grows(47), limit)?;
+        ensure!(
+            text.contains(
+                "at 95: no trend can be told yet: it takes 30 samples over 2d; there are 564 samples over 1d22h55m"
+            ),
+            "{text}"
+        );
+        let text = told(&grows(49), limit)?;
+        ensure!(!text.contains("can be told yet"), "{text}");
+        let text =
+            told("timestamp,value\n0,1\n86400,2\n172800,3\n", |args| (args.limit, args.every) = (Some(95.0), None))?;
+        ensure!(text.contains("there are 3 samples over 2d"), "{text}");
+        let text = told(&grows(1), |_| {})?;
+        ensure!(text.contains("with samples as far apart as these about 2h25m; there are samples of 55m"), "{text}");
+        let text = told("value\n1\n", |_| {})?;
+        ensure!(text.contains("and there is one sample"), "{text}");
+        for (file, what) in [("value\n", "a header and no rows"), ("value\nnan\n", "none of its rows has a value")] {
+            for rows in [false, true] {
+                let error = told(file, |args| args.rows = rows).expect_err(what).to_string();
+                ensure!(error.contains(what), "{error}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn yesterdays_value_is_called_so() -> anyhow::Result<()> {
+        let text = told(&days(|day| if day.fract() < 0.5 { 10.0 } else { (day.fract() * 100.0).floor() }), |_| {})?;
+        ensure!(text.contains("(as it was a day before: no forecast has been better)"), "{text}");
+        Ok(())
+    }
+
+    #[test]
     fn a_limit_that_is_passed_is_said_to_be() -> anyhow::Result<()> {
         let flat = days(|_| 97.0);
         ensure!(told(&flat, |args| args.limit = Some(95.0))?.contains("at 95 now"));
@@ -236,6 +305,10 @@ mod tests {
         assert!(wrong("value\n1\n", |args| args.limit = Some(f64::NAN)).contains("--limit"));
         assert!(wrong("a,b\n1,2\n", |_| {}).contains("2 columns of values"));
         assert!(wrong("timestamp,a\n1,2\n", |_| {}).contains("--every"));
+        assert!(wrong("value\n1\n", |args| args.every = Some(Span(0))).contains("--every: more than 0s"));
+        let semicolons = wrong("timestamp;value\n0;1\n", |args| args.every = None);
+        assert!(semicolons.contains("series.csv: its columns are separated by `;`"), "{semicolons}");
+        assert!(wrong("timestamp\tvalue\n0\t1\n", |_| {}).contains("separated by tabs"));
         assert!(wrong("a\nx\n", |_| {}).contains("series.csv:2: `x` is no number"));
     }
 }

@@ -6,6 +6,7 @@
 use super::{BadInput, bad_input, client::print, past::Past, progress, replay::Setup, table};
 use crate::model::{HeldOut, Learned, Measure, Model, Pattern, Weighing};
 use anyhow::Context as _;
+use chance::Compared;
 use history::{Fold, History};
 use labels::Labels;
 use quell_core::domain::{policy::Weights, time::Timestamp};
@@ -20,6 +21,7 @@ use std::{
     path::PathBuf,
 };
 
+mod chance;
 mod history;
 mod labels;
 mod pairs;
@@ -86,24 +88,33 @@ pub async fn run(args: LearnArgs) -> anyhow::Result<()> {
             History::Journal(super::replay::journal::Recorded::open(config, dir).await?)
         }
     };
-    let (model, told) = learn(&history, labels.as_ref()).await?;
+    let Taught { model, told, is_better } = learn(&history, labels.as_ref()).await?;
     let file = args.out.display();
     fs::write(&args.out, model.json()).with_context(|| format!("{file}: can't be written"))?;
-    print(&format!(
-        "{told}\n{file} is written; `quell model apply {file}` sets it over the configuration of a service\n"
-    ))?;
+    let apply = if is_better {
+        format!("; `quell model apply {file}` sets it over the configuration of a service")
+    } else {
+        String::new()
+    };
+    print(&format!("{told}\n{file} is written{apply}\n"))?;
     Ok(())
 }
 
-async fn learn(history: &History, labels: Option<&Labels>) -> anyhow::Result<(Model, String)> {
+/// What was learned, what is told of it, and whether it is better than what is built in.
+struct Taught {
+    model: Model,
+    told: String,
+    is_better: bool,
+}
+
+async fn learn(history: &History, labels: Option<&Labels>) -> anyhow::Result<Taught> {
     progress("folding the history");
     let lived = history.fold(Weights::default(), labels, true).await?;
     let truth = Truth::new(&lived, labels);
     let spans = Spans::of(&lived, &truth);
     let rows = rows(&lived, &truth, spans.validated);
     if rows.len() < ROWS_MIN {
-        let message = format!("only {} decisions to learn from, where {ROWS_MIN} are needed", rows.len());
-        return Err(BadInput(message).into());
+        return Err(BadInput(too_few(rows.len(), history, &lived, labels)).into());
     }
     progress("fitting");
     let stride = rows.len().div_ceil(ROWS_MAX);
@@ -127,13 +138,40 @@ async fn learn(history: &History, labels: Option<&Labels>) -> anyhow::Result<(Mo
         since: table::time(Some(&quell_connectors::wire::time(spans.held_out))),
         alerts: lived.alerts.values().filter(|a| truth.of(a).is_some() && latest.contains(&a.opened_at)).count(),
         built_in: pairs::measure(built_in, &truth, latest.clone()),
-        learned: pairs::measure(&fold, &truth, latest),
+        learned: pairs::measure(&fold, &truth, latest.clone()),
     };
+    let compared = Compared::of(built_in, &fold, &truth, &latest);
     let learned =
         Learned { events: lived.events, alerts: lived.alerts.len(), labelled: truth.0.len(), decisions: rows.len() };
     let (weighing, patterns) = (Weighing { weights, learned, held_out }, patterns_of(&lived));
-    let told = tell(&weighing, &patterns, labels.is_some(), lived.rejected);
-    Ok((Model::weighs(weighing, patterns), told))
+    let is_better = weighing.held_out.learned.f1 > weighing.held_out.built_in.f1 && compared.is_better();
+    let told = tell(&weighing, compared, &patterns, labels.is_some(), lived.rejected);
+    Ok(Taught { model: Model::weighs(weighing, patterns), told, is_better })
+}
+
+/// What there is instead, what would teach, and what to do.
+fn too_few(rows: usize, history: &History, lived: &Fold, labels: Option<&Labels>) -> String {
+    let (name, unit) = match history {
+        History::Events { path, .. } => (path.display().to_string(), "lines"),
+        History::Journal(_) => ("the journal".to_owned(), "records"),
+    };
+    let (events, alerts, matched) = (lived.events, lived.alerts.len(), lived.matched());
+    let found = labels.map(|labels| format!("; labels of its events: {matched} of {}", labels.count()));
+    let advice = if events + lived.rejected == 0 {
+        "there is nothing in it".to_owned()
+    } else if events == 0 {
+        format!("none of its {unit} is an event: `quell replay` says of each why")
+    } else if labels.is_some() && matched == 0 {
+        "no `event_id` of the labels is the `id` of an event: both have to be of the same history".to_owned()
+    } else {
+        "a longer history is needed, or one of incidents with more alerts; the oldest three fifths of the alerts are learned from".to_owned()
+    };
+    format!(
+        "{name}: only {rows} decisions to learn from, where {ROWS_MIN} are needed: {advice}\n{unit}: {}; events: {events}; alerts: {alerts}{}\nA \
+         decision is an alert that was weighed against a group of others as it opened, where it is known to what both belong.",
+        events + lived.rejected,
+        found.unwrap_or_default()
+    )
 }
 
 /// With what each alert belongs, by its first event; `None`: with nothing. Alerts of which nothing is known are not in it.
@@ -229,7 +267,7 @@ fn patterns_of(lived: &Fold) -> Vec<Pattern> {
     found.map(|pattern| Pattern { checks: named(&pattern.kinds), times: pattern.groups }).collect()
 }
 
-fn tell(weighing: &Weighing, patterns: &[Pattern], is_labelled: bool, rejected: u64) -> String {
+fn tell(weighing: &Weighing, compared: Compared, patterns: &[Pattern], is_labelled: bool, rejected: u64) -> String {
     let Learned { events, alerts, labelled, decisions } = &weighing.learned;
     let truth = if is_labelled { "labelled" } else { "taken as they stood in the end, for there are no labels" };
     let mut text = format!(
@@ -248,9 +286,16 @@ fn tell(weighing: &Weighing, patterns: &[Pattern], is_labelled: bool, rejected: 
     for (name, Measure { precision, recall, f1 }) in [("built in", built_in), ("learned", learned)] {
         let _ = writeln!(text, "{name:<12}{precision:>9.4}{recall:>8.4}{f1:>8.4}");
     }
-    let verdict = match learned.f1 > built_in.f1 {
-        true => "it groups the alerts held out better than what is built in",
-        false => "it groups the alerts held out no better than what is built in: there is no reason to apply it",
+    let Compared { gained, lost } = compared;
+    let sign = format!(
+        "alerts that only it groups rightly: {gained}, that only what is built in does: {lost} (sign test: p = {:.3})",
+        compared.chance()
+    );
+    let none = "there is no reason to apply it";
+    let verdict = match (learned.f1 > built_in.f1, compared.is_better()) {
+        (true, true) => format!("it groups the alerts held out better than what is built in; {sign}"),
+        (true, false) => format!("the difference is within chance; {sign}; {none}"),
+        _ => format!("it groups the alerts held out no better than what is built in: {none}"),
     };
     let _ = writeln!(text, "{verdict}");
     if !patterns.is_empty() {
@@ -260,4 +305,26 @@ fn tell(weighing: &Weighing, patterns: &[Pattern], is_labelled: bool, rejected: 
         let _ = writeln!(text, "{times:>6} times  {}", table::printable(&checks.join(", ")));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_chance_is_not_recommended() {
+        let measure = |f1| Measure { precision: f1, recall: f1, f1 };
+        let verdict = |f1, gained, lost| {
+            let held_out =
+                HeldOut { since: String::new(), alerts: 85, built_in: measure(0.9979), learned: measure(f1) };
+            let learned = Learned { events: 900, alerts: 425, labelled: 425, decisions: 177 };
+            let weighing = Weighing { weights: Weights::default(), learned, held_out };
+            tell(&weighing, Compared { gained, lost }, &[], true, 0)
+        };
+        let one = verdict(1.0, 1, 0);
+        assert!(one.contains("the difference is within chance; alerts that only it groups rightly: 1,"), "{one}");
+        assert!(one.contains("(sign test: p = 1.000); there is no reason to apply it"), "{one}");
+        assert!(verdict(1.0, 6, 0).contains("better than what is built in; alerts that only it groups rightly: 6,"));
+        assert!(verdict(0.9979, 6, 0).contains("no better than what is built in: there is no reason"));
+    }
 }

@@ -100,6 +100,10 @@ impl Rows {
         let mut csv = csv::Reader::from_reader(input);
         let header = csv.headers().with_context(|| name.clone())?;
         ensure!(!header.is_empty(), "{name}: no header");
+        ensure!(every.is_none_or(|every| every > Span(0)), "--every: more than 0s");
+        if let Some(other) = separator(header) {
+            bail!("{name}: its columns are separated by {other}: CSV has commas between them, and a point in numbers");
+        }
         let has_time = header.get(0).is_some_and(|first| TIMES.contains(&&*first.trim().to_ascii_lowercase()));
         ensure!(
             has_time || every.is_some(),
@@ -174,6 +178,15 @@ impl Rows {
         }
         Ok(Some(Row { at, told: told.to_owned(), values }))
     }
+}
+
+/// What stands between columns where the header is one for want of commas.
+fn separator(header: &csv::StringRecord) -> Option<&'static str> {
+    let all = header.get(0).filter(|_| header.len() == 1)?;
+    [(';', "`;`"), ('\t', "tabs"), ('|', "`|`")]
+        .into_iter()
+        .find(|(between, _)| all.contains(*between))
+        .map(|found| found.1)
 }
 
 /// RFC 3339, the same with a space and without a zone (UTC), or Unix seconds.

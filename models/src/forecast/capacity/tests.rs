@@ -26,6 +26,25 @@ fn a_line_is_told_to_the_limit() {
 }
 
 #[test]
+fn a_glitch_hides_no_trend_and_is_none() {
+    let huge = 4_294_967_295.0;
+    let plain = |day: f64| 50.0 + 2.0 * day + tooth(day);
+    for (place, glitch) in
+        [(0, huge), (0, -huge), (0, 1e18), (0, 4_000.0), (700, huge), (700, -huge), (700, 4_000.0), (1_439, huge)]
+    {
+        let at = |day: f64| (day * DAY as f64) as i64 / FIVE_MINUTES;
+        let disk = after(5, |day| if at(day + 1e-9) == place { glitch } else { plain(day) });
+        let full = disk.full(95.0).unwrap_or_else(|| panic!("{glitch} at {place}"));
+        assert!((16.0..19.0).contains(&(full.median / DAY as f64)), "{glitch} at {place}: {full:?}");
+        let flat = after(5, |day| if at(day + 1e-9) == place { glitch } else { 50.0 + tooth(day) });
+        assert_eq!(flat.full(95.0), None, "{glitch} at {place}");
+    }
+    // What stays is none.
+    let jump = after(5, |day| if day < 4.0 { plain(day) } else { 200.0 });
+    assert_eq!(jump.weeks.clean(), jump.weeks.tops);
+}
+
+#[test]
 fn teeth_of_a_saw_are_no_trend() {
     let saw = after(6, |day| 40.0 + 30.0 * day.fract());
     assert_eq!(saw.full(95.0), None);

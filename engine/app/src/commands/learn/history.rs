@@ -160,6 +160,11 @@ impl Run {
 }
 
 impl Fold {
+    /// Events of which something is known.
+    pub fn matched(&self) -> usize {
+        self.labels.len()
+    }
+
     fn take(&mut self, out: &mut Outputs) {
         for output in out.items.drain(..) {
             if let Body::Alert(update) = output.body {

@@ -36,6 +36,11 @@ impl Labels {
         Ok(Self(all))
     }
 
+    /// Events that it names.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// What is known of an event.
     pub fn of(&self, event: &str) -> Option<Option<u64>> {
         self.0.get(event).copied()

@@ -29,14 +29,21 @@ pub struct Recorded {
 impl Recorded {
     /// The journal of `dir`, a data directory, or of the configuration.
     pub async fn open(config: Option<&Path>, dir: Option<&Path>) -> anyhow::Result<Self> {
+        let told = config.map_or_else(|| "the default".to_owned(), |file| format!("that of {}", file.display()));
         let mut config = Config::load(config).map_err(bad_input)?;
         if let Some(dir) = dir {
             config.journal.kind = JournalKind::Local;
             config.data_dir = dir.to_owned();
-            let found = dir.join("journal").is_dir();
-            anyhow::ensure!(found, BadInput(format!("{}: no data directory: it has no `journal`", dir.display())));
         }
-        let (log, _) = app::open_log(&config).await.map_err(bad_input)?;
+        let looked = || match (dir, config.journal.kind) {
+            (Some(dir), _) => format!("--journal {} is looked for as a data directory", dir.display()),
+            (None, JournalKind::Local) => format!(
+                "without a directory after --journal it is looked for below data_dir = {:?}, {told}",
+                config.data_dir
+            ),
+            (None, JournalKind::Kafka) => format!("the journal is looked for by [kafka] and [journal], {told}"),
+        };
+        let log = app::find_log(&config).await.with_context(looked).map_err(bad_input)?;
         let control = Control::read(log.clone(), Arc::new(System)).await.map_err(bad_input)?;
         Ok(Self { log, contents: control.latest() })
     }
@@ -98,5 +105,31 @@ fn gone(error: LogError) -> anyhow::Error {
         ))
         .into(),
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_journal_that_is_not_there_is_not_made() -> anyhow::Result<()> {
+        let dir = tempfile::TempDir::new()?;
+        let (data, file) = (dir.path().join("quell-data"), dir.path().join("q.toml"));
+        fs::write(&file, format!("data_dir = {data:?}\n"))?;
+        for empty in [false, true] {
+            if empty {
+                fs::create_dir_all(data.join("journal"))?;
+            }
+            for (config, told) in [(Some(&*file), None), (None, Some(&*data))] {
+                let error = Recorded::open(config, told).await.err().context("there is none")?;
+                let (place, error) = (data.join("journal"), format!("{error:#}"));
+                assert!(error.contains(&format!("{}: there is no journal here", place.display())), "{error}");
+                assert!(error.contains(if told.is_some() { "--journal" } else { "q.toml" }), "{error}");
+            }
+            assert_eq!(data.exists(), empty);
+        }
+        assert_eq!(fs::read_dir(data.join("journal"))?.count(), 0);
+        Ok(())
     }
 }
