@@ -24,7 +24,7 @@ use error::damaged;
 pub use input::{Input, Pack, Range, Rejected};
 
 /// Raised when the same input would be concluded otherwise (design rule 10).
-pub const FOLD: u32 = 11;
+pub const FOLD: u32 = 10;
 
 /// The source of what came by HTTP and could not be decoded.
 const HTTP: &str = "http";
