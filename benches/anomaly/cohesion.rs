@@ -16,7 +16,8 @@ const MONDAY: i64 = 1_767_571_200;
 const LEAVES_AT: Distance = Distance(400);
 const SIZES: [usize; 4] = [4, 10, 100, 1_000];
 const NOISES: [&str; 4] = ["Gaussian", "AR(1) .9", "lognormal", "Poisson"];
-const CASES: [&str; 7] = ["level", "flat", "phase", "spread x6", "drift", "half of them move", "all move"];
+const CASES: [&str; 8] =
+    ["level", "half a level", "flat", "phase", "spread x6", "drift", "half of them move", "all move"];
 /// What happens begins after two weeks, in the morning, and lasts half a day.
 const BEGINS: usize = 14 * DAY + 600;
 const LASTS: usize = 720;

@@ -10,7 +10,9 @@
 //! q_i = q_i + (d_i − q_i) / 10                          its distance, in spreads
 //! ```
 //!
-//! with `c_i` and `σ_i²` learned slowly (memory 2,000 rounds) from `e_i` clipped at 2 spreads (Huber's ψ, 1964). A member leaves where `q_i` is at
+//! What is not far but lasts (a replica that serves nothing is four deviations off) is seen by the mean `s_i` of `e_i / max(σ_i, …)`, clipped at 3 (and of 0.5 at least), over the same ten rounds: it
+//! counts as `|s_i| / 2.75 τ_i` spreads, `τ_i` its own deviation (0.23 at least, that of white noise). The larger of both is the distance. With
+//! `c_i`, `σ_i²` and `τ_i²` learned slowly (memory 2,000 rounds) from `e_i` clipped at 2 spreads (Huber's ψ, 1964). A member leaves where its distance is at
 //! the threshold and is back below half of it. The idea is that of "entity cohesion" in Splunk ITSI (series normalised by median and
 //! noise; who departs in pattern from the others is scored); median and its absolute deviation are Hampel's identifier (1974).
 //!
@@ -59,6 +61,12 @@ const FAR: f64 = 12.0;
 const CLIP: f64 = 2.0;
 /// A smaller spread is taken for it, in what the numbers are in: of quiet peers a trifle would be far.
 const SPREAD_MIN: f64 = 0.15;
+/// What lasts is the mean of what is clipped at so many spreads, and a spread of distance is so many of its deviations; a smaller deviation is taken for it.
+const LASTING_CLIP: f64 = 3.0;
+const LASTING: f64 = 2.75;
+const WANDER_MIN: f64 = 0.23;
+/// Of quiet peers a trifle may last.
+const LASTING_SPREAD_MIN: f64 = 0.5;
 /// Of Gaussian noise, the deviation by the median absolute one.
 const GAUSSIAN: f64 = 1.482_6;
 /// Of the members of a round at most one in so many may be far, or none leaves.
@@ -119,6 +127,8 @@ pub struct Beside {
     pub own: f64,
     /// How far it is from the others, smoothed.
     pub distance: Distance,
+    /// The same of its last round alone.
+    pub now: Distance,
 }
 
 /// Where a member stands beside its peers as a rule, as far as that was learned.
@@ -129,7 +139,7 @@ pub struct Standing {
     rounds: u32,
 }
 
-/// 96 bytes.
+/// 112 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Member {
     key: u128,
@@ -141,6 +151,9 @@ struct Member {
     distance: f64,
     /// That of its last round alone.
     now: f64,
+    /// The mean of what it is off, in spreads and with its sign, and the variance of that.
+    lasting: f64,
+    wander: f64,
     at: i64,
     /// The last round it gave something in, and how many.
     round: u32,
@@ -249,6 +262,8 @@ impl Cohesion {
             variance: 0.0,
             distance: 0.0,
             now: 0.0,
+            lasting: 0.0,
+            wander: 0.0,
             at: seconds,
             round: self.round.wrapping_sub(1),
             rounds: 0,
@@ -278,6 +293,7 @@ impl Cohesion {
         let member = &mut self.members[place];
         // Its next round says where that is.
         (member.distance, member.now, member.apart, member.rounds, member.off) = (0.0, 0.0, false, 0, 0.0);
+        member.lasting = 0.0;
     }
 
     /// Where a member stands as a rule, to be [put back](Self::restore).
@@ -301,8 +317,8 @@ impl Cohesion {
     /// A member beside those of the latest round.
     pub fn beside(&self, key: u128) -> Option<Beside> {
         let member = &self.members[self.find(key).ok()?];
-        let distance = Distance::of(member.distance);
-        Some(Beside { peers: self.peers.saturating_sub(1), theirs: self.range?, own: member.shown, distance })
+        let (distance, now) = (member.far(), Distance::of(member.now));
+        Some(Beside { peers: self.peers.saturating_sub(1), theirs: self.range?, own: member.shown, distance, now })
     }
 
     fn end_round(&mut self, seconds: i64, leaves_at: Distance) -> Vec<Turn> {
@@ -331,6 +347,8 @@ impl Cohesion {
             if member.rounds >= WARM_UP {
                 member.now = (own.abs() / unit).min(FAR);
                 member.distance += (member.now - member.distance) / MEMORY;
+                let clipped = (own / unit.max(LASTING_SPREAD_MIN)).clamp(-LASTING_CLIP, LASTING_CLIP);
+                member.lasting += (clipped - member.lasting) / MEMORY;
             }
             // One that has left teaches nothing, until that is accepted.
             if member.teaches && !member.apart {
@@ -347,16 +365,16 @@ impl Cohesion {
     }
 
     fn turn(&mut self, spoken: &[u32], leaves_at: Distance, turns: &mut Vec<Turn>) {
-        let is_far = |member: &&Member| Distance::of(member.now.max(member.distance)) >= leaves_at;
+        let is_far = |member: &&Member| {
+            // Those that move together get there one after the other.
+            Distance::of(member.now.max(member.distance)) >= leaves_at || member.lasting().0 >= leaves_at.0 / 2
+        };
         let far = self.each(spoken).filter(is_far).count();
         let together = far * TOGETHER <= spoken.len();
         for place in spoken {
             let member = &mut self.members[*place as usize];
-            let distance = Distance::of(member.distance);
-            // What is far by its past alone is on its way back.
-            let is_near = Distance::of(member.now).0 < leaves_at.0 / 2;
-            let leaves = together && distance >= leaves_at && !is_near;
-            let apart = if member.apart { distance.0 >= leaves_at.0 / 2 } else { leaves };
+            let distance = member.far();
+            let apart = if member.apart { distance.0 >= leaves_at.0 / 2 } else { together && distance >= leaves_at };
             if apart != member.apart {
                 member.apart = apart;
                 turns.push(Turn { key: member.key, apart });
@@ -366,6 +384,16 @@ impl Cohesion {
 }
 
 impl Member {
+    /// How far it is, of what is far and of what is not but lasts.
+    fn far(&self) -> Distance {
+        Distance::of(self.distance).max(self.lasting())
+    }
+
+    fn lasting(&self) -> Distance {
+        let spreads = self.lasting.abs() / (LASTING * self.wander.sqrt().max(WANDER_MIN));
+        Distance::of(spreads.min(FAR))
+    }
+
     fn learn(&mut self, own: f64, unit: f64) {
         let (clip, least) = if self.rounds < WARM_UP { (f64::MAX, 0.0) } else { (CLIP * unit, USUAL_MIN) };
         let clipped = own.clamp(-clip, clip);
@@ -375,6 +403,9 @@ impl Member {
             self.variance += (clipped * clipped - self.variance) / rounds;
         }
         self.off += clipped / (rounds + 1.0);
+        let most = CLIP * self.wander.sqrt().max(WANDER_MIN);
+        let wander = self.lasting.clamp(-most, most);
+        self.wander += (wander * wander - self.wander) / rounds.max(1.0);
         self.rounds = self.rounds.saturating_add(1);
     }
 }

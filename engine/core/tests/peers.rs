@@ -102,6 +102,23 @@ fn one_of_a_kpi_leaves_its_peers_and_says_how() {
     assert_eq!(world.apart(), []);
 }
 
+/// While its own series tells of it, that it has left says nothing more; and when that is over, it is back beside them.
+#[test]
+fn one_whose_own_trouble_is_over_has_not_left() {
+    let mut world = World::new(SERVICE, |_| {});
+    let steady = |minute: i64, host: i64| 50.0 + (minute * 7 + host * 3).rem_euclid(5) as f64;
+    let fails = |minute: i64, host: i64| if host == 2 { 0.0 } else { steady(minute, host) };
+    (0..1_500).for_each(|_| world.pass_one(steady));
+    (0..60).for_each(|_| world.pass_one(fails));
+    let told = |world: &World, word: &str| {
+        let of = |body: &&Body| matches!(body, Body::Alert(update) if *update.alert.check == *word);
+        world.said.iter().filter(of).count()
+    };
+    assert!(told(&world, "cpu unusual") > 0);
+    (0..120).for_each(|_| world.pass_one(steady));
+    assert_eq!(told(&world, "cpu apart"), 0);
+}
+
 fn rule(policy: &mut Policy, rule: &str) {
     policy.score.cohesion.peers = serde_json::from_str(rule).expect("a rule");
 }

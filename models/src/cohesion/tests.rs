@@ -43,6 +43,24 @@ fn one_leaves_and_comes_back() {
     }
 }
 
+/// Of no single round it could be told.
+#[test]
+fn what_is_not_far_but_lasts_has_left() {
+    for size in [10, 100] {
+        let of = |member: usize, round: usize| {
+            Some(noise(member, round) - if member == 1 && round >= 2_000 { 3.5 } else { 0.0 })
+        };
+        let found = turns(size, 2_240, of);
+        let [(1, left, true)] = found[..] else { panic!("{size}: {found:?}") };
+        assert!((2_005..2_060).contains(&left), "{size}: {left}");
+        // It is within what its noise is when it lasts for a moment.
+        let of = |member: usize, round: usize| {
+            Some(noise(member, round) - if member == 1 && round.is_multiple_of(100) { 3.5 } else { 0.0 })
+        };
+        assert!(turns(size, 2_240, of).is_empty(), "{size}");
+    }
+}
+
 #[test]
 fn one_that_stays_while_the_others_move_has_left() {
     let wave = |round: usize| 8.0 * libm::sin(round as f64 / 100.0);
@@ -177,7 +195,7 @@ fn nothing_that_comes_breaks_it() {
     }
     let again: Cohesion = serde_json::from_str(&serde_json::to_string(&group).expect("text")).expect("a group");
     assert_eq!(again, group);
-    assert!(size_of::<Member>() <= 96, "{}", size_of::<Member>());
+    assert!(size_of::<Member>() <= 112, "{}", size_of::<Member>());
 }
 
 #[test]

@@ -27,6 +27,8 @@ struct Apart {
     since: Timestamp,
     /// When it last fired.
     said_at: Option<Timestamp>,
+    /// Its series told of it itself, with its last sample.
+    spoke: bool,
 }
 
 /// How a member that does what its peers do learns: as most of them do, or it would be off them afterwards.
@@ -142,7 +144,7 @@ impl Groups {
             let key = Fingerprint(key);
             let Some(series) = all.get_mut(&key) else { continue };
             if apart {
-                group.apart.insert(key, Apart { since: at, said_at: None });
+                group.apart.insert(key, Apart { since: at, said_at: None, spoke: false });
                 series.is_apart = true;
                 group.tell(key, series, at, cx, found);
             } else {
@@ -205,9 +207,14 @@ impl Group {
         }
         let due = match state.said_at {
             Some(said) => at - said >= cx.policy.deduplicate.count_interval,
-            None => !series.speaks(),
+            // What its series said may be over with this sample, and it back beside them with this round.
+            None => !std::mem::replace(&mut state.spoke, series.speaks()) && !state.spoke,
         };
         let Some(beside) = self.peers.beside(key.0).filter(|_| due) else { return };
+        let is_near = beside.now.0 < Distance::of(cx.policy.score.cohesion.leaves_at).0 / 2;
+        if state.said_at.is_none() && is_near {
+            return;
+        }
         state.said_at = Some(at);
         let [own, low, high] = [beside.own, beside.theirs.0, beside.theirs.1].map(Number);
         let (check, entity, peers) = (&series.check, &series.entity, beside.peers);
