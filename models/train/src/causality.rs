@@ -23,6 +23,7 @@
 //! What comes in the same storms at any time, without drawing each other, comes as often before as after: an edge is in order
 //! if it gains the least beside a kernel of the same width that looks both ways (as cross-correlograms are read by their
 //! asymmetry: Brillinger, "The identification of point process systems", 1975). Where hardly any of the precise edges are, only these are told.
+//! Neither does an edge rest on a few occasions where hardly any of the others is on more: a storm over many places is one.
 //!
 //! What timing carries is measured by destroying it: the same search over events of which each kind at each place is turned
 //! by an offset of its own, around the span of time, whole days of it. What is still found there is found by chance.
@@ -100,6 +101,8 @@ pub struct Edge {
     pub both_ways: bool,
     /// The effect comes after the cause, clearly more than before it. Else they share occasions: what brings them may be a third.
     pub is_ordered: bool,
+    /// It is found on enough occasions of a two-hundredth of the span each. Else it may be of a few storms, each of many places.
+    pub is_repeated: bool,
 }
 
 /// What was not looked at, because there is a limit.
@@ -128,6 +131,8 @@ pub struct Found {
     pub count: usize,
     /// Precise ones beside these that are left out: they come as often before as after their cause, as nearly all here do.
     pub together: usize,
+    /// Likewise those that are found on a few occasions only, as nearly all here are.
+    pub seldom: usize,
     /// How many were found each time that timing was destroyed.
     pub by_chance: Vec<usize>,
     /// Events that were looked at, their kinds and places,
@@ -179,10 +184,11 @@ impl Progress {
 /// looked at.
 pub fn find(events: &[Event], links: &[(u32, u32)], mode: Mode, told: &mut dyn FnMut(Progress)) -> Found {
     let (streams, mut left_out) = Streams::new(events, links);
-    let (edges, together) = round(&streams, mode, 0, &mut left_out, told);
+    let (edges, [together, seldom]) = round(&streams, mode, 0, &mut left_out, told);
     let mut found = Found {
         count: edges.len(),
         together,
+        seldom,
         events: streams.events.len(),
         kinds: streams.kinds.len(),
         places: streams.places.len(),
@@ -209,14 +215,14 @@ pub fn shuffled(events: &[Event], set: u64) -> Vec<Event> {
     Streams::new(events, &[]).0.shuffled(set).named()
 }
 
-/// One search, over all kernels; with how many only share occasions.
+/// One search, over all kernels; with how many only share occasions, and are of few.
 fn round(
     streams: &Streams,
     mode: Mode,
     number: usize,
     left_out: &mut LeftOut,
     told: &mut dyn FnMut(Progress),
-) -> (Vec<Edge>, usize) {
+) -> (Vec<Edge>, [usize; 2]) {
     let mut votes: BTreeMap<(u32, u32), Vec<Vote>> = BTreeMap::new();
     for (kernel, scale) in SCALES.into_iter().enumerate() {
         let mut done = |done| told(Progress { round: number, kernel, done, of: streams.kinds.len() });

@@ -29,7 +29,8 @@ const WITHIN: [f64; 2] = [1.0, 1_800.0];
 /// instant are in no order. With a topology the neighbours of an entity count too: what it is linked to or runs on and what runs on
 /// it, its services, the services that these depend on or that depend on them, and their entities.
 ///
-/// It also tells how many such edges would be found in times that were shuffled: so many of them are chance.
+/// It also tells how many such edges would be found in times that were shuffled: so many of them are chance. What that can't tell is a hidden cause whose
+/// effects come in a fixed order, as where checks are polled at seconds of their own.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  quell causes --topology topology.json --events events.jsonl\n  quell causes --journal quell-data \
@@ -141,6 +142,8 @@ struct Report {
     found: usize,
     /// How many more there were that come as often before as after their cause, where nearly all do: they share occasions, and are not told.
     share_occasions: usize,
+    /// And how many that are found on a few occasions only, where nearly all are.
+    of_few_occasions: usize,
     /// How many of them are expected to be chance, and what each set of shuffled times gave.
     expected_false: f64,
     in_shuffled_times: Vec<usize>,
@@ -160,6 +163,8 @@ struct Line {
     both_ways: bool,
     /// The effect comes after the cause, clearly more than before it; else a third may bring both.
     in_order: bool,
+    /// It is found on enough occasions; else a few storms may be all there is.
+    repeated: bool,
 }
 
 /// What was not looked at.
@@ -186,6 +191,7 @@ impl Report {
             pairs: edge.pairs,
             both_ways: edge.both_ways,
             in_order: edge.is_ordered,
+            repeated: edge.is_repeated,
         };
         let LeftOut { repeats, rare, rare_kinds, older, hubs, crowded } = found.left_out;
         Self {
@@ -196,6 +202,7 @@ impl Report {
             edges: found.edges.iter().map(line).collect(),
             found: found.count,
             share_occasions: found.together,
+            of_few_occasions: found.seldom,
             expected_false: rounded(found.expected_false()),
             in_shuffled_times: found.by_chance.clone(),
             timing_carries_it: found.is_carried(),
@@ -242,6 +249,14 @@ impl Report {
         let unordered = self.edges.iter().filter(|edge| !edge.in_order).count();
         if unordered > 0 {
             let _ = writeln!(text, "as often before as after their cause: {unordered}; something else may bring both");
+        }
+        let seldom = self.edges.iter().filter(|edge| !edge.repeated).count();
+        if seldom > 0 {
+            let _ = writeln!(text, "on a few occasions only: {seldom}; a few storms may be all there is");
+        }
+        if self.of_few_occasions > 0 {
+            let count = self.of_few_occasions;
+            let _ = writeln!(text, "not told: {count} that rest on a few occasions, however many entities each had");
         }
         if self.share_occasions > 0 {
             let count = self.share_occasions;

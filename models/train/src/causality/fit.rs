@@ -176,15 +176,17 @@ impl<'a> Effect<'a> {
     }
 }
 
-/// How much of what one fit gains over another is not of the one occasion that gains most. That each fit expects as many events
+/// How much of what one fit gains over another is not of the one occasion that gains most, and on how many occasions it is gained: as many
+/// as would give the same ratio of sum and root of squares if each gave as much (Kish, "Survey Sampling", 1965). That each fit expects as many events
 /// as there are makes what they expect cancel.
-pub fn gain_elsewhere(with: &[f64], without: &[f64], occasion: &[usize], gains: &mut Vec<f64>) -> f64 {
-    gains.clear();
-    gains.resize(occasion.iter().max().map_or(0, |last| last + 1), 0.0);
+pub fn gains_by_occasion(with: &[f64], without: &[f64], occasion: &[usize]) -> (f64, f64) {
+    let mut gains = vec![0.0; occasion.iter().max().map_or(0, |last| last + 1)];
     for ((with, without), occasion) in with.iter().zip(without).zip(occasion) {
         gains[*occasion] += libm::log(with / without);
     }
-    gains.iter().sum::<f64>() - gains.iter().copied().fold(0.0, f64::max)
+    let (sum, squares) = gains.iter().fold((0.0_f64, 0.0), |(sum, squares), gain| (sum + gain, squares + gain * gain));
+    let occasions = if squares > 0.0 { sum.max(0.0) * sum.max(0.0) / squares } else { 0.0 };
+    (sum - gains.iter().copied().fold(0.0, f64::max), occasions)
 }
 
 fn dot(a: [f64; 2], b: [f64; 2]) -> f64 {

@@ -9,6 +9,8 @@ pub struct Vote {
     pub is_found: bool,
     /// The effect comes after the cause more than before it.
     pub is_ordered: bool,
+    /// It is worth it on enough occasions.
+    pub is_repeated: bool,
     /// The gain in log-likelihood, and by the least that is worth it.
     pub gain: f64,
     pub ratio: f64,
@@ -29,8 +31,11 @@ const SURER: f64 = 2.0;
 /// test of order takes about one in twenty for ordered that is not.
 const IN_ORDER: usize = 4;
 
-/// The edges, the surest first; and how many only share occasions.
-pub fn edges(votes: &BTreeMap<(u32, u32), Vec<Vote>>, mode: Mode) -> (Vec<Edge>, usize) {
+/// Likewise where fewer are found on enough occasions: what is found of a few storms is in none of the others.
+const REPEATED: usize = 4;
+
+/// The edges, the surest first; how many only share occasions, and how many are of few.
+pub fn edges(votes: &BTreeMap<(u32, u32), Vec<Vote>>, mode: Mode) -> (Vec<Edge>, [usize; 2]) {
     let score = |votes: &Vec<Vote>| votes.iter().map(|vote| libm::log1p(vote.ratio)).sum::<f64>() / SCALES.len() as f64;
     let scores: BTreeMap<(u32, u32), f64> = votes.iter().map(|(pair, votes)| (*pair, score(votes))).collect();
     let needed = if mode == Mode::Precise { MOST } else { ONE };
@@ -46,17 +51,25 @@ pub fn edges(votes: &BTreeMap<(u32, u32), Vec<Vote>>, mode: Mode) -> (Vec<Edge>,
     found.sort_by(|a, b| b.score.total_cmp(&a.score).then((a.cause, a.effect).cmp(&(b.cause, b.effect))));
     match mode {
         Mode::Precise => {
-            let ordered = found.iter().filter(|edge| edge.is_ordered).count();
-            let together = if IN_ORDER * ordered < found.len() { found.len() - ordered } else { 0 };
-            found.retain(|edge| together == 0 || edge.is_ordered);
-            (without_circles(found), together)
+            let seldom = leave_out(&mut found, REPEATED, |edge| edge.is_repeated);
+            let together = leave_out(&mut found, IN_ORDER, |edge| edge.is_ordered);
+            (without_circles(found), [together, seldom])
         }
         Mode::Balanced => {
             let reverse = |edge: &Edge| scores.get(&(edge.effect, edge.cause)).copied().unwrap_or(0.0);
             found.retain(|edge| SURER * edge.score > reverse(edge));
-            (found, 0)
+            (found, [0, 0])
         }
     }
+}
+
+/// All that are not so, where not even one in so many is; how many.
+fn leave_out(found: &mut Vec<Edge>, one_in: usize, is_so: fn(&Edge) -> bool) -> usize {
+    let (all, so) = (found.len(), found.iter().filter(|edge| is_so(edge)).count());
+    if one_in * so < all {
+        found.retain(is_so);
+    }
+    all - found.len()
 }
 
 /// What the kernels that found it say, by how much each gains.
@@ -66,8 +79,19 @@ fn edge((cause, effect): (u32, u32), votes: &[Vote], score: f64, needed: usize) 
     let mean = |of: fn(&Vote) -> f64| won.iter().map(|vote| of(vote) * vote.gain).sum::<f64>() / gains;
     let (within, pairs) =
         won.iter().max_by(|a, b| a.gain.total_cmp(&b.gain)).map_or((0.0, 0), |vote| (vote.within, vote.pairs));
-    let is_ordered = won.iter().filter(|vote| vote.is_ordered).count() >= needed;
-    Edge { cause, effect, score, share: mean(|vote| vote.share), within, pairs, both_ways: false, is_ordered }
+    let most = |is_so: fn(&Vote) -> bool| won.iter().filter(|vote| is_so(vote)).count() >= needed;
+    let (is_ordered, is_repeated) = (most(|vote| vote.is_ordered), most(|vote| vote.is_repeated));
+    Edge {
+        cause,
+        effect,
+        score,
+        share: mean(|vote| vote.share),
+        within,
+        pairs,
+        both_ways: false,
+        is_ordered,
+        is_repeated,
+    }
 }
 
 /// Edges that close no circle with surer ones.
