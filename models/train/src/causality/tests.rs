@@ -274,7 +274,7 @@ fn a_few_storms_over_many_places_are_few_occasions() {
     let mut wrong = 0;
     for (seed, storms) in (1..).zip([2, 2, 3, 3, 5, 5]) {
         let mut chance = Chance(seed);
-        let mut at = |minute: f64, kind, place| Event { kind, place, at: (minute * 60_000.0) as i64 };
+        let at = |minute: f64, kind, place| Event { kind, place, at: (minute * 60_000.0) as i64 };
         let mut events: Vec<Event> = Vec::new();
         for n in 0..1_000 {
             let minute = 14.0 * 1_440.0 * chance.uniform();
