@@ -85,7 +85,9 @@ impl<'a> Teller<'a> {
         let cause = i.causes.first().map_or(String::new(), |c| format!("{}/{}", c.entity, c.check));
         let (alerts, open, severity, priority) =
             (update.alert_count, update.open_alert_count, i.severity, i.priority.value());
-        let what = format!("{what} alerts={alerts} open={open} {severity} P{priority} cause={cause}");
+        let known = update.alerts.iter().filter(|alert| alert.at_its_hour.is_some()).count();
+        let known = if known > 0 { format!(" at its hour={known}") } else { String::new() };
+        let what = format!("{what} alerts={alerts} open={open} {severity} P{priority} cause={cause}{known}");
         self.line(at, &update.scope, &what);
     }
 

@@ -138,6 +138,7 @@ fn short(scope: &str, a: &ShortAlert) -> v1::IncidentAlert {
         margin: nats(a.evidence.margin.into()),
         next_best: a.next_best.map(|next| next_best(scope, next)),
         moved_at: a.moved_at.map(time),
+        at_its_hour: a.at_its_hour.as_deref().unwrap_or_default().to_owned(),
     }
 }
 

@@ -8,8 +8,8 @@ use super::{
 use crate::demo::text::lasted;
 use quell_core::domain::apart::signed;
 use quell_proto::v1::{
-    Alert, Cause, GetIncidentRequest, Incident, IncidentAlert, ListAlertsRequest, Merge, NearbyChange, NextBest,
-    Problem, ReasonPart, SimilarIncident, next_best::Place,
+    Cause, GetIncidentRequest, Incident, IncidentAlert, Merge, NearbyChange, NextBest, Problem, ReasonPart,
+    SimilarIncident, next_best::Place,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ const FIRST_OF_OTHERS: &str = "the first of alerts that were found to be part of
 /// Other incidents that are called by their numbers; more are called by their ids.
 const OTHERS_MAX: usize = 20;
 /// Alerts that are said to have come at their hour.
-const KNOWN_MAX: i32 = 50;
+const KNOWN_MAX: usize = 50;
 /// What the numbers mean.
 const UNITS: &str = "Numbers are log-odds: +0.7 doubles the odds that it belongs, +2.3 makes them tenfold. Time: how densely alerts came; open: how many of them still were; place: how well it lies there; check: how usual its check is among theirs; rarity: how seldom its check opens by itself; causality: what is known to cause it; corrections: what people said of such alerts.";
 /// The same of merges.
@@ -54,12 +54,8 @@ pub struct ExplainArgs {
 pub async fn run(args: ExplainArgs) -> anyhow::Result<()> {
     let mut client = args.connection.client().await?;
     let incident = client::incident(&mut client, &args.incident).await?;
-    let (others, known) = if args.connection.json {
-        Default::default()
-    } else {
-        (others(&mut client, &incident).await, at_their_hour(&mut client, &incident).await)
-    };
-    args.connection.show("Incident", &incident, |incident, look| told(incident, &others, &known, look))
+    let others = if args.connection.json { Others::new() } else { others(&mut client, &incident).await };
+    args.connection.show("Incident", &incident, |incident, look| told(incident, &others, look))
 }
 
 /// Numbers of other incidents, by name.
@@ -79,14 +75,7 @@ async fn others(client: &mut Client, incident: &Incident) -> Others {
     others
 }
 
-/// Its alerts that opened at the hour at which they usually come.
-async fn at_their_hour(client: &mut Client, incident: &Incident) -> Vec<Alert> {
-    let filter = format!("episode = {} AND at_its_hour:*", client::quoted(&incident.episode));
-    let asked = ListAlertsRequest { page_size: KNOWN_MAX, filter, ..Default::default() };
-    client.list_alerts(asked).await.map(|page| page.into_inner().alerts).unwrap_or_default()
-}
-
-fn told(incident: &Incident, others: &Others, known: &[Alert], look: Look) -> String {
+fn told(incident: &Incident, others: &Others, look: Look) -> String {
     let mut text = head(incident, look) + &look.paragraph(&incident.summary, 0);
     let mut section = |title: &str, body: String| {
         if !body.is_empty() {
@@ -100,16 +89,16 @@ fn told(incident: &Incident, others: &Others, known: &[Alert], look: Look) -> St
     section("What keeps coming back", incident.problem.as_ref().map_or(String::new(), |p| problem(p, look)));
     section("Similar past incidents", similar(incident, look));
     section("Why these alerts", alerts(incident, others, look));
-    section("What comes at its hour", hours(known, look));
+    section("What comes at its hour", hours(incident, look));
     section("How groups of alerts became one", merges(incident, look));
     section("What happened to it", timeline(incident, look));
     section("Beside it", beside(incident, look));
     text
 }
 
-fn hours(known: &[Alert], look: Look) -> String {
+fn hours(incident: &Incident, look: Look) -> String {
     let mut table = Table::bare(&[Room::Name, Room::Text]);
-    for alert in known {
+    for alert in incident.alerts.iter().filter(|alert| !alert.at_its_hour.is_empty()).take(KNOWN_MAX) {
         let what = format!("{} {}", alert.entity, alert.check);
         table.row(vec![Cell::new(&what), Cell::new(&alert.at_its_hour)]);
     }
@@ -409,8 +398,7 @@ mod tests {
             ..Default::default()
         };
         let incident = Incident { similar: vec![past.clone()], problem: Some(problem), ..Default::default() };
-        let text =
-            told(&incident, &Others::new(), &[], Look::default()).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = told(&incident, &Others::new(), Look::default()).split_whitespace().collect::<Vec<_>>().join(" ");
         for part in [
             "payments-12 88 %",
             "resolved by anna after 25 min: restarted the pool; jira OPS-7; probable cause: latency on db",
@@ -420,7 +408,7 @@ mod tests {
         }
         let alone = SimilarIncident { resolved_by: String::new(), resolution: String::new(), ..past };
         assert!(how(&alone).starts_with("its alerts cleared after 25 min; jira OPS-7"), "{}", how(&alone));
-        assert!(!told(&Incident::default(), &Others::new(), &[], Look::default()).contains("past incidents"));
+        assert!(!told(&Incident::default(), &Others::new(), Look::default()).contains("past incidents"));
     }
 
     #[test]

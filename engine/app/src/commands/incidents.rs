@@ -4,7 +4,7 @@ use super::{
     table::{Cell, Look, Room, Table, Tone, id, printable, time, word},
 };
 use crate::demo::text::{pad, width, wrap};
-use quell_proto::v1::{Incident, ListIncidentsRequest};
+use quell_proto::v1::{Incident, IncidentAlert, ListIncidentsRequest};
 use std::num::NonZeroUsize;
 
 /// Columns that a fact has, however narrow the terminal.
@@ -197,12 +197,21 @@ fn detail(incident: &Incident, look: Look) -> String {
             Cell::when(alert.opened_at.as_ref()),
             Cell::new(&alert.entity),
             Cell::new(&alert.check),
-            Cell::new(&alert.summary),
+            Cell::new(&said(alert)),
         ]);
     }
     text.push_str(&table.text(look, 2));
     text.push_str(if incident.alerts_truncated { "  and more: quell alerts --incident\n" } else { "" });
     text
+}
+
+/// Its summary, and whether it comes so as a rule.
+fn said(alert: &IncidentAlert) -> String {
+    match (alert.summary.as_str(), alert.at_its_hour.as_str()) {
+        (summary, "") => summary.to_owned(),
+        ("", hour) => hour.to_owned(),
+        (summary, hour) => format!("{summary} (at its hour: {hour})"),
+    }
 }
 
 /// `servicenow INC0012345 https://…`

@@ -317,6 +317,8 @@ pub struct Member {
     pub moved: Option<Arc<Moved>>,
     /// Of an alert whose origin tells of no ends: how unexpected its check was, in thousandths of a nat.
     pub surprise: Option<u16>,
+    /// It opened at the hour at which it usually comes.
+    pub at_its_hour: Option<Box<str>>,
 }
 
 impl Member {
@@ -347,6 +349,7 @@ impl Member {
             after,
             moved: None,
             surprise: None,
+            at_its_hour: alert.at_its_hour().map(Into::into),
         }
     }
 }
@@ -511,6 +514,7 @@ pub mod tests {
             peer: None,
             series: None,
             muted_by: None,
+            at_its_hour: None,
         }
     }
 

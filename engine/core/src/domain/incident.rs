@@ -425,6 +425,8 @@ pub struct ShortAlert {
     pub next_best: Option<NextBest>,
     /// When it came here from another place.
     pub moved_at: Option<Timestamp>,
+    /// It opened at the hour at which it usually comes.
+    pub at_its_hour: Option<Box<str>>,
 }
 
 /// The best other place that was considered for an alert, as it is now.

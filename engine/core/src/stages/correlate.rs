@@ -476,6 +476,7 @@ impl Correlator {
         member.severity = alert.severity;
         member.summary = alert.summary.clone();
         member.services = alert.services.clone();
+        member.at_its_hour = alert.at_its_hour().map(Into::into);
         let (open, flapping, muted) = (member.open, alert.flapping && member.open, member.muted);
         episode.mark(alert.member(), open, flapping, muted);
         Some(episode.id)

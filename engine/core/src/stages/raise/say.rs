@@ -160,7 +160,8 @@ pub(super) fn update(
     let mut fits = |m: &&Member| {
         let texts = m.entity.len() + m.check.len() + m.summary.len() + m.reason.about().len();
         let next = if m.evidence.next.is_some() { NEXT_BYTES + scope.len() } else { 0 };
-        bytes += ALERT_BYTES + texts + scope.len() + next;
+        let hour = m.at_its_hour.as_deref().map_or(0, str::len);
+        bytes += ALERT_BYTES + texts + scope.len() + next + hour;
         bytes <= UPDATE_BYTES_MAX
     };
     let short = |m: &Member| ShortAlert {
@@ -176,6 +177,7 @@ pub(super) fn update(
         opened_at: m.opened_at,
         next_best: next_best(m, episode.id, correlator),
         moved_at: m.moved.as_ref().map(|moved| moved.at),
+        at_its_hour: m.at_its_hour.clone(),
     };
     let alerts: Vec<_> = shown.iter().take_while(&mut fits).map(short).collect();
     IncidentUpdate {
