@@ -33,7 +33,7 @@
 //! **Glitches.** No mean takes a sample for more than ten thousand mean errors, or in the first half hour for a hundred: one that reads 2³² blinds it to nothing.
 //!
 //! A series that only grows, with resets, is a counter, and its rate is what is looked at (as Prometheus' `rate` does; nothing is said of a sample
-//! after a reset). One of whole numbers, or that counts them, is as usual one off (unless it hardly ever moves and stays there: `up`, replicas), any by a thousandth. A gap of more than five paces is no jump. Time constants are in seconds, but no less than so many
+//! after a reset). One of whole numbers, or that counts them, is as usual one off (unless it hardly ever moves and stays there: `up`, replicas), and where fewer than three are usual as long as so many come together by chance more than once in 100,000 samples (Poisson); any by a thousandth. A gap of more than five paces is no jump. Time constants are in seconds, but no less than so many
 //! samples; the mean of an hour remembers a month. It says nothing of a series in its first 30 samples, and those of a counter count from where it is known for one.
 use super::Score;
 use expected::{Expected, Measure};
@@ -105,6 +105,9 @@ const HALF: f64 = 10.0;
 const STILL_SHARE: f32 = 0.001;
 /// What counts and has a smaller mean error hardly ever moves: by one in fewer than one sample of 500.
 const HARDLY: f32 = 0.002;
+/// A mean count below this is of what seldom happens, and what comes so often by chance is none of its news.
+const SELDOM: f32 = 3.0;
+const ONCE_IN: f32 = 1e-5;
 /// And one with a larger one moves often.
 const OFTEN: f32 = 0.3;
 /// A gap of so many paces is none of a series that goes on.
@@ -293,7 +296,8 @@ impl Kpi {
         let nats = if is_off { nats.max(news(z.abs() / habit::NEWS)) } else { nats };
         let nats = if is_usual { 0.0 } else { nats };
         // Of small counts none is off by much, however long it lasts.
-        let is_small = self.is_whole && self.ranks.off() > OFTEN && expected.base.abs() * STILL_SHARE < 1.0;
+        let is_small = self.is_whole && expected.base.abs() * STILL_SHARE < 1.0;
+        let is_small = is_small && (self.ranks.off() > OFTEN || (x - expected.base).abs() > 1.0);
         let lasting = if is_warm && (is_small || !is_usual) { news(beyond.min(LASTING_MOST)) } else { 0.0 };
         let what = if lasting > nats { What::Departure } else { what };
         let event = self.gate(nats.max(lasting), teaches);

@@ -1,7 +1,7 @@
 //! What is expected of a sample, and how far off it is.
 use super::{
-    CLIP, DAY, EARLY, FAR, FEW, HARDLY, HOUR, HOURS, Kind, Kpi, Moment, OF_MEAN, RANGE_SHARE, SEEN_AGAIN, STILL_SHARE,
-    UNKNOWN, UNKNOWN_DAYS, YOUNG_FAR,
+    CLIP, DAY, EARLY, FAR, FEW, HARDLY, HOUR, HOURS, Kind, Kpi, Moment, OF_MEAN, ONCE_IN, RANGE_SHARE, SEEN_AGAIN,
+    SELDOM, STILL_SHARE, UNKNOWN, UNKNOWN_DAYS, YOUNG_FAR,
 };
 
 /// Severity is measured from a level, in deviations.
@@ -118,7 +118,21 @@ impl Kpi {
     /// Whether it is no farther off than what nobody would call a change.
     pub(super) fn is_as_ever(&self, x: f32, base: f32) -> bool {
         let off = (x - base).abs();
-        off <= STILL_SHARE * base.abs() || off <= if self.stays_off() { 0.5 } else { self.one() }
+        off <= STILL_SHARE * base.abs()
+            || off <= if self.stays_off() { 0.5 } else { self.one() }
+            || self.comes_by_chance(x, base)
+    }
+
+    /// It counts what seldom happens, independently as it seems (the mean error is about that of a Poisson distribution, `2 λ e^−λ`), and so many come
+    /// together by chance more often than once in a hundred thousand samples.
+    fn comes_by_chance(&self, x: f32, base: f32) -> bool {
+        let seldom = self.is_whole && self.kind == Kind::Gauge && base > 0.0 && base < SELDOM;
+        if !seldom || x <= base || self.ranks.off() < base * libm::expf(-base) {
+            return false;
+        }
+        // From one term of the distribution on each is less than `λ/(x + 1)` of the one before it.
+        let term = (1..=x.min(30.0) as u32).fold(libm::expf(-base), |term, n| term * base / n as f32);
+        x <= 30.0 && term / (1.0 - base / (x + 1.0)) > ONCE_IN
     }
 
     /// One more of what is counted in whole numbers: a gauge's, or what it adds to a counter's rate where a sample comes a little early.

@@ -327,6 +327,32 @@ fn counts_that_are_mostly_nothing_stay_quiet() {
     assert!(speaks(&series.one(40.0)));
 }
 
+/// By chance two or three come in a minute now and then, and the first of these is no news either; what comes much more often is.
+#[test]
+fn what_seldom_happens_comes_together_by_chance() {
+    let mut numbers = Numbers(17);
+    let mut poisson = |rate: f64| {
+        let (mut count, mut product) = (0.0, numbers.uniform());
+        while product > libm::exp(-rate) {
+            (count, product) = (count + 1.0, product * numbers.uniform());
+        }
+        count
+    };
+    let (mut quiet, mut told) = (0, 0);
+    for rate in [0.02, 0.1, 0.5, 2.0] {
+        for _ in 0..4 {
+            let mut series = Series::new();
+            let before: Vec<f64> = (0..30 * MINUTES_OF_DAY).map(|_| poisson(rate)).collect();
+            quiet += events(&series.all(before));
+            let then: Vec<f64> = (0..360).map(|_| poisson(20.0 * rate)).collect();
+            told += usize::from(series.all(then).iter().any(speaks));
+        }
+    }
+    // Of sixteen first months; it was about twenty.
+    assert!(quiet <= 8, "{quiet}");
+    assert_eq!(told, 16);
+}
+
 #[test]
 fn spikes_that_keep_coming_are_usual() {
     let mut series = Series::new();
