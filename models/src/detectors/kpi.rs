@@ -77,6 +77,8 @@ const YOUNG_NATS: f32 = 3.0;
 const NATS: f32 = 9.2;
 /// What is beyond habit is worth a look.
 const NEWS_NATS: f32 = 6.4;
+/// And goes on while samples are so many deviations off, on its side.
+const GOES_ON: f32 = 1.5;
 /// What lasts grows for a while, which is no second event.
 const LASTING_MOST: f32 = 2.5;
 /// Samples before it says anything.
@@ -323,6 +325,8 @@ impl Kpi {
             severity: Score::of(off, HALF),
             deviations: off,
             plain,
+            // When it is over the mean needs as long as it had.
+            lasts: lasting > 0.0 && z * self.departure >= GOES_ON * self.departure.abs(),
             usual: Some(self.usual(from, looked, is_off || expected.season > 0.5, expected.is_of_weekday)),
         }
     }

@@ -73,6 +73,8 @@ pub struct Verdict {
     pub deviations: f64,
     /// Deviations from the level of the hour alone, whatever habits make of them: one scale at all times, to hold against that of peers.
     pub plain: f64,
+    /// What it does has lasted beyond all that was, and this sample is a deviation and a half off on the same side: single ones need not be far.
+    pub lasts: bool,
     /// `None` while it warms up.
     pub usual: Option<Usual>,
 }
@@ -80,7 +82,7 @@ pub struct Verdict {
 impl Verdict {
     /// Whether it is beyond what is usual: a state that goes on.
     pub fn is_beyond(&self) -> bool {
-        self.deviations.abs() > f64::from(CLIP)
+        self.lasts || self.deviations.abs() > f64::from(CLIP)
     }
 
     /// With how new its [shape](super::super::Shape) is.

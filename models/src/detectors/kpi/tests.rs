@@ -134,6 +134,20 @@ fn what_lasts_is_an_event_in_old_series_too() {
             let then = series.all([0.0; 90]);
             assert!((1..=2).contains(&events(&then)), "{rate} a minute, then none, seed {seed}");
             assert!(then.iter().any(|verdict| speaks(verdict) && verdict.what == What::Departure));
+            // As a state it goes on while nothing of it is learned, and ends with it.
+            let mut series = Series::new();
+            let before: Vec<f64> = (0..days).map(|_| poisson(rate)).collect();
+            series.all(before);
+            let told = |series: &mut Series, value: f64| {
+                series.at += 60;
+                series.detector.take_told(Moment::utc(series.at), value)
+            };
+            let then: Vec<Verdict> = (0..180).map(|_| told(&mut series, 0.0)).collect();
+            // Of two a minute none is no more than a deviation off.
+            assert!(rate < 5.0 || then[90..].iter().all(Verdict::is_beyond), "{rate} a minute, seed {seed}");
+            let after: Vec<Verdict> = (0..60).map(|_| told(&mut series, poisson(rate))).collect();
+            let over = after.iter().position(|verdict| !verdict.is_beyond());
+            assert!(over.is_some_and(|minute| minute < 15), "{rate} a minute, seed {seed}: {over:?}");
         }
     }
 }
