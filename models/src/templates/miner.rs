@@ -323,7 +323,7 @@ impl Miner {
     fn varies_behind(&self, cut: &Cut) -> bool {
         let Some(of_head) = self.slots.get(&cut.head).map(Slot::members) else { return false };
         let is_phrase = |entry: &&Entry| match entry.cut().and_then(|cut| cut.tail) {
-            Some(tail) => self.is_phrase(tail, &entry.tokens[..cut.at]),
+            Some(tail) => self.is_phrase(tail, entry.tokens.get(..cut.at).unwrap_or_default()),
             None => true,
         };
         let phrases = of_head.iter().filter_map(|id| self.store.get(*id)).filter(is_phrase).count();
