@@ -17,6 +17,15 @@ impl Numbers {
         radius * libm::cos(core::f64::consts::TAU * self.uniform())
     }
 
+    /// Of a Poisson distribution, by Knuth's product of uniform numbers.
+    pub fn poisson(&mut self, mean: f64) -> f64 {
+        let (mut count, mut product) = (0.0, self.uniform());
+        while product > libm::exp(-mean) {
+            (count, product) = (count + 1.0, product * self.uniform());
+        }
+        count
+    }
+
     /// Of mean 0 and deviation 1, nearly normal.
     pub fn near(&mut self) -> f64 {
         (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0

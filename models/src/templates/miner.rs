@@ -321,13 +321,16 @@ impl Miner {
 
     /// Whether what stands behind a head varies.
     fn varies_behind(&self, cut: &Cut) -> bool {
-        let Some(of_head) = self.slots.get(&cut.head).map(Slot::members) else { return false };
+        let of_head = self.slots.get(&cut.head).map_or(&[][..], Slot::members);
+        if of_head.len() < self.settings.behind {
+            return false;
+        }
         let is_phrase = |entry: &&Entry| match entry.cut().and_then(|cut| cut.tail) {
             Some(tail) => self.is_phrase(tail, entry.tokens.get(..cut.at).unwrap_or_default()),
             None => true,
         };
         let phrases = of_head.iter().filter_map(|id| self.store.get(*id)).filter(is_phrase).count();
-        of_head.len() >= self.settings.behind && phrases * 2 >= of_head.len() && phrases >= 2
+        phrases * 2 >= of_head.len() && phrases >= 2
     }
 
     /// Whether a tail was found behind another head, or to vary.

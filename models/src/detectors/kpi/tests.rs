@@ -46,13 +46,7 @@ fn what_has_no_news_is_quiet() {
     let months = 3;
     let samples = months * 30 * MINUTES_OF_DAY;
     let mut numbers = Numbers(3);
-    let mut poisson = move || {
-        let (mut count, mut product) = (0.0, numbers.uniform());
-        while product > libm::exp(-5.0) {
-            (count, product) = (count + 1.0, product * numbers.uniform());
-        }
-        count
-    };
+    let mut poisson = move || numbers.poisson(5.0);
     let mut last = 0.0;
     let noise: Vec<f64> = gaussian(4, 0.0, 1.0).take(samples).collect();
     let cases: [(&str, Vec<f64>); 4] = [
@@ -112,13 +106,7 @@ fn a_new_level_is_one_event_and_a_state_that_lasts() {
 fn what_lasts_is_an_event_in_old_series_too() {
     let days = 23 * MINUTES_OF_DAY;
     let mut numbers = Numbers(11);
-    let mut poisson = |rate: f64| {
-        let (mut count, mut product) = (0.0, numbers.uniform());
-        while product > libm::exp(-rate) {
-            (count, product) = (count + 1.0, product * numbers.uniform());
-        }
-        count
-    };
+    let mut poisson = |rate: f64| numbers.poisson(rate);
     for seed in 0..6 {
         for deviations in [3.0, 8.0] {
             let mut series = Series::new();
@@ -345,13 +333,7 @@ fn counts_that_are_mostly_nothing_stay_quiet() {
 #[test]
 fn what_seldom_happens_comes_together_by_chance() {
     let mut numbers = Numbers(17);
-    let mut poisson = |rate: f64| {
-        let (mut count, mut product) = (0.0, numbers.uniform());
-        while product > libm::exp(-rate) {
-            (count, product) = (count + 1.0, product * numbers.uniform());
-        }
-        count
-    };
+    let mut poisson = |rate: f64| numbers.poisson(rate);
     let (mut quiet, mut told) = (0, 0);
     for rate in [0.02, 0.1, 0.5, 2.0] {
         for _ in 0..4 {

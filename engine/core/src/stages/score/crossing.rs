@@ -87,6 +87,12 @@ pub struct Learned {
     values: Distribution,
 }
 
+impl Learned {
+    fn is_of(&self, during: &str, is_rate: bool) -> bool {
+        *self.during == *during && self.is_rate == is_rate
+    }
+}
+
 /// What was found of a sample.
 #[derive(Clone, Copy, Debug)]
 pub struct Looked<'a> {
@@ -153,8 +159,7 @@ impl Crossing {
 
     /// What was learned for a time policy, of rates or of values.
     pub fn learned(&self, during: &str, is_rate: bool) -> Option<&Distribution> {
-        let is_it = |known: &&Learned| *known.during == *during && known.is_rate == is_rate;
-        self.learned.iter().find(is_it).map(|known| &known.values)
+        self.learned.iter().find(|known| known.is_of(during, is_rate)).map(|known| &known.values)
     }
 
     fn learned_mut(&mut self, during: &str, is_rate: bool) -> &mut Distribution {
@@ -261,8 +266,7 @@ impl Crossing {
         }
         self.place = Place::default();
         if let Some(figures) = self.by.figures(&series.check, at, cx)
-            && let Some(known) =
-                self.learned.iter_mut().find(|known| *known.during == *figures.during && known.is_rate == is_rate)
+            && let Some(known) = self.learned.iter_mut().find(|known| known.is_of(figures.during, is_rate))
         {
             let moved = value - known.values.summary().median;
             known.values.shift(moved, cx.policy.score.learn_samples as f64);
